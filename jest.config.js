@@ -1,0 +1,10 @@
+// Tests run as native ES modules on Node 24 (`--experimental-vm-modules`), compiled file by file with swc.
+// unit: no network, milliseconds. integration: real servers. acceptance: the built bundles as black boxes.
+const common = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' } }] },
+};
+const project = (name) => ({ ...common, displayName: name, testMatch: [`<rootDir>/test/**/*.${name}.test.ts`] });
+
+export default { projects: [project('unit'), project('integration'), project('acceptance')] };

@@ -1,0 +1,103 @@
+// `defineStep`: the single source of a step, from which every host's face is generated.
+import type { Clock } from '../tools/clock.ts';
+import type { Host } from './host.ts';
+import { input, type InputSpec } from './input.ts';
+
+export type InputSpecs = Record<string, InputSpec<unknown>>;
+/** The frozen, typed record of parsed inputs. */
+export type InputValues<I extends InputSpecs> = { readonly [K in keyof I]: I[K] extends InputSpec<infer T> ? T : never };
+
+export interface OutputSpec {
+  summary: string;
+}
+
+/** `reads` changes nothing, `writes` adds, `destroys` may remove or overwrite something that is in use. */
+export type Effects = 'reads' | 'writes' | 'destroys';
+
+/** What a destroying step is about to do; printed before anything is touched. */
+export interface DestructionPlan {
+  title: string;
+  /** Label and value, shown as a table. */
+  facts: [label: string, value: string][];
+  /** What will be gone or overwritten, one line each. */
+  losses: string[];
+  /** What the person must type (`confirm`): `dr.yml`'s name. */
+  confirmation: string;
+}
+
+export interface StepContext<I extends InputSpecs = InputSpecs, O extends string = string> {
+  host: Host;
+  inputs: InputValues<I>;
+  /** Where each input's value came from: the host, `dr.yml` or the default. */
+  origin(name: keyof I & string): 'input' | 'dr.yml' | 'default' | 'absent';
+  clock: Clock;
+  signal: AbortSignal;
+  setOutput(name: O, value: string | number): void;
+  /**
+   * Shows the plan and asks for the typed confirmation of a destroying step.
+   * @returns false on a dry run: the caller then stops without touching anything.
+   * @throws RefusedError when the confirmation is missing or differs.
+   */
+  confirmDestruction(plan: DestructionPlan): Promise<boolean>;
+}
+
+/** What `run` returns: nothing special (succeeded), or `partial` with the reasons. */
+export interface StepReturn {
+  /** Reasons why the outcome is `partial`; empty or absent means `succeeded`. Each is also shown as a warning. */
+  doubts?: string[];
+  /** Machine-readable result for `--json`. Never a secret. */
+  result?: unknown;
+}
+
+export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends string = string> {
+  /** Kebab-case name: the action's folder, the CLI command. */
+  name: string;
+  /** Azure's friendlyName, at most 40 characters. */
+  title: string;
+  /** One sentence without a trailing period's worth of detail: what the step does and proves. */
+  summary: string;
+  /** A few sentences of help, plain text. */
+  description: string;
+  /** Marketplace icon and colour names are the generator's business; category words only. */
+  effects: Effects;
+  inputs: I;
+  outputs: Record<O, OutputSpec>;
+  /** Command lines for `--help` and the READMEs: what it shows, and the arguments. */
+  examples: { what: string; args: string }[];
+  /** Cross-field rules; each problem names inputs by `spell(name)`. Runs before `run`, together with parse problems. */
+  check?(inputs: InputValues<I>, spell: (name: keyof I & string) => string): string[];
+  run(context: StepContext<I, O>): Promise<StepReturn | undefined>;
+}
+
+/** A definition whose type parameters no longer matter: what registries, hosts and generators handle. */
+export type AnyStep = StepDefinition;
+
+const destroyingInputs = {
+  confirm: input.string({
+    summary: "The name in dr.yml (or the target's name shown in the plan), typed to confirm that data may be replaced.",
+    example: 'rocketchat-production',
+  }),
+  dryRun: input.flag({ summary: 'Show the plan and stop before anything is touched.', default: 'false' }),
+};
+
+/** Inputs that `defineStep` adds to a step that destroys. */
+export type DestroyingInputs = typeof destroyingInputs;
+
+/**
+ * Declares a step. A step with `effects: 'destroys'` gets the inputs `confirm` and `dry-run` added.
+ * @throws Error at start-up when a name cannot be spelt on every host.
+ */
+export function defineStep<const I extends InputSpecs, const O extends string>(
+  definition: Omit<StepDefinition<I, O>, 'run' | 'check'> & {
+    check?(inputs: InputValues<I & DestroyingInputs>, spell: (name: (keyof I | keyof DestroyingInputs) & string) => string): string[];
+    run(context: StepContext<I & DestroyingInputs, O>): Promise<StepReturn | undefined>;
+  },
+): AnyStep {
+  const inputs = definition.effects === 'destroys' ? { ...definition.inputs, ...destroyingInputs } : definition.inputs;
+  for (const name of [...Object.keys(inputs), ...Object.keys(definition.outputs)]) {
+    // Azure Pipelines' task schema; hyphens are not allowed there, so kebab-case is derived.
+    if (!/^[a-z][A-Za-z0-9]*$/.test(name)) throw new Error(`${definition.name}: "${name}" is not camelCase`);
+  }
+  if (definition.title.length > 40) throw new Error(`${definition.name}: title is longer than Azure's 40 characters`);
+  return { ...definition, inputs };
+}

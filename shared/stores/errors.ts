@@ -1,0 +1,14 @@
+// What a store can say no to.
+import { RefusedError, UserError } from '../step/errors.ts';
+
+/** A store could not do what was asked: unreachable, not permitted, out of space. */
+export class StoreError extends UserError {}
+
+/** The object is not there. */
+export class ObjectMissingError extends StoreError {}
+
+/** The name is taken and may not be overwritten. */
+export class ObjectExistsError extends StoreError {}
+
+/** Somebody else holds the lock. */
+export class LockedError extends RefusedError {}

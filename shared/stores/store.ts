@@ -1,0 +1,91 @@
+// The small interface behind which every kind of store lives: named objects with metadata, written once, listed, locked.
+
+/** What a store knows of an object without reading it. */
+export interface ObjectInfo {
+  /** Name within the store, `/`-separated, never starting with `/`. */
+  name: string;
+  /** Bytes. */
+  size: number;
+  modified: Date;
+  /** Changes with every write. */
+  etag: string;
+  /** Keys are lower-case letters and digits; values any printable ASCII. */
+  metadata: Readonly<Record<string, string>>;
+}
+
+export interface WriteOptions {
+  /** Fails with ObjectExistsError when the name is taken (If-None-Match). */
+  ifAbsent?: boolean;
+  /** A function is called once, after the last byte: for facts that are known only then. */
+  metadata?: Record<string, string> | (() => Record<string, string>);
+  /** Indexed tags where the store has them; ignored elsewhere. */
+  tags?: Record<string, string>;
+  contentType?: string;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PutOptions extends WriteOptions {
+  /** Expected bytes; block sizes are chosen from it. An estimate: being wrong by a factor of ten must not fail. */
+  sizeEstimate?: number;
+  /** Bytes safely handed to the store so far. */
+  onProgress?: (bytes: number) => void;
+}
+
+export interface OpenOptions {
+  /** First byte, 0-based. */
+  offset?: number;
+  /** Number of bytes; to the end when absent. */
+  length?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface LockOptions {
+  /** Who holds it, shown to whoever is refused: run id, host, step. */
+  owner: string;
+  /** The lock is free for others when its holder has not renewed it for so many milliseconds. Renewed by itself meanwhile. */
+  expiresAfter: number;
+  /** Told when an expired lock of somebody else was taken over. */
+  onTakeover?: (previousOwner: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Lock {
+  /** Aborted when the lock was lost (the store was unreachable for longer than the expiry, or somebody broke it). */
+  readonly lost: AbortSignal;
+  /** Gives it back; safe to call twice. */
+  release(): Promise<void>;
+}
+
+/**
+ * A store. Every method throws StoreError (a UserError) naming the store, the object and the cause; a missing object is
+ * `undefined` or ObjectMissingError as stated. Names are checked: no empty, `.` or `..` segment, no control character.
+ */
+export interface Store {
+  /** `azure-blob`, `folder`, … */
+  readonly kind: string;
+  /** Where it is, for people and records; no secrets. An address that opens the same store again. */
+  readonly location: string;
+  /** Streams an object of unknown size into the store. Nothing is visible under the name before the last byte is safe. */
+  put(name: string, source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<ObjectInfo>;
+  /** Writes a small object whole. */
+  write(name: string, bytes: Uint8Array, options?: WriteOptions): Promise<ObjectInfo>;
+  /** Reads a small object whole; undefined when there is none. `maxBytes` guards memory (default 64 MiB). */
+  read(name: string, options?: { maxBytes?: number; signal?: AbortSignal | undefined }): Promise<Uint8Array | undefined>;
+  stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined>;
+  /**
+   * Streams an object's bytes in order. Ranges are fetched ahead in parallel where that helps; every byte is delivered or it throws.
+   * @throws ObjectMissingError; StoreError when the object changed while it was read
+   */
+  open(name: string, options?: OpenOptions): AsyncIterable<Uint8Array>;
+  /** Lists by prefix in name order, with metadata. Uncommitted or temporary objects are not shown. */
+  list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
+  /** Deletes; false when it was not there. */
+  delete(name: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Takes a lock or refuses at once.
+   * @throws LockedError with owner and expiry when somebody else holds it
+   */
+  lock(name: string, options: LockOptions): Promise<Lock>;
+  /** Removes what interrupted writes older than `olderThan` left behind (temporary files, uncommitted blocks). Returns how many. */
+  sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
+}

@@ -1,0 +1,187 @@
+// What every test server needs: a cache outside the repository, a free port, a child process that never outlives us, a certificate.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { generate } from 'selfsigned';
+
+/** Built and fetched servers live here: `$LIFEBOAT_CACHE`, else the user's cache folder. */
+export function cacheDir(): string {
+  const folder = process.env['LIFEBOAT_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lifeboat');
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** A short hash of files' contents and texts, to key a cached build. */
+export function contentKey(...parts: (string | Buffer)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part).update('\0');
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * The folder `<cache>/<name>-<key>`, built once: `build` fills an empty folder, which is renamed into place when complete.
+ * Several processes may ask at once; one builds, the others wait.
+ */
+export async function cachedBuild(name: string, key: string, build: (folder: string) => Promise<void>): Promise<string> {
+  const target = join(cacheDir(), `${name}-${key}`);
+  const lock = `${target}.lock`;
+  for (;;) {
+    if (existsSync(target)) return target;
+    try {
+      mkdirSync(lock);
+      writeFileSync(join(lock, 'pid'), String(process.pid));
+      break;
+    } catch {
+      const pid = Number(readIfThere(join(lock, 'pid')) ?? '0');
+      if (pid > 0 && !alive(pid)) rmSync(lock, { recursive: true, force: true });
+      await delay(250);
+    }
+  }
+  try {
+    if (existsSync(target)) return target;
+    const folder = mkdtempSync(join(cacheDir(), `${name}-build-`));
+    process.stderr.write(`Preparing ${name} (once; cached in ${cacheDir()})…\n`);
+    await build(folder);
+    renameSync(folder, target);
+    return target;
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A TCP port on 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        resolve((address as { port: number }).port);
+      });
+    });
+  });
+}
+
+export interface RunningProcess {
+  child: ChildProcess;
+  /** Everything it printed so far. */
+  output(): string;
+  /** Ends it, by force after `graceMs`, and waits until it is gone. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts a server and waits until `ready` holds. Throws with its output when it ends or stays silent for too long. */
+export async function startProcess(
+  command: string,
+  args: string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; ready: (output: string) => boolean | Promise<boolean>; timeoutMs?: number },
+): Promise<RunningProcess> {
+  const child = spawn(command, args, { env: options.env ?? process.env, cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  let text = '';
+  let spawnError: Error | undefined;
+  const collect = (chunk: Buffer): void => {
+    text = (text + chunk.toString()).slice(-100_000);
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  child.once('error', (error) => (spawnError = error));
+  const gone = new Promise<void>((resolve) => {
+    child.once('close', () => {
+      running.delete(child);
+      resolve();
+    });
+  });
+  const stop = async (graceMs = 3000): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+    await gone;
+    clearTimeout(timer);
+  };
+  const deadline = Date.now() + (options.timeoutMs ?? 60_000);
+  for (;;) {
+    if (spawnError) throw new Error(`${command} did not start: ${spawnError.message}`);
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${command} ended at once:\n${text}`);
+    if (await options.ready(text)) return { child, output: () => text, stop };
+    if (Date.now() > deadline) {
+      await stop();
+      throw new Error(`${command} was not ready in time:\n${text}`);
+    }
+    await delay(50);
+  }
+}
+
+/** True when something accepts connections on the port. */
+export async function portOpen(port: number): Promise<boolean> {
+  const { connect } = await import('node:net');
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
+/** A folder under the system's temporary folder. */
+export function tempFolder(name: string): string {
+  return mkdtempSync(join(tmpdir(), `lifeboat-${name}-`));
+}
+
+export interface Certificate {
+  certFile: string;
+  keyFile: string;
+  cert: string;
+  key: string;
+}
+
+/** A self-signed certificate for localhost and 127.0.0.1, good for a week, written into `folder`. Trust it with NODE_EXTRA_CA_CERTS. */
+export async function selfSignedCertificate(folder: string, extraNames: string[] = []): Promise<Certificate> {
+  const pems = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keySize: 2048,
+    notAfterDate: new Date(Date.now() + 7 * 86_400_000),
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      {
+        name: 'subjectAltName',
+        altNames: [...['localhost', ...extraNames].map((value) => ({ type: 2 as const, value })), { type: 7 as const, ip: '127.0.0.1' }],
+      },
+    ],
+  });
+  const certFile = join(folder, 'cert.pem');
+  const keyFile = join(folder, 'key.pem');
+  writeFileSync(certFile, pems.cert);
+  writeFileSync(keyFile, pems.private, { mode: 0o600 });
+  return { certFile, keyFile, cert: pems.cert, key: pems.private };
+}
