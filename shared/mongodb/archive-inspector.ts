@@ -1,0 +1,240 @@
+// The verifier of MongoDB backups: reads an archive as it passes, proves it complete and undamaged, and reports what is in it.
+import { createHash } from 'node:crypto';
+import { createGunzip, type Gunzip } from 'node:zlib';
+import type { Inspector } from '../backup/inspector.ts';
+import type { JsonValue } from '../backup/json.ts';
+import { VerificationError } from '../step/errors.ts';
+import { ArchiveParser, namespaceName, type ArchiveHeader, type ArchiveVisitor, type CollectionEntry } from './archive.ts';
+import { indexReports, parseMetadata, plain, type IndexReport } from './collection-metadata.ts';
+import { createDocumentDigest, type DocumentDigest, type DocumentSums } from './document-digest.ts';
+
+/** What was found of one collection, view or time series. */
+export interface NamespaceReport {
+  readonly db: string;
+  readonly collection: string;
+  readonly type: 'collection' | 'view' | 'timeseries';
+  readonly documents: number;
+  /** Bytes of BSON. */
+  readonly bytes: number;
+  /** CRC-64/XZ over the documents in the archive's order, 16 hex digits. */
+  readonly crc64: string;
+  /** Independent of the order of documents, 32 hex digits; see document-digest.ts. */
+  readonly digest: string;
+  /** Whether options and indexes could be read; `invalid` metadata is doubtful, the documents are not. */
+  readonly metadata: 'read' | 'absent' | 'invalid';
+  readonly indexes: readonly IndexReport[];
+  readonly options: { readonly [name: string]: JsonValue };
+}
+
+/** What was found of the oplog that makes a dump point-in-time. */
+export interface OplogReport {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly crc64: string;
+  readonly digest: string;
+}
+
+/** The `content` of a MongoDB backup's manifest. Plain JSON, namespaces sorted by name. */
+export interface ArchiveReport {
+  readonly archiveVersion: string;
+  readonly serverVersion: string;
+  readonly toolVersion: string;
+  /** SHA-256 over the header and the prelude's entries, hex: the archive itself has no checksum there. */
+  readonly preludeSha256: string;
+  /** The whole stream was gzip (`mongodump --gzip`). */
+  readonly gzip: boolean;
+  readonly namespaces: readonly NamespaceReport[];
+  readonly oplog?: OplogReport;
+  readonly totals: { readonly namespaces: number; readonly documents: number; readonly bytes: number };
+}
+
+/** Makes the inspector of one pass over a mongodump archive, plain or gzip. `end()` gives an ArchiveReport. */
+export function newArchiveInspector(): ArchiveInspector {
+  return new ArchiveInspector();
+}
+
+/** Verifies an archive stream. Bounded memory: one document at most is held. */
+export class ArchiveInspector implements Inspector {
+  #pass: Pass | undefined;
+  #gunzip: GunzipFeed | undefined;
+  /** The first byte, when it came alone: two decide whether the stream is gzip. */
+  #held: Uint8Array | undefined;
+
+  write(chunk: Uint8Array): void | Promise<void> {
+    if (!this.#pass) return this.#start(chunk);
+    if (this.#gunzip) return this.#gunzip.write(chunk);
+    this.#pass.parser.push(chunk);
+  }
+
+  async #start(chunk: Uint8Array): Promise<void> {
+    const bytes = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
+    if (bytes.length < 2) {
+      this.#held = Uint8Array.from(bytes);
+      return;
+    }
+    this.#held = undefined;
+    const pass = await Pass.begin();
+    this.#pass = pass;
+    if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) {
+      pass.parser.push(bytes);
+      return;
+    }
+    this.#gunzip = new GunzipFeed((plainBytes) => {
+      pass.parser.push(plainBytes);
+    });
+    await this.#gunzip.write(bytes);
+  }
+
+  async end(): Promise<JsonValue> {
+    return (await this.report()) as unknown as JsonValue;
+  }
+
+  /** `end()` with its type. */
+  async report(): Promise<ArchiveReport> {
+    const pass = this.#pass ?? (await Pass.begin());
+    if (this.#held) pass.parser.push(this.#held);
+    await this.#gunzip?.end();
+    pass.parser.end();
+    return pass.report(this.#gunzip !== undefined);
+  }
+}
+
+/** One parse with its sums. */
+class Pass implements ArchiveVisitor {
+  readonly parser: ArchiveParser;
+  readonly #digest: DocumentDigest;
+  #header: ArchiveHeader | undefined;
+  readonly #namespaces: NamespaceReport[] = [];
+  #oplog: OplogReport | undefined;
+  readonly #prelude = createHash('sha256');
+
+  private constructor(digest: DocumentDigest) {
+    this.#digest = digest;
+    this.parser = new ArchiveParser(this);
+  }
+
+  static async begin(): Promise<Pass> {
+    return new Pass(await createDocumentDigest());
+  }
+
+  header(header: ArchiveHeader, raw: Uint8Array): void {
+    this.#header = header;
+    this.#prelude.update(raw);
+  }
+
+  collection(_entry: CollectionEntry, raw: Uint8Array): void {
+    // Entries are reported when they end; the parser holds that they all do.
+    this.#prelude.update(raw);
+  }
+
+  beginBlock(entry: CollectionEntry): void {
+    this.#digest.select(namespaceName(entry));
+  }
+
+  walk(bytes: Uint8Array, start: number): number {
+    return this.#digest.walk(bytes, start);
+  }
+
+  endBlock(): void {
+    // The next block selects its own namespace.
+  }
+
+  endNamespace(entry: CollectionEntry, crc: bigint, offset: number): void {
+    const sums = this.#digest.finish(namespaceName(entry));
+    if (sums.crc64 !== crc) {
+      throw new VerificationError(
+        `The archive is damaged in ${namespaceName(entry)} at byte ${offset}: the checksum over its ${sums.documents} documents is ${hex64(sums.crc64)}, the writer noted ${hex64(crc)}.`,
+        { fix: 'Its documents were changed after the dump. Use another backup.' },
+      );
+    }
+    if (entry.db === '') this.#oplog = { entries: sums.documents, bytes: sums.bytes, crc64: hex64(sums.crc64), digest: sums.digest };
+    else this.#namespaces.push(namespaceReport(entry, sums));
+  }
+
+  report(gzip: boolean): ArchiveReport {
+    if (!this.#header) throw new VerificationError('The archive has no header.');
+    const namespaces = [...this.#namespaces].sort((a, b) => order(a.db, b.db) || order(a.collection, b.collection));
+    return {
+      archiveVersion: this.#header.version,
+      serverVersion: this.#header.serverVersion,
+      toolVersion: this.#header.toolVersion,
+      preludeSha256: this.#prelude.digest('hex'),
+      gzip,
+      namespaces,
+      ...(this.#oplog ? { oplog: this.#oplog } : {}),
+      totals: {
+        namespaces: namespaces.length,
+        documents: namespaces.reduce((sum, { documents }) => sum + documents, 0),
+        bytes: namespaces.reduce((sum, { bytes }) => sum + bytes, 0),
+      },
+    };
+  }
+}
+
+function namespaceReport(entry: CollectionEntry, sums: DocumentSums): NamespaceReport {
+  const metadata = parseMetadata(entry.metadata);
+  const type = entry.type ?? metadata.type;
+  return {
+    db: entry.db,
+    collection: entry.collection,
+    type: type === 'view' || type === 'timeseries' ? type : 'collection',
+    documents: sums.documents,
+    bytes: sums.bytes,
+    crc64: hex64(sums.crc64),
+    digest: sums.digest,
+    metadata: metadata.state,
+    indexes: indexReports(metadata.indexes),
+    options: plain(metadata.options) as { readonly [name: string]: JsonValue },
+  };
+}
+
+function hex64(value: bigint): string {
+  return value.toString(16).padStart(16, '0');
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Unpacks gzip and hands the plain bytes on, one write at a time. */
+class GunzipFeed {
+  readonly #stream: Gunzip = createGunzip({ chunkSize: 256 * 1024 });
+  #failure: Error | undefined;
+  readonly #ended: Promise<void>;
+
+  constructor(take: (bytes: Uint8Array) => void) {
+    this.#ended = new Promise((resolve) => {
+      this.#stream.on('data', (bytes: Uint8Array) => {
+        try {
+          if (!this.#failure) take(bytes);
+        } catch (thrown) {
+          this.#failure = thrown as Error;
+        }
+      });
+      this.#stream.once('error', (cause) => {
+        this.#failure ??= new VerificationError(`The gzip stream of the archive is damaged: ${cause.message}.`, { cause });
+        resolve();
+      });
+      this.#stream.once('end', resolve);
+    });
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    // zlib works on another thread: it needs bytes that stay, while the caller may reuse its buffer.
+    await Promise.race([
+      this.#ended,
+      new Promise<void>((resolve) => {
+        this.#stream.write(Uint8Array.from(chunk), () => {
+          resolve();
+        });
+      }),
+    ]);
+    if (this.#failure) throw this.#failure;
+  }
+
+  async end(): Promise<void> {
+    this.#stream.end();
+    await this.#ended;
+    if (this.#failure) throw this.#failure;
+  }
+}

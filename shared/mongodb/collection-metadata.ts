@@ -1,0 +1,87 @@
+// What an archive says about a collection besides its documents: options, indexes, uuid. Read from Extended JSON, brought into one form.
+import type { JsonValue } from '../backup/json.ts';
+import { BSON } from './bson.ts';
+
+/** An index in a form that two servers can be compared by: without `v`, `ns`, `background` and options at their default. */
+export interface IndexReport {
+  readonly name: string;
+  /** Field and direction or kind, in the order that matters. */
+  readonly keys: readonly (readonly [field: string, kind: JsonValue])[];
+  /** Everything else, sorted by name, in relaxed Extended JSON. */
+  readonly options: { readonly [name: string]: JsonValue };
+}
+
+/** An index as the server gave it and as `createIndexes` takes it. */
+export type IndexSpec = BSON.Document & { name: string; key: BSON.Document };
+
+/** A collection's metadata as far as it could be read. */
+export interface CollectionMetadata {
+  /** `absent`: the writer left none (oplog). `invalid`: not readable as JSON; the data can still be good. */
+  state: 'read' | 'absent' | 'invalid';
+  options: BSON.Document;
+  indexes: IndexSpec[];
+  uuid?: string;
+  /** 'collection', 'view' or 'timeseries' where the writer noted it. */
+  type?: string;
+}
+
+/**
+ * Reads the metadata text of an archive. Never throws: real archives carry invalid JSON (mongodump 4.2.2 did not escape quotes in
+ * index keys), and that must not stop the verification of the data.
+ */
+export function parseMetadata(text: string): CollectionMetadata {
+  if (text.trim() === '') return { state: 'absent', options: {}, indexes: [] };
+  try {
+    const value = BSON.EJSON.parse(text, { relaxed: false }) as BSON.Document;
+    const indexes: unknown = value['indexes'] ?? [];
+    if (!Array.isArray(indexes)) throw new TypeError('indexes is not a list');
+    const options: unknown = value['options'] ?? {};
+    const uuid: unknown = value['uuid'];
+    const type: unknown = value['type'];
+    return {
+      state: 'read',
+      options: options as BSON.Document,
+      indexes: indexes as IndexSpec[],
+      ...(typeof uuid === 'string' ? { uuid } : {}),
+      ...(typeof type === 'string' ? { type } : {}),
+    };
+  } catch {
+    return { state: 'invalid', options: {}, indexes: [] };
+  }
+}
+
+/** Writes metadata as mongodump 100.x does: canonical Extended JSON. Values must not be promoted (Int32, Long, Double kept apart). */
+export function formatMetadata(metadata: {
+  options: BSON.Document;
+  indexes: BSON.Document[];
+  uuid?: string;
+  collectionName: string;
+  type: string;
+}): string {
+  const { options, indexes, uuid, collectionName, type } = metadata;
+  return BSON.EJSON.stringify({ options, indexes, ...(uuid ? { uuid } : {}), collectionName, type }, { relaxed: false });
+}
+
+/** The options that servers add or drop without a change of meaning. */
+const UNTOLD = new Set(['v', 'ns', 'key', 'name', 'background', 'textIndexVersion', '2dsphereIndexVersion']);
+
+/** Brings index specifications of any source into the comparable form, sorted by name. */
+export function indexReports(specs: readonly BSON.Document[]): IndexReport[] {
+  return specs
+    .map((spec) => ({
+      name: String(spec['name']),
+      keys: Object.entries((spec['key'] ?? {}) as BSON.Document).map(([field, kind]): [string, JsonValue] => [field, plain(kind)]),
+      options: Object.fromEntries(
+        Object.entries(spec)
+          .filter(([name, value]) => !UNTOLD.has(name) && value !== false && value !== undefined)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([name, value]): [string, JsonValue] => [name, plain(value)]),
+      ),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** A BSON value as plain JSON: numbers of any width become numbers, so that 1, 1.0 and int64 1 are the same index direction. */
+export function plain(value: unknown): JsonValue {
+  return (JSON.parse(BSON.EJSON.stringify({ value }, { relaxed: true })) as { value: JsonValue }).value;
+}
