@@ -1,11 +1,23 @@
 // What every test server needs: a cache outside the repository, a free port, a child process that never outlives us, a certificate.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  existsSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { generate } from 'selfsigned';
 
 /** Built and fetched servers live here: `$LIFEBOAT_CACHE`, else the user's cache folder. */
@@ -68,6 +80,45 @@ function alive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The full path of a program on PATH; undefined when there is none. */
+export function findProgram(name: string): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const file = join(folder, name);
+    try {
+      accessSync(file, constants.X_OK);
+      if (folder !== '' && statSync(file).isFile()) return file;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+/** Runs a program to its end and returns its standard output. Throws with the last of what it printed when it fails. */
+export async function runProgram(
+  command: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  let out = '';
+  let all = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    out += chunk.toString();
+    all = (all + chunk.toString()).slice(-4000);
+  });
+  child.stderr.on('data', (chunk: Buffer) => (all = (all + chunk.toString()).slice(-4000)));
+  const code = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status, signal) => {
+      resolve(status ?? signal);
+    });
+  }).finally(() => running.delete(child));
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${String(code)}:\n${all}`);
+  return out;
 }
 
 /** A TCP port on 127.0.0.1 that was free a moment ago. */
@@ -166,7 +217,7 @@ export interface Certificate {
   key: string;
 }
 
-/** A self-signed certificate for localhost and 127.0.0.1, good for a week, written into `folder`. Trust it with NODE_EXTRA_CA_CERTS. */
+/** A self-signed certificate for localhost and 127.0.0.1, good for a week, written into `folder`. Trust it with `trustHere`, in child processes with NODE_EXTRA_CA_CERTS. */
 export async function selfSignedCertificate(folder: string, extraNames: string[] = []): Promise<Certificate> {
   const pems = await generate([{ name: 'commonName', value: 'localhost' }], {
     keySize: 2048,
@@ -184,4 +235,12 @@ export async function selfSignedCertificate(folder: string, extraNames: string[]
   writeFileSync(certFile, pems.cert);
   writeFileSync(keyFile, pems.private, { mode: 0o600 });
   return { certFile, keyFile, cert: pems.cert, key: pems.private };
+}
+
+/**
+ * Makes this process trust a certificate for every TLS connection it opens from now on, beside those it trusted before.
+ * NODE_EXTRA_CA_CERTS is read only when a process starts: that is the way for the processes under test.
+ */
+export function trustHere(certificate: Certificate): void {
+  setDefaultCACertificates([...getCACertificates('default'), certificate.cert]);
 }
