@@ -1,7 +1,17 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'test/backends/*/build/', 'actions/', 'azure-tasks/'] },
+  {
+    ignores: [
+      'dist/',
+      'shared/mongodb/assembly/',
+      'shared/mongodb/documents.wasm.ts',
+      'node_modules/',
+      'test/backends/*/build/',
+      'actions/',
+      'azure-tasks/',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],

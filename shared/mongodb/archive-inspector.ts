@@ -20,6 +20,8 @@ export interface NamespaceReport {
   readonly crc64: string;
   /** Independent of the order of documents, 32 hex digits; see document-digest.ts. */
   readonly digest: string;
+  /** Documents with an element that is not well-formed BSON, where there are any: a server may refuse them. */
+  readonly malformed?: number;
   /** Whether options and indexes could be read; `invalid` metadata is doubtful, the documents are not. */
   readonly metadata: 'read' | 'absent' | 'invalid';
   readonly indexes: readonly IndexReport[];
@@ -73,7 +75,7 @@ export class ArchiveInspector implements Inspector {
       return;
     }
     this.#held = undefined;
-    const pass = await Pass.begin();
+    const pass = Pass.begin();
     this.#pass = pass;
     if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) {
       pass.parser.push(bytes);
@@ -91,7 +93,7 @@ export class ArchiveInspector implements Inspector {
 
   /** `end()` with its type. */
   async report(): Promise<ArchiveReport> {
-    const pass = this.#pass ?? (await Pass.begin());
+    const pass = this.#pass ?? Pass.begin();
     if (this.#held) pass.parser.push(this.#held);
     await this.#gunzip?.end();
     pass.parser.end();
@@ -113,8 +115,8 @@ class Pass implements ArchiveVisitor {
     this.parser = new ArchiveParser(this);
   }
 
-  static async begin(): Promise<Pass> {
-    return new Pass(await createDocumentDigest());
+  static begin(): Pass {
+    return new Pass(createDocumentDigest());
   }
 
   header(header: ArchiveHeader, raw: Uint8Array): void {
@@ -182,6 +184,7 @@ function namespaceReport(entry: CollectionEntry, sums: DocumentSums): NamespaceR
     bytes: sums.bytes,
     crc64: hex64(sums.crc64),
     digest: sums.digest,
+    ...(sums.malformed > 0 ? { malformed: sums.malformed } : {}),
     metadata: metadata.state,
     indexes: indexReports(metadata.indexes),
     options: plain(metadata.options) as { readonly [name: string]: JsonValue },

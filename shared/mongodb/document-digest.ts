@@ -1,7 +1,8 @@
 // Counts, checks and digests the documents of one namespace after another: the hot loop of every verification.
 // The digest does not depend on the order of documents, so an archive and a read-back of the restored collection can be compared.
-import { createCRC64, createXXHash128, type IHasher } from 'hash-wasm';
-import { documentEnd, type DocumentWalker } from './archive.ts';
+// The work is done in one pass in WebAssembly (assembly/documents.ts); this file feeds it and keeps the state of each namespace.
+import { documentEnd, int32, type DocumentWalker } from './archive.ts';
+import { documentsWasm } from './documents.wasm.ts';
 
 /** What is known of a namespace's documents after the last one. */
 export interface DocumentSums {
@@ -12,6 +13,8 @@ export interface DocumentSums {
   crc64: bigint;
   /** Sum modulo 2^128 of the XXH3-128 of each document's bytes, 32 hex digits. */
   digest: string;
+  /** Documents with an element that is not well-formed BSON: a server may refuse them on restore. */
+  malformed: number;
 }
 
 /** Adds up namespaces whose blocks may interleave: `select` one, `walk` its documents, `finish` it. */
@@ -22,42 +25,86 @@ export interface DocumentDigest extends DocumentWalker {
   finish(name: string): DocumentSums;
 }
 
-interface Running {
-  documents: number;
-  bytes: number;
-  /** State of the CRC, saved while another namespace is selected. */
-  crcState: Uint8Array | undefined;
-  sum: HashSum;
+/** The exports of assembly/documents.ts. A CRC state is the running value before the final inversion. */
+interface DocumentsModule {
+  memory: WebAssembly.Memory;
+  /** Address of the first free byte. */
+  BUFFER: WebAssembly.Global;
+  crc: WebAssembly.Global;
+  sumLow: WebAssembly.Global;
+  sumHigh: WebAssembly.Global;
+  documents: WebAssembly.Global;
+  malformed: WebAssembly.Global;
+  status: WebAssembly.Global;
+  setState(crc: bigint, sumLow: bigint, sumHigh: bigint, documents: bigint, malformed: bigint): void;
+  /** Walks documents in [from, to); returns where it stopped. */
+  scan(from: number, to: number): number;
 }
 
-/**
- * Starts the WebAssembly modules (one of each, a few milliseconds).
- * @param options.crc false saves time where there is no archive to compare with; `crc64` is then 0
- */
-export async function createDocumentDigest(options: { crc?: boolean } = {}): Promise<DocumentDigest> {
-  const [crc, hash] = await Promise.all([createCRC64('c96c5795d7870f42'), createXXHash128()]);
-  return new WasmDocumentDigest(options.crc === false ? undefined : crc, hash);
+// Values of `status`; the same in assembly/documents.ts. Anything else means a document that cannot be BSON.
+const NEEDS_MORE = 0;
+const AT_TERMINATOR = 1;
+
+/** Bytes copied into WebAssembly memory at once: small at first, since a block may be short, then doubled. */
+const FIRST_PIECE = 64 * 1024;
+const LARGEST_PIECE = 1024 * 1024;
+
+interface Running {
+  bytes: number;
+  crc: bigint;
+  sumLow: bigint;
+  sumHigh: bigint;
+  documents: bigint;
+  malformed: bigint;
+}
+
+/** Starts summing up. Needs no closing: all digests share one WebAssembly instance, which holds one namespace's state at a time. */
+export function createDocumentDigest(): DocumentDigest {
+  shared ??= startModule();
+  return new WasmDocumentDigest(shared);
+}
+
+let shared: DocumentsModule | undefined;
+/** Whose state the shared instance holds. */
+let loaded: Running | undefined;
+
+function startModule(): DocumentsModule {
+  const module = new WebAssembly.Module(Buffer.from(documentsWasm, 'base64'));
+  return new WebAssembly.Instance(module, { env: { abort: () => undefined } }).exports as DocumentsModule;
+}
+
+function load(module: DocumentsModule, next: Running): void {
+  if (next === loaded) return;
+  save(module);
+  module.setState(next.crc, next.sumLow, next.sumHigh, next.documents, next.malformed);
+  loaded = next;
+}
+
+function save(module: DocumentsModule): void {
+  if (!loaded) return;
+  loaded.crc = module.crc.value as bigint;
+  loaded.sumLow = module.sumLow.value as bigint;
+  loaded.sumHigh = module.sumHigh.value as bigint;
+  loaded.documents = module.documents.value as bigint;
+  loaded.malformed = module.malformed.value as bigint;
 }
 
 class WasmDocumentDigest implements DocumentDigest {
-  readonly #crc: IHasher | undefined;
-  readonly #hash: IHasher;
+  readonly #module: DocumentsModule;
+  readonly #base: number;
   readonly #running = new Map<string, Running>();
   #selected: Running | undefined;
 
-  constructor(crc: IHasher | undefined, hash: IHasher) {
-    this.#crc = crc;
-    this.#hash = hash;
+  constructor(module: DocumentsModule) {
+    this.#module = module;
+    this.#base = module.BUFFER.value as number;
   }
 
   select(name: string): void {
-    const next = this.#running.get(name) ?? { documents: 0, bytes: 0, crcState: undefined, sum: new HashSum() };
-    this.#running.set(name, next);
-    if (next === this.#selected) return;
-    if (this.#crc) {
-      if (this.#selected) this.#selected.crcState = this.#crc.save();
-      this.#crc.init();
-      if (next.crcState) this.#crc.load(next.crcState);
+    let next = this.#running.get(name);
+    if (!next) {
+      next = { bytes: 0, crc: 0xffff_ffff_ffff_ffffn, sumLow: 0n, sumHigh: 0n, documents: 0n, malformed: 0n };
+      this.#running.set(name, next);
     }
     this.#selected = next;
   }
@@ -65,63 +112,53 @@ class WasmDocumentDigest implements DocumentDigest {
   walk(bytes: Uint8Array, start: number): number {
     const selected = this.#selected;
     if (!selected) throw new Error('walk() before select()');
-    const hash = this.#hash;
-    // hash-wasm wraps a Buffer anew on every call; a plain view saves that.
-    const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    load(this.#module, selected);
     let at = start;
-    for (let end = documentEnd(view, at); end > 0; end = documentEnd(view, at)) {
-      selected.sum.add(hash.init().update(view.subarray(at, end)).digest('binary'));
-      selected.documents += 1;
-      at = end;
-    }
-    if (at > start) {
-      this.#crc?.update(view.subarray(start, at));
-      selected.bytes += at - start;
+    for (let piece = FIRST_PIECE; at < bytes.length; piece = Math.min(piece * 2, LARGEST_PIECE)) {
+      const end = Math.min(at + Math.max(piece, claimedLength(bytes, at)), bytes.length);
+      const taken = this.#scan(bytes.subarray(at, end));
+      at += taken;
+      selected.bytes += taken;
+      const status = this.#module.status.value as number;
+      if (status === AT_TERMINATOR) break;
+      if (status !== NEEDS_MORE) documentEnd(bytes, at); // throws, with the reason
+      if (taken === 0 && end === bytes.length) break;
     }
     return at;
   }
 
   finish(name: string): DocumentSums {
     this.select(name);
-    const { documents, bytes, sum } = this.#running.get(name) as Running;
-    const crc64 = this.#crc ? BigInt(`0x${this.#crc.digest()}`) : 0n;
+    if (this.#selected === loaded) {
+      save(this.#module);
+      loaded = undefined;
+    }
+    const { bytes, crc, sumLow, sumHigh, documents, malformed } = this.#running.get(name) as Running;
     this.#running.delete(name);
     this.#selected = undefined;
-    return { documents, bytes, crc64, digest: sum.hex() };
+    return {
+      documents: Number(documents),
+      bytes,
+      crc64: BigInt.asUintN(64, ~crc),
+      digest: hex64(sumHigh) + hex64(sumLow),
+      malformed: Number(malformed),
+    };
+  }
+
+  #scan(piece: Uint8Array): number {
+    const { memory } = this.#module;
+    const missing = this.#base + piece.length - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+    new Uint8Array(memory.buffer, this.#base, piece.length).set(piece);
+    return this.#module.scan(this.#base, this.#base + piece.length) - this.#base;
   }
 }
 
-/** A sum modulo 2^128 in four 32-bit lanes; carries are settled only now and then, since doubles hold 2^53. */
-class HashSum {
-  readonly #lanes = new Float64Array(4);
-  #pending = 0;
+/** The length that the document at `at` claims, when it can be read. */
+function claimedLength(bytes: Uint8Array, at: number): number {
+  return bytes.length - at < 4 ? 0 : int32(bytes, at);
+}
 
-  /** Adds 16 bytes in big-endian order. */
-  add(hash: Uint8Array): void {
-    const lanes = this.#lanes;
-    for (let lane = 0; lane < 4; lane++) {
-      const at = lane * 4;
-      lanes[lane] =
-        (lanes[lane] as number) +
-        ((((hash[at] as number) << 24) | ((hash[at + 1] as number) << 16) | ((hash[at + 2] as number) << 8) | (hash[at + 3] as number)) >>>
-          0);
-    }
-    if (++this.#pending === 1 << 20) this.#settle();
-  }
-
-  #settle(): void {
-    const lanes = this.#lanes;
-    let carry = 0;
-    for (let lane = 3; lane >= 0; lane--) {
-      const total = (lanes[lane] as number) + carry;
-      carry = Math.floor(total / 2 ** 32);
-      lanes[lane] = total % 2 ** 32;
-    }
-    this.#pending = 0;
-  }
-
-  hex(): string {
-    this.#settle();
-    return Array.from(this.#lanes, (lane) => lane.toString(16).padStart(8, '0')).join('');
-  }
+function hex64(value: bigint): string {
+  return BigInt.asUintN(64, value).toString(16).padStart(16, '0');
 }
