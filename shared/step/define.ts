@@ -60,11 +60,13 @@ export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends str
   description: string;
   /** Marketplace icon and colour names are the generator's business; category words only. */
   effects: Effects;
+  /** Kind of component in dr.yml that the step works on: it is picked when the file has one of it. Absent: a step about any. */
+  componentKind?: string;
   inputs: I;
   outputs: Record<O, OutputSpec>;
   /** Command lines for `--help` and the READMEs: what it shows, and the arguments. */
   examples: { what: string; args: string }[];
-  /** Cross-field rules; each problem names inputs by `spell(name)`. Runs before `run`, together with parse problems. */
+  /** Cross-field rules; each problem names inputs by `spell(name)`. Runs before `run`, and also when an input could not be parsed (it is undefined then). */
   check?(inputs: InputValues<I>, spell: (name: keyof I & string) => string): string[];
   run(context: StepContext<I, O>): Promise<StepReturn | undefined>;
 }

@@ -110,7 +110,9 @@ export function parseDuration(text: string): number {
   if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
     throw new Error('expected a duration, such as 90s, 30m or 1h30m');
   }
-  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (DURATION_UNITS[unit as string] as number), 0);
+  const milliseconds = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (DURATION_UNITS[unit as string] as number), 0);
+  if (milliseconds > Number.MAX_SAFE_INTEGER) throw new Error('expected a duration below 285,000 years');
+  return milliseconds;
 }
 
 const SIZE_UNITS: Record<string, number> = {

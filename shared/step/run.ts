@@ -1,20 +1,23 @@
 // Runs one step on one host: parse inputs, run, turn whatever happened into an outcome and an exit code.
 import { systemClock, type Clock } from '../tools/clock.ts';
 import type { AnyStep, DestructionPlan, InputValues, InputSpecs, StepContext } from './define.ts';
-import { CancelledError, errorMessage, EXIT_CODES, outcomeOf, RefusedError, UsageError, UserError } from './errors.ts';
+import { CancelledError, errorMessage, EXIT_CODES, outcomeOf, RefusedError, throwIfCancelled, UsageError, UserError } from './errors.ts';
 import type { Finish, Host } from './host.ts';
-import { kebabCase } from './input.ts';
+import type { InputSpec } from './input.ts';
 
 /** Where a value may come from below the host's own inputs: `dr.yml`. */
 export interface ConfigSource {
   /** How messages call it, such as `dr.yml`. */
   label: string;
-  /** The text at a config path (`source.uri`, `/vault`), undefined when the file does not say. */
-  lookup(path: string): string | undefined;
+  /**
+   * The text at a config path (`source.uri`, `/vault`), undefined when the file does not say.
+   * @throws UsageError when it refers to something that is not there
+   */
+  lookup(path: string): string | undefined | Promise<string | undefined>;
 }
 
-/** Opens the config source for a call; gets the raw text of inputs by camelCase name. */
-export type OpenConfig = (raw: (name: string) => string | undefined, host: Host) => Promise<ConfigSource | undefined>;
+/** Opens the config source for a call of a step; gets the raw text of inputs by camelCase name. */
+export type OpenConfig = (raw: (name: string) => string | undefined, host: Host, step: AnyStep) => Promise<ConfigSource | undefined>;
 
 export interface RunOptions {
   clock?: Clock;
@@ -23,7 +26,7 @@ export interface RunOptions {
 
 type Origin = 'input' | 'dr.yml' | 'default' | 'absent';
 
-/** Runs a step to its end and tells the host. Never throws: what went wrong is in the returned record. */
+/** Runs a step to its end and tells the host. What went wrong is in the returned record; throws only when the host cannot be told. */
 export async function runStep(step: AnyStep, host: Host, options: RunOptions = {}): Promise<Finish> {
   const warnings: string[] = [];
   let finish: Finish;
@@ -90,60 +93,107 @@ function failure(thrown: unknown, host: Host, warnings: string[]): Finish {
   };
 }
 
-function* causes(error: Error): Generator {
-  for (let cause: unknown = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined) yield cause;
+function causes(error: Error): Set<unknown> {
+  const found = new Set<unknown>();
+  // A set, because libraries do link causes in a circle.
+  for (let cause = error.cause; cause !== undefined && !found.has(cause); cause = cause instanceof Error ? cause.cause : undefined)
+    found.add(cause);
+  return found;
 }
 
 function maskSecrets(step: AnyStep, host: Host): void {
   for (const [name, spec] of Object.entries(step.inputs)) {
-    const text = spec.kind === 'secret' ? host.rawInput(name) : undefined;
-    if (text) host.mask(text);
+    if (spec.kind !== 'secret') continue;
+    for (const spelling of [name, ...(spec.renamedFrom ?? [])]) {
+      const text = host.rawInput(spelling);
+      if (text) host.mask(text);
+    }
   }
 }
 
-async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | undefined) {
-  const problems: string[] = [];
+interface ParsedInputs {
+  values: InputValues<InputSpecs>;
+  origins: Record<string, Origin>;
+}
+
+async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | undefined): Promise<ParsedInputs> {
   const raw = (name: string): string | undefined => host.rawInput(name) || undefined;
-  const given = new Set(host.givenInputs());
-
-  for (const [name, spec] of Object.entries(step.inputs)) {
-    for (const old of spec.renamedFrom ?? []) {
-      if (given.has(host.spell(old))) problems.push(`${host.spell(old)} is now called ${host.spell(name)}: rename it.`);
-    }
-  }
-
-  const config = await openConfig?.(raw, host);
+  const problems = renamedInputs(step, host);
+  const config = await openConfig?.(raw, host, step);
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
+  const wrong: string[] = [];
+  const complain = (name: string, problem: string): void => {
+    wrong.push(host.spell(name));
+    problems.push(problem);
+  };
   for (const [name, spec] of Object.entries(step.inputs)) {
-    const fromConfig = raw(name) === undefined && spec.config !== undefined ? config?.lookup(spec.config) : undefined;
-    const text = raw(name) ?? fromConfig ?? spec.default;
-    const origin: Origin =
-      raw(name) !== undefined ? 'input' : fromConfig !== undefined ? 'dr.yml' : text !== undefined ? 'default' : 'absent';
-    origins[name] = origin;
-    if (spec.kind === 'secret' && text !== undefined) host.mask(text);
-    if (text === undefined) {
-      if (spec.required) problems.push(`${host.spell(name)} is missing. ${spec.summary}${spec.example ? ` Example: ${spec.example}` : ''}`);
-      continue;
-    }
     try {
-      values[name] = spec.parse(text);
+      const { text, origin } = await findText(spec, raw(name), config);
+      origins[name] = origin;
+      host.debug(`Input ${host.spell(name)} from ${origin === 'dr.yml' ? `${config?.label} (${spec.config})` : origin}`);
+      if (text === undefined) {
+        if (spec.required) complain(name, missingInput(name, spec, host));
+        continue;
+      }
+      if (spec.kind === 'secret') host.mask(text);
+      try {
+        values[name] = spec.parse(text);
+      } catch (thrown) {
+        const shown = spec.kind === 'secret' ? '***' : JSON.stringify(text);
+        complain(name, `${host.spell(name)} is ${shown}${origin === 'dr.yml' ? ` (from ${config?.label})` : ''}: ${errorMessage(thrown)}.`);
+      }
     } catch (thrown) {
-      const shown = spec.kind === 'secret' ? '***' : JSON.stringify(text);
-      problems.push(`${host.spell(name)} is ${shown}${origin === 'dr.yml' ? ` (from ${config?.label})` : ''}: ${errorMessage(thrown)}.`);
+      if (!(thrown instanceof UsageError)) throw thrown;
+      complain(name, `${host.spell(name)}: ${thrown.message}${thrown.fix === undefined ? '' : ` ${thrown.fix}`}`);
     }
-    host.debug(`Input ${host.spell(name)} from ${origin === 'dr.yml' ? `${config?.label} (${spec.config})` : origin}`);
   }
-  if (problems.length === 0) {
-    problems.push(...(step.check?.(values, (name) => host.spell(name)) ?? []));
+  problems.push(...crossFieldProblems(step, values, host, wrong));
+  if (problems.length > 0) throw inputError(step, host, problems);
+  return { values: Object.freeze(values), origins };
+}
+
+function renamedInputs(step: AnyStep, host: Host): string[] {
+  const given = new Set(host.givenInputs());
+  return Object.entries(step.inputs).flatMap(([name, spec]) =>
+    (spec.renamedFrom ?? [])
+      .filter((old) => given.has(host.spell(old)))
+      .map((old) => `${host.spell(old)} is now called ${host.spell(name)}: rename it.`),
+  );
+}
+
+async function findText(spec: InputSpec<unknown>, given: string | undefined, config: ConfigSource | undefined) {
+  if (given !== undefined) return { text: given, origin: 'input' as const };
+  const configured = spec.config === undefined ? undefined : await config?.lookup(spec.config);
+  if (configured !== undefined) return { text: configured, origin: 'dr.yml' as const };
+  return { text: spec.default, origin: spec.default === undefined ? ('absent' as const) : ('default' as const) };
+}
+
+function missingInput(name: string, spec: InputSpec<unknown>, host: Host): string {
+  return `${host.spell(name)} is missing. ${spec.summary}${spec.example ? ` Example: ${spec.example}` : ''}`;
+}
+
+/** Rules across inputs. What they say about an input that is wrong already is left out: it would only confuse. */
+function crossFieldProblems(step: AnyStep, values: InputValues<InputSpecs>, host: Host, wrong: readonly string[]): string[] {
+  const check = (): string[] => step.check?.(values, (name) => host.spell(name)) ?? [];
+  if (wrong.length === 0) return check();
+  try {
+    const mentions = (problem: string, name: string): boolean => problem.split(/[^\w-]+/).includes(name);
+    return check().filter((problem) => !wrong.some((name) => mentions(problem, name)));
+  } catch {
+    // A rule may rely on an input that could not be parsed; its turn comes when that one is right.
+    return [];
   }
-  if (problems.length > 0) {
-    const head = problems.length === 1 ? '' : `${problems.length} problems with the inputs:\n`;
-    throw new UsageError(head + problems.map((problem) => (head ? `- ${problem}` : problem)).join('\n'), {
-      fix: host.kind === 'terminal' ? `See "lifeboat ${step.name} --help".` : `See the inputs of ${kebabCase(step.name)} in the README.`,
-    });
-  }
-  return { values: Object.freeze(values) as InputValues<InputSpecs>, origins };
+}
+
+function inputError(step: AnyStep, host: Host, problems: readonly string[]): UsageError {
+  const text =
+    problems.length === 1
+      ? (problems[0] as string)
+      : `${problems.length} problems with the inputs:\n${problems.map((problem) => `- ${problem}`).join('\n')}`;
+  return new UsageError(text, {
+    fix: host.kind === 'terminal' ? `See "lifeboat ${step.name} --help".` : `See the inputs of ${step.name} in the README.`,
+  });
 }
 
 async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { confirm?: string; dryRun?: boolean }): Promise<boolean> {
@@ -155,7 +205,9 @@ async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { c
     host.notice('Dry run: nothing was touched.');
     return false;
   }
-  const typed = inputs.confirm ?? (await host.ask(`Type ${plan.confirmation} to go on: `));
+  const typed = inputs.confirm ?? (await host.ask(`Type ${plan.confirmation} to go on: `))?.trim();
+  // Ctrl-C at the question is a cancel, not a wrong answer.
+  throwIfCancelled(host.signal);
   if (typed === plan.confirmation) return true;
   throw new RefusedError(
     typed === undefined || typed === ''

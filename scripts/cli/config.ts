@@ -1,0 +1,87 @@
+// `lifeboat config validate|show`: is dr.yml right, and what does it amount to.
+import type { Command } from 'commander';
+import type { DrConfig } from '../../shared/config/dr-config.ts';
+import { findDrFile } from '../../shared/config/source.ts';
+import { EXIT_CODES, UsageError, UserError } from '../../shared/step/errors.ts';
+import { plural } from '../../shared/step/format.ts';
+
+interface Options {
+  config?: string;
+  json?: boolean;
+}
+
+/** Where the commands print and what time it is; the terminal when absent. */
+export interface ConfigCommandContext {
+  out?: (text: string) => void;
+  err?: (text: string) => void;
+  exit?: (code: number) => void;
+  now?: () => Date;
+}
+
+/** Adds `config validate` and `config show` to the CLI. Exit codes: 0, or 2 when dr.yml is wrong or missing. */
+export function register(program: Command, context: ConfigCommandContext = {}): void {
+  const {
+    out = (text) => process.stdout.write(`${text}\n`),
+    err = (text) => process.stderr.write(`${text}\n`),
+    exit = (code: number): void => {
+      process.exitCode = code;
+    },
+    now = () => new Date(),
+  } = context;
+  const config = program.command('config').description('Check dr.yml, or show what it amounts to.');
+
+  const command = (name: string, description: string, show: (loaded: DrConfig, options: Options) => Promise<string>): void => {
+    config
+      .command(name)
+      .description(description)
+      .option('--config <file>', 'path of dr.yml; without it the one in the working folder')
+      .option('--json', 'print JSON for machines')
+      .action(async (options: Options) => {
+        try {
+          out(await show(await load(options.config), options));
+        } catch (thrown) {
+          if (!(thrown instanceof UserError)) throw thrown;
+          if (options.json) out(JSON.stringify(await failureJson(thrown), null, 2));
+          else err([thrown.message, ...(thrown.fix === undefined ? [] : [thrown.fix])].join('\n'));
+          exit(EXIT_CODES[thrown.kind]);
+        }
+      });
+  };
+
+  command('validate', 'Check dr.yml: every problem with its line and what to write instead.', async (loaded, options) => {
+    if (options.json) return JSON.stringify({ file: loaded.label, valid: true, problems: [], notices: loaded.notices }, null, 2);
+    const { problemLine } = await import('../../shared/config/problem.ts');
+    const parts = [counted(loaded.componentNames(), 'component'), counted(Object.keys(loaded.dr.stores ?? {}), 'store')];
+    return [
+      `${loaded.label} is valid: ${parts.join(', ')}.`,
+      ...loaded.notices.map((notice) => `note: ${problemLine(loaded.label, notice)}`),
+    ].join('\n');
+  });
+
+  command('show', 'Show dr.yml with defaults filled in, secrets as *** and the next runs of schedules.', async (loaded, options) => {
+    const { shownConfig, shownText } = await import('../../shared/config/show.ts');
+    const shown = shownConfig(loaded, now());
+    return options.json ? JSON.stringify(shown, null, 2) : shownText(shown);
+  });
+}
+
+async function load(given: string | undefined): Promise<DrConfig> {
+  const file = findDrFile(given);
+  if (file === undefined) {
+    throw new UsageError('There is no dr.yml in the working folder.', {
+      fix: 'Go to the folder of your dr.yml, or name it: --config path/to/dr.yml.',
+    });
+  }
+  const { loadDr } = await import('../../shared/config/load.ts');
+  return loadDr(file);
+}
+
+async function failureJson(thrown: UserError): Promise<unknown> {
+  const { ConfigError } = await import('../../shared/config/problem.ts');
+  const problems = thrown instanceof ConfigError ? thrown.problems : [{ line: 0, column: 0, path: '', message: thrown.message }];
+  return { valid: false, problems };
+}
+
+function counted(names: string[], noun: string): string {
+  return names.length === 0 ? plural(0, noun) : `${plural(names.length, noun)} (${names.join(', ')})`;
+}

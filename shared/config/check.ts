@@ -1,0 +1,83 @@
+// Rules across keys of dr.yml: names that must exist, things that exclude each other, and promises that do not add up.
+import { formatSeconds } from '../step/format.ts';
+import { parseDuration } from '../step/input.ts';
+import type { YamlFile } from './document.ts';
+import { pathText, type ConfigProblem } from './problem.ts';
+import { longestGap } from './schedule.ts';
+import type { Dr } from './schema.ts';
+import { nearestSpelling } from './spelling.ts';
+
+type Loose = Record<string, unknown>;
+type Say = (path: PropertyKey[], message: string) => void;
+
+/** Problems between keys. Works on a file that has other problems, too, so that all are told at once. */
+export function checkRelations(yaml: YamlFile): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const say: Say = (path, message) => problems.push({ ...yaml.locate(path), path: pathText(path), message });
+  const data = mapping(yaml.data);
+  const stores = Object.keys(mapping(data.stores));
+  for (const [name, component] of Object.entries(mapping(data.components))) {
+    checkStores(['components', name], mapping(component), stores, say);
+  }
+  checkKeys(data, say);
+  return problems;
+}
+
+function mapping(value: unknown): Loose {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Loose) : {};
+}
+
+function checkStores(path: PropertyKey[], component: Loose, stores: string[], say: Say): void {
+  const known = (name: unknown, at: PropertyKey[]): void => {
+    if (typeof name !== 'string' || stores.includes(name)) return;
+    const near = nearestSpelling(name, stores);
+    const hint =
+      near === undefined ? (stores.length === 0 ? 'stores is missing' : `stores has ${stores.join(', ')}`) : `Did you mean ${near}?`;
+    say(at, `there is no store ${JSON.stringify(name)}. ${hint}`);
+  };
+  known(component.store, [...path, 'store']);
+  const copies = Array.isArray(component.copies) ? (component.copies as unknown[]) : [];
+  const home = component.store ?? (stores.length === 1 ? stores[0] : undefined);
+  for (const [index, copy] of copies.entries()) {
+    known(copy, [...path, 'copies', index]);
+    if (copy === home) say([...path, 'copies', index], 'a copy must go to another store than the backup itself');
+    else if (copies.indexOf(copy) < index) say([...path, 'copies', index], 'this store is named twice');
+  }
+  if (component.store === undefined && stores.length > 1) say(path, `store is missing: say which one of ${stores.join(', ')}`);
+}
+
+function checkKeys(data: Loose, say: Say): void {
+  const vault = mapping(data.vault).kind;
+  for (const [index, entry] of (Array.isArray(data.keys) ? (data.keys as unknown[]) : []).entries()) {
+    const { kind, key } = mapping(entry);
+    const needs = kind === 'key-vault-secret' ? 'azure-key-vault' : kind === 'folder' ? 'folder' : undefined;
+    const byName = kind === 'key-vault-key' && typeof key === 'string' && !/:\/\/|\$\{/.test(key) ? 'azure-key-vault' : undefined;
+    const wanted = needs ?? byName;
+    if (wanted !== undefined && vault !== wanted) say(['keys', index], `kind ${String(kind)} needs a vault of kind ${wanted} in this file`);
+  }
+  for (const [field, value] of Object.entries(mapping(data.vault))) {
+    if (typeof value === 'string' && value.includes('${vault:'))
+      say(['vault', field], 'the vault cannot be found in itself: use ${env:NAME}');
+  }
+}
+
+/** Advice on a file that is valid: what this version only checks, and promises that do not hold. */
+export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
+  const said: ConfigProblem[] = [];
+  const say: Say = (path, message) => said.push({ ...yaml.locate(path, 'key'), path: pathText(path), message });
+  const { rpo, rto, phases = {} } = dr.objectives ?? {};
+  for (const [name, component] of Object.entries(dr.components)) {
+    const at = (key: string): PropertyKey[] => ['components', name, key];
+    if (component.copies) say(at('copies'), 'checked, but this version does not make copies yet');
+    if (component.retention) say(at('retention'), 'checked, but this version does not delete old backups yet');
+    const gap = component.schedule === undefined ? 0 : longestGap(component.schedule, now);
+    if (rpo !== undefined && gap > parseDuration(rpo)) {
+      say(at('schedule'), `leaves up to ${formatSeconds(gap / 1000)} between two backups, more than the rpo of ${rpo}`);
+    }
+  }
+  const sum = Object.values(phases).reduce((total, budget) => total + parseDuration(budget), 0);
+  if (rto !== undefined && sum > parseDuration(rto)) {
+    say(['objectives', 'phases'], `add up to ${formatSeconds(sum / 1000)}, more than the rto of ${rto}`);
+  }
+  return said;
+}

@@ -1,0 +1,9 @@
+// The kinds of components dr.yml may name. A new kind is one new file and one line here.
+import { z } from 'zod';
+import { mongodbSchema } from './mongodb.ts';
+
+export const componentSchema = z.discriminatedUnion('kind', [mongodbSchema]);
+
+/** A component of dr.yml with its defaults filled in; references are resolved by DrConfig. */
+export type ComponentEntry = z.infer<typeof componentSchema>;
+export type ComponentKind = ComponentEntry['kind'];

@@ -1,0 +1,156 @@
+// dr.yml as YAML: syntax errors in plain words, and the line and column of every path.
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Pair,
+  type YAMLError,
+} from 'yaml';
+import { errorMessage } from '../step/errors.ts';
+import { ConfigError, type ConfigProblem, type Position } from './problem.ts';
+
+const MAX_CHARACTERS = 1_000_000;
+/** A file written by people repeats an anchor some dozens of times; "billion laughs" needs thousands. */
+const MAX_ALIASES = 100;
+
+/** A dr.yml that is well-formed YAML. */
+export interface YamlFile {
+  /** The content as plain values, aliases and merge keys resolved. */
+  data: unknown;
+  /** Where a key (`key`) or its value stands; the nearest parent's place when the path is not in the file. */
+  locate(path: readonly PropertyKey[], what?: 'key' | 'value'): Position;
+  /** Every text in the file, as values and as keys, with its path. */
+  texts: { path: PropertyKey[]; text: string; position: Position }[];
+}
+
+/**
+ * Reads YAML 1.2 with merge keys.
+ * @param file how messages call the file
+ * @throws ConfigError with every syntax error
+ */
+export function parseYaml(content: string, file: string): YamlFile {
+  const whole = { line: 1, column: 1, path: '' };
+  if (content.length > MAX_CHARACTERS) {
+    throw new ConfigError(file, [{ ...whole, message: 'is larger than 1 MB: this is not a dr.yml' }]);
+  }
+  const counter = new LineCounter();
+  const document = parseDocument(content.replace(/^\uFEFF/, ''), { lineCounter: counter, prettyErrors: false, merge: true });
+  const at = (offset: number): Position => {
+    const { line, col } = counter.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const problems = [...document.errors, ...document.warnings].map((error) => ({
+    ...at(error.pos[0]),
+    path: '',
+    message: explainYaml(error),
+  }));
+  if (problems.length > 0) throw new ConfigError(file, distinct(problems));
+  if (document.contents === null) throw new ConfigError(file, [{ ...whole, message: 'is empty. Start with: version: 1' }]);
+  return {
+    data: toData(document, file),
+    locate: (path, what = 'value') => at(nodeOffset(document, path, what)),
+    texts: [...texts(document, document.contents, [], at)],
+  };
+}
+
+function toData(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (thrown) {
+    const message = /alias count/.test(errorMessage(thrown))
+      ? `uses aliases (*name) more than ${MAX_ALIASES} times: write the values out`
+      : `cannot be read: ${errorMessage(thrown)}`;
+    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }]);
+  }
+}
+
+function explainYaml({ code, message }: YAMLError): string {
+  switch (code) {
+    case 'TAB_AS_INDENT':
+      return 'a tab indents this line: YAML wants spaces';
+    case 'DUPLICATE_KEY':
+      return 'this key is already there in the same mapping: keep one of them';
+    case 'MULTIPLE_DOCS':
+      return 'a second document starts here (---): dr.yml is one document';
+    case 'BAD_INDENT':
+      return 'this line is indented differently from its neighbours';
+    case 'MISSING_CHAR':
+    case 'UNEXPECTED_TOKEN':
+    default:
+      return `not valid YAML: ${message.replace(/\s+/g, ' ').replace(/[.:]$/, '')}`;
+  }
+}
+
+/** The parser may report one slip several times at one place; the first says most. */
+function distinct(problems: ConfigProblem[]): ConfigProblem[] {
+  const seen = new Set<number>();
+  return problems.filter(({ line }) => !seen.has(line) && seen.add(line));
+}
+
+function resolved(document: Document, node: unknown): unknown {
+  return isAlias(node) ? node.resolve(document) : node;
+}
+
+/** The pair of a key, own ones before merged ones (`<<`). */
+function findPair(document: Document, node: unknown, key: PropertyKey): Pair | undefined {
+  const map = resolved(document, node);
+  if (!isMap(map)) return undefined;
+  const own = map.items.find((pair) => keyText(pair) === String(key));
+  if (own) return own;
+  for (const pair of map.items.filter((item) => keyText(item) === '<<')) {
+    const sources = resolved(document, pair.value);
+    for (const source of isSeq(sources) ? sources.items : [sources]) {
+      const merged = findPair(document, source, key);
+      if (merged) return merged;
+    }
+  }
+  return undefined;
+}
+
+function keyText(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+}
+
+function nodeOffset(document: Document, path: readonly PropertyKey[], what: 'key' | 'value'): number {
+  let node: unknown = document.contents;
+  let offset = start(node) ?? 0;
+  for (const [index, step] of path.entries()) {
+    const container = resolved(document, node);
+    const pair = findPair(document, container, step);
+    node = pair ? pair.value : isSeq(container) ? container.items[Number(step)] : undefined;
+    const key = pair && start(pair.key);
+    const wanted = index === path.length - 1 && what === 'key' ? key : (start(node) ?? key);
+    if (wanted === undefined) break;
+    offset = wanted;
+  }
+  return offset;
+}
+
+function start(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}
+
+function* texts(
+  document: Document,
+  node: unknown,
+  path: PropertyKey[],
+  at: (offset: number) => Position,
+): Generator<YamlFile['texts'][number]> {
+  if (isMap(node)) {
+    for (const pair of node.items) {
+      const key = keyText(pair);
+      if (isNode(pair.key)) yield { path: [...path, key], text: key, position: at(start(pair.key) ?? 0) };
+      yield* texts(document, pair.value, [...path, key], at);
+    }
+  } else if (isSeq(node)) {
+    for (const [index, item] of (node.items as Node[]).entries()) yield* texts(document, item, [...path, index], at);
+  } else if (isScalar(node) && typeof node.value === 'string') {
+    yield { path, text: node.value, position: at(start(node) ?? 0) };
+  }
+}

@@ -1,0 +1,202 @@
+// A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
+import { isAbsolute, resolve } from 'node:path';
+import { UsageError } from '../step/errors.ts';
+import { Secret } from '../step/input.ts';
+import type { ComponentEntry } from './components/index.ts';
+import type { YamlFile } from './document.ts';
+import { pathText, problemLine, type ConfigProblem } from './problem.ts';
+import { resolveReferences } from './references.ts';
+import { SECRET_FIELDS, type Dr } from './schema.ts';
+import { nearestSpelling } from './spelling.ts';
+
+/** A store with everything resolved: what `openStore` takes. Folder paths are absolute. */
+export type StoreConfig =
+  | { kind: 'azure-blob'; account: string; container: string; prefix?: string; endpoint?: string; sas?: Secret }
+  | { kind: 'folder'; path: string; prefix?: string };
+
+/** A vault with everything resolved: what `openVault` takes. */
+export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
+
+/** Who can open a backup. `key-vault-secret` and `folder` use the vault given; `keyUrl` may lack a version. */
+export type RecipientConfig =
+  | { kind: 'key-vault-secret'; url: string }
+  | { kind: 'key-vault-key'; keyUrl: string }
+  | { kind: 'escrow'; publicKey: string }
+  | { kind: 'folder'; path: string };
+
+/** Where references of dr.yml are looked up. */
+export interface DrSources {
+  /** Default: this process's environment. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Reads a secret of the file's vault. Absent: `${vault:…}` is an error when it is needed. */
+  vaultSecret?: (vault: VaultConfig, name: string) => Promise<string | undefined>;
+  /** Told every value that must not be seen, before it is used. */
+  mask?: (secret: string) => void;
+}
+
+/** The part of the loaded file that DrConfig needs beside its content. */
+interface Loaded {
+  /** How messages call the file. */
+  label: string;
+  /** The absolute folder of the file: relative paths start there. */
+  folder: string;
+  dr: Dr;
+  yaml: YamlFile;
+  notices: readonly ConfigProblem[];
+}
+
+export class DrConfig {
+  /** How messages call the file. */
+  readonly label: string;
+  /** The content with defaults filled in, references as they stand in the file. */
+  readonly dr: Dr;
+  /** Advice: what is valid but does not do (yet) what one may think. */
+  readonly notices: readonly ConfigProblem[];
+  readonly #folder: string;
+  readonly #yaml: YamlFile;
+  readonly #sources: DrSources;
+
+  constructor({ label, folder, dr, yaml, notices }: Loaded, sources: DrSources = {}) {
+    this.label = label;
+    this.dr = dr;
+    this.notices = notices;
+    this.#folder = folder;
+    this.#yaml = yaml;
+    this.#sources = sources;
+  }
+
+  /** Names of the components, of one kind or of all. */
+  componentNames(kind?: string): string[] {
+    return Object.entries(this.dr.components)
+      .filter(([, component]) => kind === undefined || component.kind === kind)
+      .map(([name]) => name);
+  }
+
+  /** A component by name. @throws UsageError naming those there are */
+  component(name: string): ComponentEntry {
+    return this.#named(this.dr.components, 'component', name);
+  }
+
+  /** Name of the store a component's backups go to; undefined when the file has no store. */
+  storeNameOf(component: string): string | undefined {
+    return this.component(component).store ?? Object.keys(this.dr.stores ?? {})[0];
+  }
+
+  /** A store by name, resolved. @throws UsageError naming those there are, or the missing variable */
+  async store(name: string): Promise<StoreConfig> {
+    const entry = this.#named(this.dr.stores ?? {}, 'store', name);
+    const path = ['stores', name];
+    const prefix = await this.#optional('prefix', [...path, 'prefix']);
+    if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path([...path, 'path']), ...prefix };
+    const sas = await this.text([...path, 'sas']);
+    return {
+      kind: 'azure-blob',
+      account: await this.#required([...path, 'account']),
+      container: await this.#required([...path, 'container']),
+      ...prefix,
+      ...(await this.#optional('endpoint', [...path, 'endpoint'])),
+      ...(sas === undefined ? {} : { sas: new Secret(sas) }),
+    };
+  }
+
+  /** True when the file has a store of that name. */
+  hasStore(name: string): boolean {
+    return Object.hasOwn(this.dr.stores ?? {}, name);
+  }
+
+  /** The vault, resolved; undefined when the file has none. @throws UsageError naming the missing variable */
+  async vault(): Promise<VaultConfig | undefined> {
+    switch (this.dr.vault?.kind) {
+      case 'azure-key-vault':
+        return { kind: 'azure-key-vault', url: withoutSlash(await this.#required(['vault', 'url'])) };
+      case 'folder':
+        return { kind: 'folder', path: await this.#path(['vault', 'path']) };
+      case undefined:
+        return undefined;
+    }
+  }
+
+  /** Who can open a backup: `keys`, or one key per backup in the vault. Empty when the file has neither. */
+  async recipients(): Promise<RecipientConfig[]> {
+    const vault = await this.vault();
+    const recipients: RecipientConfig[] = [];
+    for (const [index, { kind }] of (this.dr.keys ?? defaultKeys(this.dr)).entries()) {
+      if (kind === 'escrow') recipients.push({ kind, publicKey: await this.#path(['keys', index, 'publicKey']) });
+      else if (kind === 'key-vault-key') recipients.push({ kind, keyUrl: keyUrl(await this.#required(['keys', index, 'key']), vault) });
+      else if (vault?.kind === 'folder') recipients.push({ kind: 'folder', path: vault.path });
+      else if (vault) recipients.push({ kind: 'key-vault-secret', url: vault.url });
+    }
+    return recipients;
+  }
+
+  /**
+   * What the file says at a path, resolved, as a step's input would be written (lists with commas); undefined when it does not say.
+   * Defaults are not filled in. Secrets are masked first.
+   * @throws UsageError naming variable, file and line when a reference cannot be resolved
+   */
+  async text(path: readonly PropertyKey[]): Promise<string | undefined> {
+    const value = path.reduce<unknown>(
+      (parent, step) =>
+        typeof parent === 'object' && parent !== null && Object.hasOwn(parent, step)
+          ? (parent as Record<PropertyKey, unknown>)[step]
+          : undefined,
+      this.#yaml.data,
+    );
+    if (value === undefined) return undefined;
+    if (Array.isArray(value)) return value.map(String).join(',');
+    if (typeof value === 'string') return this.#resolve(value, path);
+    if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+    throw new Error(`${pathText(path)} of dr.yml is not a single value`);
+  }
+
+  async #resolve(value: string, path: readonly PropertyKey[]): Promise<string> {
+    const where = problemLine(this.label, { ...this.#yaml.locate(path), path: '', message: pathText(path) });
+    const { env = process.env, vaultSecret, mask } = this.#sources;
+    const { text, values } = await resolveReferences(value, where, {
+      env,
+      vaultSecret: vaultSecret && (async (name) => vaultSecret((await this.vault()) as VaultConfig, name)),
+    });
+    const secret = SECRET_FIELDS.has(String(path.at(-1))) || value.includes('${vault:');
+    if (secret) for (const hidden of [...values, ...(values.length > 0 ? [text] : [])]) mask?.(hidden);
+    return text;
+  }
+
+  async #required(path: readonly PropertyKey[]): Promise<string> {
+    return (await this.text(path)) as string;
+  }
+
+  async #optional<K extends string>(key: K, path: readonly PropertyKey[]): Promise<{ [key in K]?: string }> {
+    const value = await this.text(path);
+    return (value === undefined ? {} : { [key]: value }) as { [key in K]?: string };
+  }
+
+  async #path(path: readonly PropertyKey[]): Promise<string> {
+    const value = await this.#required(path);
+    return isAbsolute(value) ? value : resolve(this.#folder, value);
+  }
+
+  #named<T>(entries: Readonly<Record<string, T>>, what: string, name: string): T {
+    const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
+    if (entry !== undefined) return entry;
+    const names = Object.keys(entries);
+    const near = nearestSpelling(name, names);
+    throw new UsageError(`${this.label} has no ${what} ${JSON.stringify(name)}.`, {
+      fix: near === undefined ? `It has: ${names.join(', ') || 'none'}.` : `Did you mean ${near}?`,
+    });
+  }
+}
+
+/** What `keys` means when the file does not say: one key per backup in the vault. */
+export function defaultKeys(dr: Dr): NonNullable<Dr['keys']> {
+  if (dr.vault === undefined) return [];
+  return [{ kind: dr.vault.kind === 'folder' ? 'folder' : 'key-vault-secret' }];
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/$/, '');
+}
+
+function keyUrl(key: string, vault: VaultConfig | undefined): string {
+  if (key.includes('://') || vault?.kind !== 'azure-key-vault') return key;
+  return `${vault.url}/keys/${key}`;
+}

@@ -1,0 +1,71 @@
+// Kinds of values in dr.yml: what each accepts, what it says when it is wrong, and what an editor shows about it.
+import { z } from 'zod';
+import { parseDuration } from '../step/input.ts';
+
+/** What every key of dr.yml must have: editors show it, errors quote it. */
+export interface About {
+  /** One or two sentences. */
+  description: string;
+  /** A value as a user would write it. */
+  example: unknown;
+}
+
+interface Shape {
+  /** What a value without references looks like; anchored by this module. */
+  pattern?: string;
+  /** Continues a sentence: `expected a duration, such as 24h`. */
+  expected: string;
+}
+
+/** `${env:NAME}` or `${vault:name}` anywhere in a text. */
+const HAS_REFERENCE = String.raw`[\s\S]*\$\{(?:env|vault):[\s\S]*`;
+
+/** Adds description and example. */
+export function about<S extends z.ZodType>(schema: S, { description, example }: About): S {
+  return schema.meta({ description, examples: [example] });
+}
+
+/** A text that stands in the file as it is: references are not resolved in it. */
+export function plainText(meta: About, { pattern = String.raw`[\s\S]*\S[\s\S]*`, expected }: Shape) {
+  return about(z.string({ error: expected }).regex(new RegExp(`^(?:${pattern})$`), { error: expected }), meta);
+}
+
+/** A text that may hold `${env:NAME}` and `${vault:name}`. */
+export function text(meta: About, { pattern = String.raw`[\s\S]*\S[\s\S]*`, expected }: Shape) {
+  return plainText(meta, { pattern: `${HAS_REFERENCE}|${pattern}`, expected });
+}
+
+/** A choice between fixed words. */
+export function choice<const T extends readonly [string, ...string[]]>(words: T, meta: About) {
+  return about(z.enum(words, { error: `expected one of ${words.join(', ')}` }), meta);
+}
+
+/** A whole number between two limits. */
+export function integer(limits: { min: number; max: number }, meta: About) {
+  const expected = `expected a whole number from ${limits.min} to ${limits.max}`;
+  return about(z.int({ error: expected }).min(limits.min, { error: expected }).max(limits.max, { error: expected }), meta);
+}
+
+/** A positive length of time: `90s`, `30m`, `1h30m`, `7d`; kept as text, read by parseDuration. */
+export function duration(meta: About) {
+  const expected = `expected a duration, such as ${String(meta.example)}`;
+  return about(
+    z
+      .string({ error: expected })
+      .regex(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/, { error: expected, abort: true })
+      .refine((value) => parseDuration(value) > 0, { error: 'expected a duration longer than zero' }),
+    meta,
+  );
+}
+
+/** What a name within dr.yml looks like: it becomes a folder in the store and part of a Key Vault secret's name. */
+export const NAME_PATTERN = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?';
+
+/** A name as a key of a mapping (a component, a store). */
+export function entryName(what: string, maxLength: number) {
+  const expected = `expected a ${what} name of lower-case letters, digits and dashes, at most ${maxLength} characters`;
+  return z
+    .string({ error: expected })
+    .regex(new RegExp(`^${NAME_PATTERN}$`), { error: expected, abort: true })
+    .max(maxLength, { error: expected });
+}

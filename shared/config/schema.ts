@@ -1,0 +1,76 @@
+// The whole of dr.yml as one schema: from it come the checks, the defaults and the JSON Schema that editors use.
+import { z } from 'zod';
+import { componentSchema } from './components/index.ts';
+import { about, duration, entryName, NAME_PATTERN, plainText } from './fields.ts';
+import { storeSchema } from './stores.ts';
+import { recipientSchema, vaultSchema } from './vaults.ts';
+
+const objectivesSchema = z.strictObject({
+  rpo: duration({ description: 'Recovery point objective: how much time of work may be lost.', example: '24h' }).optional(),
+  rto: duration({ description: 'Recovery time objective: how long a recovery may take.', example: '90m' }).optional(),
+  phases: about(
+    z.record(entryName('phase', 40), duration({ description: 'Budget: how long this phase of a recovery may take.', example: '30m' }), {
+      error: 'expected a mapping of phase names to durations, such as { mongodb: 30m }',
+    }),
+    { description: 'Budgets of the phases of a recovery; their sum is held against rto.', example: { mongodb: '30m' } },
+  ).optional(),
+});
+
+export const drSchema = z
+  .strictObject(
+    {
+      version: about(z.literal(1, { error: 'expected 1, the one version of this file so far' }), {
+        description: 'Version of this file format.',
+        example: 1,
+      }),
+      name: plainText(
+        {
+          description: 'Name of what is protected: the prefix in the store, and what is typed to confirm anything destructive.',
+          example: 'rocketchat-production',
+        },
+        {
+          pattern: `(?=.{1,63}$)${NAME_PATTERN}`,
+          expected: 'expected a name of lower-case letters, digits and dashes, at most 63 characters',
+        },
+      ),
+      objectives: about(objectivesSchema, {
+        description: 'How much may be lost and how long a recovery may take.',
+        example: { rpo: '24h', rto: '90m', phases: { mongodb: '30m' } },
+      }).optional(),
+      stores: about(z.record(entryName('store', 40), storeSchema, { error: 'expected a mapping of names to stores' }), {
+        description: 'Where bytes go, by name.',
+        example: { primary: { kind: 'azure-blob', account: 'stdrprod', container: 'backups' } },
+      }).optional(),
+      vault: vaultSchema.optional(),
+      keys: about(
+        z
+          .array(recipientSchema, { error: 'expected a list of key recipients, such as [{ kind: key-vault-secret }]' })
+          .min(1, { error: 'expected at least one key recipient: without one nobody could open a backup' }),
+        {
+          description: 'Who can open a backup, each one alone. Default: one key per backup in the vault.',
+          example: [{ kind: 'key-vault-secret' }, { kind: 'escrow', publicKey: 'escrow-public.pem' }],
+        },
+      ).optional(),
+      components: about(z.record(entryName('component', 40), componentSchema, { error: 'expected a mapping of names to components' }), {
+        description: 'What is protected, by name. The name is the folder of its backups in the store.',
+        example: { mongodb: { kind: 'mongodb', source: { uri: '${env:MONGODB_URI}' }, store: 'primary' } },
+      }).refine((components) => Object.keys(components).length > 0, { error: 'expected at least one component' }),
+    },
+    { error: 'expected a mapping of keys such as version, name, stores and components' },
+  )
+  .meta({ title: 'dr.yml', description: 'What is protected by Lifeboat, where it goes, how long it stays, how fast it must come back.' });
+
+/** dr.yml with its defaults filled in. */
+export type Dr = z.infer<typeof drSchema>;
+
+/** A text field whose whole resolved value is a secret: masked before anything can log it. */
+export const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas']);
+
+/** Keys of dr.yml that a later version will read. They are refused by name instead of silently ignored. `*` stands for one step. */
+export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'notify', 'components.*.source.kubernetes'];
+
+/** Kinds that a later version will know, by the path of the `kind` key. */
+export const LATER_KINDS: Readonly<Record<string, readonly string[]>> = {
+  'components.*.kind': ['cluster-state', 'volumes', 'secrets', 'terraform'],
+  'stores.*.kind': ['s3', 'sftp'],
+};

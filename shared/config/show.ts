@@ -1,0 +1,82 @@
+// dr.yml as it is understood: defaults filled in, secrets as ***, rules written out, next runs computed.
+import { stringify } from 'yaml';
+import { defaultKeys, type DrConfig } from './dr-config.ts';
+import { problemLine, type ConfigProblem } from './problem.ts';
+import { retentionRules, type Retention } from './retention.ts';
+import { nextRuns } from './schedule.ts';
+import { SECRET_FIELDS } from './schema.ts';
+
+/** What `config show --json` prints. */
+export interface ShownConfig {
+  file: string;
+  config: unknown;
+  components: {
+    name: string;
+    kind: string;
+    store?: string;
+    retention?: Omit<Retention, 'preset'>;
+    schedule?: string;
+    nextRuns?: string[];
+  }[];
+  notices: readonly ConfigProblem[];
+}
+
+const RUNS_SHOWN = 3;
+
+/** The understood configuration as data. `now`: next runs are those after it. */
+export function shownConfig(config: DrConfig, now: Date): ShownConfig {
+  const { dr } = config;
+  const { components, ...head } = dr;
+  const keys = dr.keys ?? defaultKeys(dr);
+  const filled = Object.entries(components).map(([name, component]) => {
+    const store = config.storeNameOf(name);
+    return [name, { ...component, ...(store === undefined ? {} : { store }) }] as const;
+  });
+  return {
+    file: config.label,
+    config: hideSecrets({ ...head, ...(keys.length > 0 ? { keys } : {}), components: Object.fromEntries(filled) }),
+    components: filled.map(([name, { kind, store, retention, schedule }]) => ({
+      name,
+      kind,
+      ...(store === undefined ? {} : { store }),
+      ...(retention ? { retention: retentionRules(retention) } : {}),
+      ...(schedule === undefined ? {} : { schedule, nextRuns: nextRuns(schedule, now, RUNS_SHOWN).map((run) => run.toISOString()) }),
+    })),
+    notices: config.notices,
+  };
+}
+
+/** The same for people: valid YAML, with what was worked out as comments below. */
+export function shownText(shown: ShownConfig): string {
+  const lines = [`# ${shown.file}: defaults filled in, secrets as ***`, stringify(shown.config, { lineWidth: 0 }).trimEnd()];
+  const retained = shown.components.filter(({ retention }) => retention);
+  if (retained.length > 0)
+    lines.push('', '# Retention', ...retained.map(({ name, retention = {} }) => `#   ${name}: ${rulesText(retention)}`));
+  const scheduled = shown.components.filter(({ nextRuns: runs = [] }) => runs.length > 0);
+  if (scheduled.length > 0) {
+    const minutes = (iso: string): string => iso.slice(0, 16).replace('T', ' ');
+    lines.push(
+      '',
+      '# Next runs (UTC)',
+      ...scheduled.map(({ name, nextRuns: runs = [] }) => `#   ${name}: ${runs.map(minutes).join(', ')}`),
+    );
+  }
+  if (shown.notices.length > 0) lines.push('', '# To know', ...shown.notices.map((notice) => `#   ${problemLine(shown.file, notice)}`));
+  return lines.join('\n');
+}
+
+function rulesText({ within, ...counts }: Omit<Retention, 'preset'>): string {
+  const parts = Object.entries(counts).map(([rule, count]) => `${count} ${rule}`);
+  return [...parts, ...(within === undefined ? [] : [`all within ${within}`])].join(', ');
+}
+
+/** References of secret fields become ***; where the value comes from stays readable. */
+function hideSecrets(value: unknown, key = ''): unknown {
+  if (Array.isArray(value)) return value.map((item) => hideSecrets(item, key));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hideSecrets(item, name)]));
+  }
+  if (typeof value !== 'string' || !SECRET_FIELDS.has(key)) return value;
+  const whole = /^\$\{(?:env|vault):([^}]*)\}$/.exec(value);
+  return whole ? `*** (from ${value})` : value.replace(/\$\{[^}]*\}/g, '***');
+}
