@@ -43,6 +43,8 @@ export interface InputOptions {
   renamedFrom?: readonly string[];
   /** Shown on these hosts only; everywhere when absent. */
   hosts?: readonly ('github' | 'azure' | 'terminal')[];
+  /** Heading it stands under in help and forms, such as `Azure sign-in`; see `inGroup`. */
+  group?: string;
 }
 
 /** One input of a step. `parse` throws a plain Error whose message says what was expected. */
@@ -81,6 +83,11 @@ export const input = {
   choice: <const C extends readonly string[], const O extends InputOptions>(choices: C, options: O) =>
     spec<C[number], O>('choice', options, (text) => parseChoice(text, choices), choices),
 };
+
+/** The same inputs under one heading in help and forms. */
+export function inGroup<I extends Record<string, InputSpec<unknown>>>(group: string, inputs: I): I {
+  return Object.fromEntries(Object.entries(inputs).map(([name, spec]) => [name, { ...spec, group }])) as I;
+}
 
 function parseFlag(text: string): boolean {
   // The YAML 1.2 core schema spellings, as @actions/core getBooleanInput takes them.

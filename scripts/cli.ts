@@ -1,0 +1,68 @@
+// The command line `lifeboat`: one command per step, and a few that are about dr.yml and broken glass.
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import project from '../package.json' with { type: 'json' };
+import { nearestSpelling } from '../shared/config/spelling.ts';
+import { EXIT_CODES } from '../shared/step/errors.ts';
+import { steps } from '../shared/steps/index.ts';
+import { extraCommands } from './cli/index.ts';
+import { overview } from './cli/overview.ts';
+import { addStepCommand, endWithError } from './cli/step-command.ts';
+import { endProcess } from './entries/end.ts';
+
+/** The whole command tree. It throws CommanderError instead of ending the process. */
+export function createProgram(): Command {
+  const program = new Command('lifeboat');
+  program
+    .description('Backups that are proved restorable, and recovery that is rehearsed.')
+    .version(`lifeboat ${project.version} (Node.js ${process.version})`, '--version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .exitOverride()
+    // Errors are shown by us, in one style with the errors of steps.
+    .configureOutput({ outputError: () => undefined });
+  for (const step of steps) addStepCommand(program, step);
+  for (const register of extraCommands) register(program);
+  program.action(() => {
+    const [word] = program.args;
+    if (word !== undefined) throw unknownCommand(program, word);
+    process.stdout.write(overview(program));
+  });
+  program.allowExcessArguments();
+  return program;
+}
+
+/** Runs one command line (without `node` and the script); the result is in `process.exitCode`. */
+export async function runCli(args: string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    // Help and version are thrown, too.
+    if (thrown.exitCode === 0) return;
+    const command = args[0] !== undefined && steps.some((step) => step.name === args[0]) ? args[0] : undefined;
+    await endWithError(
+      { command: command ?? 'lifeboat', json: args.includes('--json') },
+      {
+        kind: 'usage',
+        message: thrown.message.replace(/^error: /, '').replace(/\n\((Did you mean .*)\)$/, '. $1'),
+        fix: `See "lifeboat ${command === undefined ? '' : `${command} `}--help".`,
+      },
+    );
+  }
+}
+
+function unknownCommand(program: Command, word: string): CommanderError {
+  const near = nearestSpelling(
+    word,
+    program.commands.map((command) => command.name()),
+  );
+  const hint = near === undefined ? '' : `\n(Did you mean ${near}?)`;
+  return new CommanderError(EXIT_CODES.usage, 'commander.unknownCommand', `error: unknown command '${word}'${hint}`);
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await runCli(process.argv.slice(2));
+  await endProcess();
+}

@@ -1,0 +1,113 @@
+// One CLI command per step, generated from its definition: options, help, secrets, examples.
+import { Option, type Command } from 'commander';
+import { TerminalHost } from '../../shared/hosts/terminal.ts';
+import { readSecret, secretFileOption, secretOnCommandLine, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
+import { EXIT_CODES, UserError, type ErrorKind } from '../../shared/step/errors.ts';
+import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
+import { runStep } from '../../shared/step/run.ts';
+import { describeInput, inputsFor, placeholder } from '../generators/describe.ts';
+import { openConfig } from '../entries/open-config.ts';
+
+type Options = Record<string, string | boolean | string[] | undefined>;
+
+export interface StepCommandOptions {
+  /** Inputs (camelCase) that may also be given by position, in this order. */
+  positional?: string[];
+}
+
+/** Adds the command of a step. Its exit code is the step's. */
+export function addStepCommand(program: Command, step: AnyStep, { positional = [] }: StepCommandOptions = {}): void {
+  const command = program.command(step.name).summary(step.summary).description(`${step.summary}\n\n${step.description}`);
+  for (const name of positional) command.argument(`[${kebabCase(name)}]`, step.inputs[name]?.summary);
+  for (const [name, spec] of inputsFor(step, 'terminal')) addInput(command, name, spec);
+  command.optionsGroup('Output:');
+  command.option('--json', 'print one JSON object on standard output, everything else on standard error');
+  command.option('--quiet', 'print only warnings and errors');
+  command.option('--verbose', 'print debug lines, too');
+  command.optionsGroup('Help:');
+  command.helpOption('-h, --help', 'show this help');
+  command.addHelpText('after', helpEnd(step));
+  command.action(async (...args: unknown[]) => {
+    const options = args[positional.length] as Options;
+    const given = positional.map((name, index) => [name, args[index] as string | undefined] as const);
+    await runCommand(step, options, Object.fromEntries(given.filter(([, text]) => text !== undefined)) as Record<string, string>);
+  });
+}
+
+function addInput(command: Command, name: string, spec: InputSpec<unknown>): void {
+  const flag = kebabCase(name);
+  const add = (flags: string, description = '', hidden = false): Option => {
+    const option = new Option(flags, description).helpGroup(`${spec.group ?? 'Inputs'}:`).hideHelp(hidden);
+    command.addOption(option);
+    return option;
+  };
+  if (spec.kind === 'secret') {
+    add(`${secretFileOption(name)} <path>`, `${describeInput(spec)} Or set ${secretVariable(name)}; - reads standard input.`);
+    // Known, so that it can be refused with the way that works.
+    add(`--${flag} [value]`, '', true);
+  } else if (spec.kind === 'flag') {
+    const onByDefault = spec.default === 'true';
+    add(`--${flag}`, describeInput(spec), onByDefault);
+    add(`--no-${flag}`, `Off: ${describeInput(spec)}`, !onByDefault);
+  } else {
+    const option = add(`--${flag} <${placeholder(spec)}>`, describeInput(spec));
+    if (spec.kind === 'list') option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
+  }
+  for (const old of spec.renamedFrom ?? []) add(`--${kebabCase(old)} [value]`, '', true);
+}
+
+async function runCommand(step: AnyStep, options: Options, given: Record<string, string>): Promise<void> {
+  const about = {
+    command: step.name,
+    json: options['json'] === true,
+    quiet: options['quiet'] === true,
+    verbose: options['verbose'] === true,
+  };
+  let inputs: Record<string, string>;
+  try {
+    inputs = { ...given, ...readInputs(step, options) };
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    await endWithError(about, thrown);
+    return;
+  }
+  const secretInputs = Object.keys(step.inputs).filter((name) => step.inputs[name]?.kind === 'secret');
+  await runStep(step, new TerminalHost({ ...about, inputs, secretInputs }), { openConfig });
+}
+
+/** Ends a command that did not get as far as running, the way a step that fails ends. */
+export async function endWithError(
+  about: { command: string; json?: boolean },
+  { kind, message, fix }: { kind: ErrorKind; message: string; fix?: string | undefined },
+): Promise<void> {
+  const error = { kind, message, ...(fix === undefined ? {} : { fix }) };
+  await new TerminalHost({ ...about, inputs: {} }).finish({ outcome: 'failed', exitCode: EXIT_CODES[kind], warnings: [], error });
+}
+
+/** Texts by camelCase input name. @throws UsageError about a secret on the command line or a file that cannot be read */
+function readInputs(step: AnyStep, options: Options): Record<string, string> {
+  const inputs: Record<string, string> = {};
+  for (const [name, spec] of Object.entries(step.inputs)) {
+    const value = options[name];
+    if (spec.kind === 'secret') {
+      if (value !== undefined) throw secretOnCommandLine(name);
+      const secret = readSecret(name, options[`${name}File`] as string | undefined);
+      if (secret !== undefined) inputs[name] = secret;
+    } else if (value !== undefined) {
+      inputs[name] = Array.isArray(value) ? value.join('\n') : String(value);
+    }
+    for (const old of spec.renamedFrom ?? []) if (options[old] !== undefined) inputs[old] = String(options[old]);
+  }
+  return inputs;
+}
+
+function helpEnd(step: AnyStep): string {
+  const examples = step.examples.map(({ what, args }) => `  ${what}:\n    lifeboat ${step.name} ${args}`.trimEnd());
+  const codes = Object.entries(EXIT_CODES).map(([name, code]) => `${code} ${name}`);
+  return [
+    '',
+    ...(examples.length > 0 ? ['Examples:', ...examples, ''] : []),
+    `Exit codes: ${codes.join(', ')}. The README says what each means.`,
+  ].join('\n');
+}

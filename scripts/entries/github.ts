@@ -1,0 +1,57 @@
+// What the bundles under dist/github/ run.
+import { nearestSpelling } from '../../shared/config/spelling.ts';
+import { GithubHost } from '../../shared/hosts/github.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
+import { EXIT_CODES } from '../../shared/step/errors.ts';
+import { kebabCase } from '../../shared/step/input.ts';
+import { runStep } from '../../shared/step/run.ts';
+import { findStep, steps } from '../../shared/steps/index.ts';
+import { endProcess } from './end.ts';
+import { openConfig } from './open-config.ts';
+
+/** Runs the step that `actions/<name>` is about. */
+export async function runGithubStep(name: string): Promise<never> {
+  const step = findStep(name);
+  if (!step) throw new Error(`No step ${name}`);
+  await runStep(step, new GithubHost(), { openConfig });
+  return endProcess();
+}
+
+/** Runs the step that the input `step` of the root action names. */
+export async function runGithubChooser(): Promise<never> {
+  const host = new GithubHost();
+  const name = host.rawInput('step') ?? '';
+  const step = findStep(name);
+  const problem = step ? foreignInputs(step, host.givenInputs()) : unknownStep(name);
+  if (step && problem === undefined) {
+    await runStep(step, host, { openConfig });
+  } else {
+    await host.finish({
+      outcome: 'failed',
+      exitCode: EXIT_CODES.usage,
+      warnings: [],
+      error: { kind: 'usage', message: problem ?? '', fix: 'See the steps and their inputs in the README.' },
+    });
+  }
+  return endProcess();
+}
+
+function unknownStep(name: string): string {
+  const near = nearestSpelling(
+    name,
+    steps.map((step) => step.name),
+  );
+  const known = steps.map((step) => step.name).join(', ');
+  if (name === '') return `step is missing. Expected one of: ${known}.`;
+  return `step is ${JSON.stringify(name)}: expected one of: ${known}.${near === undefined ? '' : ` Did you mean ${near}?`}`;
+}
+
+/** The root action declares the inputs of all steps, so GitHub cannot tell that one belongs to another step. */
+function foreignInputs(step: AnyStep, given: string[]): string | undefined {
+  const own = new Set([
+    'step',
+    ...Object.entries(step.inputs).flatMap(([name, spec]) => [name, ...(spec.renamedFrom ?? [])].map(kebabCase)),
+  ]);
+  const foreign = given.filter((name) => !own.has(name));
+  return foreign.length === 0 ? undefined : `${step.name} has no input ${foreign.join(', ')}.`;
+}
