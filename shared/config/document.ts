@@ -11,6 +11,7 @@ import {
   type Node,
   type Pair,
   type YAMLError,
+  visit,
 } from 'yaml';
 import { errorMessage } from '../step/errors.ts';
 import { ConfigError, type ConfigProblem, type Position } from './problem.ts';
@@ -45,11 +46,8 @@ export function parseYaml(content: string, file: string): YamlFile {
     const { line, col } = counter.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const problems = [...document.errors, ...document.warnings].map((error) => ({
-    ...at(error.pos[0]),
-    path: '',
-    message: explainYaml(error),
-  }));
+  const syntax = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], message: explainYaml(error) }));
+  const problems = [...syntax, ...unknownAliases(document)].map(({ offset, message }) => ({ ...at(offset), path: '', message }));
   if (problems.length > 0) throw new ConfigError(file, distinct(problems));
   if (document.contents === null) throw new ConfigError(file, [{ ...whole, message: 'is empty. Start with: version: 1' }]);
   return {
@@ -70,6 +68,19 @@ function toData(document: Document, file: string): unknown {
   }
 }
 
+function unknownAliases(document: Document): { offset: number; message: string }[] {
+  const anchors = new Set<string>();
+  const unknown: { offset: number; message: string }[] = [];
+  visit(document, {
+    Node: (_key, node) => {
+      if (isAlias(node)) {
+        if (!anchors.has(node.source)) unknown.push({ offset: start(node) ?? 0, message: `there is no anchor &${node.source} above` });
+      } else if (node.anchor !== undefined) anchors.add(node.anchor);
+    },
+  });
+  return unknown;
+}
+
 function explainYaml({ code, message }: YAMLError): string {
   switch (code) {
     case 'TAB_AS_INDENT':
@@ -78,10 +89,6 @@ function explainYaml({ code, message }: YAMLError): string {
       return 'this key is already there in the same mapping: keep one of them';
     case 'MULTIPLE_DOCS':
       return 'a second document starts here (---): dr.yml is one document';
-    case 'BAD_INDENT':
-      return 'this line is indented differently from its neighbours';
-    case 'MISSING_CHAR':
-    case 'UNEXPECTED_TOKEN':
     default:
       return `not valid YAML: ${message.replace(/\s+/g, ' ').replace(/[.:]$/, '')}`;
   }
@@ -114,7 +121,10 @@ function findPair(document: Document, node: unknown, key: PropertyKey): Pair | u
 }
 
 function keyText(pair: Pair): string {
-  return isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+  if (!isScalar(pair.key)) return String(pair.key);
+  const { value } = pair.key;
+  // The merge key is a symbol of the library.
+  return typeof value === 'symbol' ? (value.description ?? '') : String(value);
 }
 
 function nodeOffset(document: Document, path: readonly PropertyKey[], what: 'key' | 'value'): number {

@@ -33,7 +33,7 @@ function explainIssue(issue: Issue, yaml: YamlFile, root: JsonSchema): ConfigPro
   }
   const parent = valueAt(yaml.data, issue.path.slice(0, -1));
   if (value === undefined && issue.path.length > 0) {
-    if (isSupersededByLater(issue.path, parent)) return [];
+    if (isSupersededByLater(issue.path, parent) || isMisspelt(issue.path, parent, root, yaml)) return [];
     return [problem(issue.path, missing(issue, root, yaml))];
   }
   if (value === null) return [problem(issue.path, `has no value: ${expectation(issue)}`, 'key')];
@@ -66,6 +66,14 @@ function unknownKey(path: readonly PropertyKey[], known: string[], parent: unkno
 function isSupersededByLater(path: readonly PropertyKey[], parent: unknown): boolean {
   const siblings = typeof parent === 'object' && parent !== null ? Object.keys(parent) : [];
   return siblings.some((key) => LATER_KEYS.some((pattern) => pattern.includes('.') && matchesPath(pattern, [...path.slice(0, -1), key])));
+}
+
+/** `accuont: …` stands there: the unknown key tells it all. */
+function isMisspelt(path: readonly PropertyKey[], parent: unknown, root: JsonSchema, yaml: YamlFile): boolean {
+  const known = Object.keys(schemaAt(path.slice(0, -1), yaml.data, root)?.properties ?? {});
+  const given = typeof parent === 'object' && parent !== null ? Object.keys(parent) : [];
+  const free = known.filter((key) => !given.includes(key));
+  return given.some((key) => !known.includes(key) && nearestSpelling(key, free) === path.at(-1));
 }
 
 function missing(issue: Issue, root: JsonSchema, yaml: YamlFile): string {

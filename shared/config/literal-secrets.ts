@@ -8,24 +8,26 @@ interface Pattern {
 
 const ENV_FIX = 'Keep it in a secret of the CI system and write';
 
-/** Each pattern leaves references (`${…}`) alone. */
+/** Stands for a reference while a text is searched: no pattern takes it for the start of a secret. */
+const REFERENCE = '\u0001';
+
 const PATTERNS: readonly Pattern[] = [
   {
     what: 'a password in an address',
-    pattern: /[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:(?!\$\{[^}]*\}@)[^\s/@]+@/i,
+    pattern: /[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:(?!\u0001+@)[^\s/@]+@/i,
     fix: `${ENV_FIX} \${env:MONGODB_URI}, or only the password as \${env:MONGODB_PASSWORD}`,
   },
   {
     what: 'a password in an address',
-    pattern: /[?&](?:tlsCertificateKeyFilePassword|sslPEMKeyPassword|proxyPassword)=(?!\$\{)[^\s&]/i,
+    pattern: /[?&](?:tlsCertificateKeyFilePassword|sslPEMKeyPassword|proxyPassword)=(?!\u0001)[^\s&]/i,
     fix: `${ENV_FIX} \${env:NAME}`,
   },
-  { what: 'a shared access signature', pattern: /(?:^|[?&\s"'])sig=(?!\$\{)[^\s&]{8,}/i, fix: `${ENV_FIX} \${env:STORE_SAS}` },
-  { what: 'an account key', pattern: /(?:AccountKey|SharedAccessKey)=(?!\$\{)[^\s;]{8,}/i, fix: `${ENV_FIX} \${env:NAME}` },
+  { what: 'a shared access signature', pattern: /(?:^|[?&\s"'])sig=(?!\u0001)[^\s&]{8,}/i, fix: `${ENV_FIX} \${env:STORE_SAS}` },
+  { what: 'an account key', pattern: /(?:AccountKey|SharedAccessKey)=(?!\u0001)[^\s;]{8,}/i, fix: `${ENV_FIX} \${env:NAME}` },
   {
     what: "a webhook's token",
     pattern:
-      /https?:\/\/(?:hooks\.slack\.com\/(?:services|workflows)\/(?!\$\{)\S{8,}|[\w.-]+\.webhook\.office\.com\/webhookb2\/(?!\$\{)\S{8,}|discord(?:app)?\.com\/api\/webhooks\/(?!\$\{)\S{8,}|[^\s/]+\/hooks\/(?!\$\{)[A-Za-z0-9]{8,}\/(?!\$\{)\S{8,})/i,
+      /https?:\/\/(?:hooks\.slack\.com\/(?:services|workflows)\/(?!\u0001)\S{8,}|[\w.-]+\.webhook\.office\.com\/webhookb2\/(?!\u0001)\S{8,}|discord(?:app)?\.com\/api\/webhooks\/(?!\u0001)\S{8,}|[^\s/]+\/hooks\/(?!\u0001)[A-Za-z0-9]{8,}\/(?!\u0001)\S{8,})/i,
     fix: `${ENV_FIX} \${env:TEAMS_WEBHOOK}`,
   },
   {
@@ -42,6 +44,7 @@ const PATTERNS: readonly Pattern[] = [
 
 /** What secret a text holds and what to write instead; undefined when it looks harmless. Never quotes the text. */
 export function literalSecret(text: string): string | undefined {
-  const found = PATTERNS.find(({ pattern }) => pattern.test(text));
+  const searched = text.replace(/\$\{(?:env|vault):[^}]*\}/g, REFERENCE);
+  const found = PATTERNS.find(({ pattern }) => pattern.test(searched));
   return found && `holds ${found.what}: a secret must not stand in this file. ${found.fix}. Change the secret if the file was ever pushed`;
 }
