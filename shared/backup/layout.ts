@@ -1,0 +1,130 @@
+// Where a backup's objects lie in a store: every name below the prefix is made and read here, and nowhere else.
+import { UsageError } from '../step/errors.ts';
+import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
+
+const COMPONENT = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const PREFIX_SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+const STEP = /^[a-z][a-z0-9-]{0,62}$/;
+/** Folders beside the components. */
+const RESERVED: ReadonlySet<string> = new Set(['locks', 'points', 'proofs', 'runs']);
+
+/** The objects of one backup. */
+export interface BackupNames {
+  /** `<prefix>/<component>/<timestamp>/` */
+  folder: string;
+  data: string;
+  manifest: string;
+}
+
+/**
+ * Checks a component's name: 1 to 63 lower-case letters, digits and dashes, a letter first, no dash last.
+ * It becomes a folder in the store and part of the key's name in the vault, which is why it is so narrow.
+ * @throws UsageError
+ */
+export function checkComponent(component: string): string {
+  if (!COMPONENT.test(component)) {
+    throw new UsageError(`The component name ${shown(component)} cannot be used.`, {
+      fix: 'Use 1 to 63 lower-case letters, digits and dashes, starting with a letter and not ending with a dash.',
+    });
+  }
+  if (RESERVED.has(component)) {
+    throw new UsageError(`The component name "${component}" is taken by a folder of the backup layout.`, {
+      fix: `Any other name will do; reserved are ${[...RESERVED].join(', ')}.`,
+    });
+  }
+  return component;
+}
+
+/**
+ * Checks a prefix (default: `dr.yml`'s name): segments of letters, digits, `.`, `_` and `-` joined by `/`; may be empty.
+ * @throws UsageError
+ */
+export function checkPrefix(prefix: string): string {
+  if (prefix !== '' && !prefix.split('/').every((segment) => PREFIX_SEGMENT.test(segment))) {
+    throw new UsageError(`The prefix ${shown(prefix)} cannot be used.`, {
+      fix: 'Use letters, digits, dots, dashes and underscores, with "/" between folders and none at the ends, e.g. rocketchat-production.',
+    });
+  }
+  return prefix;
+}
+
+function below(prefix: string, rest: string): string {
+  return checkPrefix(prefix) === '' ? rest : `${prefix}/${rest}`;
+}
+
+/** Names of one backup's objects. @throws UsageError for a bad prefix or component */
+export function backupNames(prefix: string, component: string, timestamp: Timestamp): BackupNames {
+  const folder = `${componentFolder(prefix, component)}${timestamp}/`;
+  return { folder, data: `${folder}data`, manifest: `${folder}manifest.json` };
+}
+
+/** `<prefix>/<component>/`: what to list for one component. */
+export function componentFolder(prefix: string, component: string): string {
+  return below(prefix, `${checkComponent(component)}/`);
+}
+
+/** `<prefix>/`, or '' for the whole store: what to list for everything. */
+export function prefixFolder(prefix: string): string {
+  return below(prefix, '');
+}
+
+/** The lock that one run at a time holds on a component. */
+export function lockName(prefix: string, component: string): string {
+  return below(prefix, `locks/${checkComponent(component)}`);
+}
+
+/** A recovery point's group manifest. */
+export function pointName(prefix: string, timestamp: Timestamp): string {
+  return below(prefix, `points/${timestamp}.json`);
+}
+
+/** `<prefix>/runs/`: one record per run of a step. */
+export function runsFolder(prefix: string): string {
+  return below(prefix, 'runs/');
+}
+
+/** The record of a run; `attempt` from 2 on tells apart runs of one step in the same second. */
+export function runName(prefix: string, timestamp: Timestamp, step: string, attempt = 1): string {
+  if (!STEP.test(step)) throw new UsageError(`The step name ${shown(step)} cannot be used in a run record.`);
+  return `${runsFolder(prefix)}${timestamp}-${step}${attempt > 1 ? `.${attempt}` : ''}.json`;
+}
+
+/** A drill's result. */
+export function proofName(prefix: string, timestamp: Timestamp, component: string): string {
+  return below(prefix, `proofs/${timestamp}-${checkComponent(component)}.json`);
+}
+
+/** The latest state of everything, for dashboards. */
+export function statusName(prefix: string): string {
+  return below(prefix, 'status.json');
+}
+
+/** An object that belongs to a backup, as told from its name. */
+export interface BackupObject {
+  component: string;
+  timestamp: Timestamp;
+  /** `data`, `manifest.json`, or whatever else lies beside them. */
+  file: string;
+}
+
+/** Reads an object's name; undefined when it is not part of a backup (locks, run records, strangers). */
+export function parseBackupObject(prefix: string, name: string): BackupObject | undefined {
+  const folder = prefixFolder(prefix);
+  if (!name.startsWith(folder)) return undefined;
+  const [component = '', time = '', file = '', ...more] = name.slice(folder.length).split('/');
+  const timestamp = parseTimestamp(time);
+  if (more.length > 0 || file === '' || timestamp === undefined || !COMPONENT.test(component) || RESERVED.has(component)) return undefined;
+  return { component, timestamp, file };
+}
+
+/** A run record's name taken apart; undefined when it is none. */
+export function parseRunName(prefix: string, name: string): { timestamp: Timestamp; step: string } | undefined {
+  const folder = runsFolder(prefix);
+  const match = /^(\d{8}_\d{6})-([a-z][a-z0-9-]*)(?:\.\d+)?\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
+  const timestamp = parseTimestamp(match?.[1] ?? '');
+  return timestamp && { timestamp, step: match?.[2] ?? '' };
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

@@ -1,0 +1,68 @@
+// Which backups are there: told from names and metadata alone, so that a listing of 10,000 backups is a handful of requests.
+import { timestampToDate, type Timestamp } from '../step/timestamp.ts';
+import type { ObjectInfo, Store } from '../stores/store.ts';
+import { componentFolder, parseBackupObject, prefixFolder } from '../backup/layout.ts';
+import { readListedFacts, type ListedFacts } from '../backup/metadata.ts';
+
+/**
+ * - `verified`: committed after every byte was read back and the content proved.
+ * - `committed`: committed with less (`verify: sample` or `none`).
+ * - `suspect`: committed, but its content is doubtful (empty, or much smaller than before).
+ * - `damaged`: the manifest is there, but the data is gone or has another size.
+ * - `leftover`: data without a manifest. Not a backup; an interrupted run's, or one still at work.
+ */
+export type BackupState = 'verified' | 'committed' | 'suspect' | 'damaged' | 'leftover';
+
+/** One line of a listing. Its facts come from unauthenticated metadata: good for choosing, proved only when the backup is opened. */
+export interface ListedBackup extends ListedFacts {
+  component: string;
+  timestamp: Timestamp;
+  /** The moment that the timestamp names. */
+  time: Date;
+  state: BackupState;
+  /** Bytes of the data object as the store has it; 0 when it is gone. */
+  dataBytes: number;
+}
+
+export interface ListQuery {
+  /** All components when absent. */
+  component?: string;
+  /** Only backups of this moment or later. */
+  since?: Date;
+  signal?: AbortSignal | undefined;
+}
+
+/** Lists backups, oldest first, components of one moment by name. @throws StoreError */
+export async function listBackups(store: Store, prefix: string, query: ListQuery = {}): Promise<ListedBackup[]> {
+  const folder = query.component === undefined ? prefixFolder(prefix) : componentFolder(prefix, query.component);
+  const found = new Map<string, { component: string; timestamp: Timestamp; data?: ObjectInfo; manifest?: ObjectInfo }>();
+  for await (const info of store.list(folder, query.signal)) {
+    const object = parseBackupObject(prefix, info.name);
+    if (!object || (query.since && timestampToDate(object.timestamp) < query.since)) continue;
+    const { component, timestamp, file } = object;
+    const key = `${timestamp}/${component}`;
+    const entry = found.get(key) ?? { component, timestamp };
+    found.set(key, entry);
+    if (file === 'data') entry.data = info;
+    else if (file === 'manifest.json') entry.manifest = info;
+  }
+  const backups: ListedBackup[] = [];
+  for (const { component, timestamp, data, manifest } of found.values()) {
+    if (!data && !manifest) continue;
+    const facts = readListedFacts((manifest ?? data)?.metadata ?? {});
+    const dataBytes = data?.size ?? 0;
+    backups.push({ ...facts, component, timestamp, time: timestampToDate(timestamp), dataBytes, state: stateOf(facts, data, manifest) });
+  }
+  return backups.sort((a, b) => compare(a.timestamp, b.timestamp) || compare(a.component, b.component));
+}
+
+function stateOf(facts: ListedFacts, data: ObjectInfo | undefined, manifest: ObjectInfo | undefined): BackupState {
+  if (!manifest) return 'leftover';
+  if (!data || (facts.storedBytes !== undefined && facts.storedBytes !== data.size)) return 'damaged';
+  if (facts.suspect) return 'suspect';
+  return facts.verified === 'full' ? 'verified' : 'committed';
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

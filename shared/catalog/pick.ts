@@ -1,0 +1,122 @@
+// Which backup to restore: the one that was named, or the latest verified one, never an older one by surprise.
+import { RefusedError, UserError } from '../step/errors.ts';
+import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
+import type { Store } from '../stores/store.ts';
+import { listBackups, type ListedBackup } from './list.ts';
+import { listRuns } from './runs.ts';
+
+export interface PickRequest {
+  store: Store;
+  prefix: string;
+  component: string;
+  /** A certain backup; the latest verified one when absent. */
+  timestamp?: Timestamp;
+  /** Takes the latest verified backup although a newer attempt failed or is doubtful. */
+  allowOlder?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PickedBackup {
+  backup: ListedBackup;
+  /** What a person should know about this choice, one sentence each. */
+  notices: string[];
+}
+
+/**
+ * Chooses a backup.
+ * @throws UserError when there is none, naming near choices; RefusedError when the latest verified one is older than the newest attempt
+ */
+export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
+  const { store, prefix, component, signal } = request;
+  const backups = await listBackups(store, prefix, { component, signal });
+  if (request.timestamp !== undefined) return pickNamed(request, request.timestamp, backups);
+  const latest = backups.findLast((backup) => backup.state === 'verified');
+  const newest = newestAttempt(backups, await failedAttempts(request));
+  if (!latest) {
+    throw new UserError(`There is no verified backup of ${component} in ${store.location}.`, {
+      fix:
+        backups.length === 0
+          ? 'Nothing was ever stored there: check store, prefix and component.'
+          : `There are: ${choices(backups)}. Name one by its timestamp.`,
+    });
+  }
+  if (newest === undefined || newest.timestamp <= latest.timestamp) return { backup: latest, notices: [] };
+  const sentence = `The latest verified backup of ${component} is ${latest.timestamp}, older than the newest attempt, ${newest.timestamp}, which ${newest.what}.`;
+  if (request.allowOlder) return { backup: latest, notices: [sentence] };
+  throw new RefusedError(sentence, {
+    fix: `What changed between the two would be lost. To go on, name ${latest.timestamp}, or another one: ${choices(backups)}.`,
+  });
+}
+
+function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly ListedBackup[]): PickedBackup {
+  const { component, store } = request;
+  const backup = backups.find((candidate) => candidate.timestamp === timestamp);
+  const usable = backups.filter((candidate) => candidate.state !== 'leftover' && candidate.state !== 'damaged');
+  if (!backup) {
+    throw new UserError(`There is no backup of ${component} at ${timestamp} in ${store.location}.`, {
+      fix:
+        usable.length === 0
+          ? 'There is none at all: check store, prefix and component.'
+          : `Near it: ${choices(nearest(usable, timestamp))}.`,
+    });
+  }
+  if (backup.state === 'leftover' || backup.state === 'damaged') {
+    const why =
+      backup.state === 'leftover' ? 'was never completed: it has no manifest' : 'is damaged: its data is gone or has another size';
+    throw new UserError(`The backup of ${component} at ${timestamp} in ${store.location} ${why}.`, {
+      fix:
+        usable.length === 0
+          ? 'There is no other one in this store; look at its copies.'
+          : `Near it: ${choices(nearest(usable, timestamp))}.`,
+    });
+  }
+  if (backup.state === 'verified') return { backup, notices: [] };
+  const doubt =
+    backup.state === 'suspect'
+      ? 'is marked suspect: its content was doubtful when it was made'
+      : 'was not fully read back when it was made';
+  return { backup, notices: [`The backup of ${component} at ${timestamp} ${doubt}.`] };
+}
+
+interface Attempt {
+  timestamp: string;
+  what: string;
+}
+
+function newestAttempt(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt | undefined {
+  const what = {
+    verified: 'is verified',
+    committed: 'was not fully read back',
+    suspect: 'is marked suspect',
+    damaged: 'is damaged',
+    leftover: 'was never completed',
+  };
+  const attempts = [...failed, ...backups.map(({ timestamp, state }) => ({ timestamp, what: what[state] }))];
+  return attempts.reduce<Attempt | undefined>((newest, next) => (newest && newest.timestamp > next.timestamp ? newest : next), undefined);
+}
+
+/** Runs that tried to back this component up and left nothing: told by their records. */
+async function failedAttempts({ store, prefix, component, signal }: PickRequest): Promise<Attempt[]> {
+  const attempts: Attempt[] = [];
+  for (const run of await listRuns(store, prefix, signal)) {
+    if (run.component !== component || run.backup === undefined || parseTimestamp(run.backup) === undefined) continue;
+    if (run.outcome === 'failed' || run.outcome === 'cancelled')
+      attempts.push({ timestamp: run.backup, what: run.outcome === 'failed' ? 'failed' : 'was cancelled' });
+  }
+  return attempts;
+}
+
+/** The three before and the three after, by time. */
+function nearest(backups: readonly ListedBackup[], timestamp: string): ListedBackup[] {
+  const after = backups.findIndex((backup) => backup.timestamp > timestamp);
+  const at = after === -1 ? backups.length : after;
+  return backups.slice(Math.max(0, at - 3), at + 3);
+}
+
+/** The last six, with their states. */
+function choices(backups: readonly ListedBackup[]): string {
+  return backups
+    .slice(-6)
+    .map((backup) => `${backup.timestamp} (${backup.state})`)
+    .join(', ');
+}
