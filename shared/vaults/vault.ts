@@ -1,14 +1,5 @@
 // The small interfaces behind which vaults and key recipients live.
 
-export interface VaultSecret {
-  name: string;
-  version: string;
-  value: string;
-  contentType?: string;
-  tags: Readonly<Record<string, string>>;
-  created: Date;
-}
-
 /** What a vault lists without revealing values. */
 export interface VaultSecretInfo {
   name: string;
@@ -18,23 +9,59 @@ export interface VaultSecretInfo {
   updated: Date;
 }
 
-/** A place for secrets. Methods throw VaultError (a UserError) naming the vault, the secret's name and the cause; never a value. */
+/** One version of a secret, without its value. */
+export interface VaultSecretVersion extends VaultSecretInfo {
+  /** Names this version for ever: the full URL with version in a Key Vault, `<name>/<version>` in a folder. */
+  id: string;
+  version: string;
+}
+
+export interface VaultSecret extends VaultSecretVersion {
+  value: string;
+}
+
+/** A secret that was deleted and can still be brought back. */
+export interface DeletedSecret {
+  name: string;
+  deleted?: Date;
+  /** When it goes for good. */
+  purges?: Date;
+  /** What a person types to bring it back. */
+  recoverCommand: string;
+}
+
+/**
+ * A place for secrets. Names are letters, digits and dashes, and upper and lower case are the same name (as in Key Vault): `secretName`
+ * makes such a name of any text. Methods throw VaultError (a UserError) naming the vault, the secret's name and the cause; never a value.
+ */
 export interface Vault {
   /** `azure-key-vault`, `folder`, … */
   readonly kind: string;
-  /** Where it is, for people and records; no secrets. */
+  /** Where it is, for people and records; no secrets. An address that opens the same vault again. */
   readonly location: string;
-  /** Writes a new version. A soft-deleted name is recovered first. @throws VaultError when the value is over the vault's limit. */
+  /** The largest value in bytes of UTF-8. */
+  readonly maxValueBytes: number;
+  /**
+   * Writes a new version. A softly deleted name is recovered first. Safe against lost answers: a value that is already the latest
+   * one after an interrupted attempt is not written twice.
+   * @throws VaultError when the value is over the vault's limit
+   */
   set(
     name: string,
     value: string,
     options?: { contentType?: string; tags?: Record<string, string>; signal?: AbortSignal | undefined },
-  ): Promise<VaultSecretInfo>;
-  /** Reads the latest version; undefined when there is none (or it is soft-deleted: see `recover`). */
-  get(name: string, signal?: AbortSignal): Promise<VaultSecret | undefined>;
+  ): Promise<VaultSecretVersion>;
+  /** Reads a version, the latest unless one is named; undefined when there is none or it is deleted: see `deleted`. */
+  get(name: string, signal?: AbortSignal, version?: string): Promise<VaultSecret | undefined>;
   list(signal?: AbortSignal): AsyncIterable<VaultSecretInfo>;
-  /** Deletes (softly where the vault can). False when it was not there. */
+  /** Deletes all versions (softly where the vault can). False when it was not there. */
   delete(name: string, signal?: AbortSignal): Promise<boolean>;
+  /** What is known of a softly deleted secret; undefined when there is nothing to bring back. */
+  deleted(name: string, signal?: AbortSignal): Promise<DeletedSecret | undefined>;
+  /** Brings a softly deleted secret back, with all versions, and waits until it can be read. False when there is nothing to bring back. */
+  recover(name: string, signal?: AbortSignal): Promise<boolean>;
+  /** The parts of an id of this vault; undefined when the id belongs elsewhere. */
+  parseId(id: string): { name: string; version: string } | undefined;
 }
 
 /** The recipients DESIGN section 6 names. */
@@ -67,7 +94,7 @@ export interface KeyRecipient {
    * (escrow: nothing to store; the public key is enough).
    */
   wrap(key: Uint8Array, context: KeyContext): Promise<WrappedKey>;
-  /** Unwraps. @throws VaultError saying which key is missing where and what to do; VerificationError when the unwrapping fails its check. */
+  /** Unwraps. @throws KeyMissingError saying which key is missing where and what to do; VerificationError when the unwrapping fails its check. */
   unwrap(wrapped: WrappedKey, context: KeyContext): Promise<Uint8Array>;
   /** True when this recipient is the one to ask for that wrapped key. */
   matches(wrapped: WrappedKey): boolean;

@@ -1,0 +1,255 @@
+// A folder as a vault: one file (mode 0600) per version of a secret, written whole or not at all.
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
+import { systemClock, type Clock } from '../tools/clock.ts';
+import { VaultError } from './errors.ts';
+import { checkSecretName } from './secret-name.ts';
+import type { Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from './vault.ts';
+
+/** More than any key or Kubernetes Secret needs. */
+const MAX_VALUE_BYTES = 4 * 1024 * 1024;
+const VERSION_FILE = /^(\d{6}-[0-9a-f]{16})\.json$/;
+
+/** What a version's file holds. */
+interface Stored {
+  name: string;
+  value: string;
+  contentType?: string;
+  tags: Record<string, string>;
+  created: string;
+}
+
+/**
+ * Layout: `<folder>/<name in lower case>/<number>-<random>.json`; the highest number is the latest version. The random part keeps two
+ * writers apart, and an id from before a delete from naming something else afterwards.
+ */
+export class FolderVault implements Vault {
+  readonly kind = 'folder';
+  readonly location: string;
+  readonly maxValueBytes = MAX_VALUE_BYTES;
+  readonly #clock: Clock;
+
+  constructor(path: string, options: { clock?: Clock } = {}) {
+    this.location = resolve(path);
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  async set(
+    name: string,
+    value: string,
+    options: { contentType?: string; tags?: Record<string, string>; signal?: AbortSignal | undefined } = {},
+  ): Promise<VaultSecretVersion> {
+    checkSecretName(name, this.location);
+    if (Buffer.byteLength(value) > MAX_VALUE_BYTES) {
+      throw new VaultError(`The secret ${name} has ${Buffer.byteLength(value)} bytes; a folder vault takes at most ${MAX_VALUE_BYTES}.`);
+    }
+    return this.#doing(`store the secret ${name}`, options.signal, async () => {
+      await this.#prepare();
+      const folder = this.#folderOf(name);
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const previous = await this.#latest(name);
+      const number = previous === undefined ? 1 : Number(previous.slice(0, 6)) + 1;
+      const version = `${String(number).padStart(6, '0')}-${randomBytes(8).toString('hex')}`;
+      const stored: Stored = {
+        name,
+        value,
+        ...(options.contentType === undefined ? {} : { contentType: options.contentType }),
+        tags: options.tags ?? {},
+        created: this.#clock.now().toISOString(),
+      };
+      await writeWhole(folder, `${version}.json`, JSON.stringify(stored));
+      await syncFolder(this.location);
+      return this.#describe(stored, version);
+    });
+  }
+
+  async get(name: string, signal?: AbortSignal, version?: string): Promise<VaultSecret | undefined> {
+    checkSecretName(name, this.location);
+    return this.#doing(`read the secret ${name}`, signal, async () => {
+      await this.#checkPrivate(this.location, '700');
+      const wanted = version ?? (await this.#latest(name));
+      if (wanted === undefined || !VERSION_FILE.test(`${wanted}.json`)) return undefined;
+      const stored = await this.#load(name, wanted);
+      return stored && { ...this.#describe(stored, wanted), value: stored.value };
+    });
+  }
+
+  async *list(signal?: AbortSignal): AsyncIterable<VaultSecretInfo> {
+    const names = await this.#doing('list the secrets', signal, async () => {
+      await this.#checkPrivate(this.location, '700');
+      return (await entries(this.location)).filter((name) => !name.startsWith('.')).sort();
+    });
+    for (const name of names) {
+      const latest = await this.get(name, signal);
+      if (!latest) continue;
+      const { contentType, tags, created, updated } = latest;
+      yield { name: latest.name, ...(contentType === undefined ? {} : { contentType }), tags, created, updated };
+    }
+  }
+
+  async delete(name: string, signal?: AbortSignal): Promise<boolean> {
+    checkSecretName(name, this.location);
+    return this.#doing(`delete the secret ${name}`, signal, async () => {
+      await this.#checkPrivate(this.location, '700');
+      if ((await this.#latest(name)) === undefined) return false;
+      // First out of sight in one move, then gone: never a secret with half of its versions.
+      const grave = join(this.location, `.deleted-${randomBytes(8).toString('hex')}`);
+      try {
+        await rename(this.#folderOf(name), grave);
+      } catch (thrown) {
+        if (isMissing(thrown)) return false;
+        throw thrown;
+      }
+      await syncFolder(this.location);
+      await rm(grave, { recursive: true, force: true });
+      return true;
+    });
+  }
+
+  /** A folder keeps nothing that was deleted. */
+  async deleted(): Promise<undefined> {
+    return undefined;
+  }
+
+  async recover(): Promise<boolean> {
+    return false;
+  }
+
+  parseId(id: string): { name: string; version: string } | undefined {
+    const match = /^([0-9a-zA-Z-]{1,127})\/(\d{6}-[0-9a-f]{16})$/.exec(id);
+    return match ? { name: match[1] as string, version: match[2] as string } : undefined;
+  }
+
+  #folderOf(name: string): string {
+    return join(this.location, name.toLowerCase());
+  }
+
+  async #latest(name: string): Promise<string | undefined> {
+    let latest: string | undefined;
+    for (const file of await entries(this.#folderOf(name))) {
+      const version = VERSION_FILE.exec(file)?.[1];
+      if (version !== undefined && (latest === undefined || version > latest)) latest = version;
+    }
+    return latest;
+  }
+
+  async #load(name: string, version: string): Promise<Stored | undefined> {
+    const file = join(this.#folderOf(name), `${version}.json`);
+    let handle: FileHandle;
+    try {
+      handle = await open(file, 'r');
+    } catch (thrown) {
+      if (isMissing(thrown)) return undefined;
+      throw thrown;
+    }
+    try {
+      await this.#checkPrivate(file, '600');
+      return JSON.parse(await handle.readFile('utf8')) as Stored;
+    } catch (thrown) {
+      if (!(thrown instanceof SyntaxError)) throw thrown;
+      // The parser's message quotes the text, which holds the value.
+      throw new VaultError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not JSON.`, {
+        fix: 'Restore the file from a copy of the folder.',
+      });
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #describe({ name, contentType, tags, created }: Stored, version: string): VaultSecretVersion {
+    const date = new Date(created);
+    return {
+      id: `${name.toLowerCase()}/${version}`,
+      name,
+      version,
+      ...(contentType === undefined ? {} : { contentType }),
+      tags,
+      created: date,
+      updated: date,
+    };
+  }
+
+  async #prepare(): Promise<void> {
+    await mkdir(this.location, { recursive: true, mode: 0o700 });
+    await this.#checkPrivate(this.location, '700');
+  }
+
+  /** @throws VaultError when others on this machine could read it */
+  async #checkPrivate(path: string, wanted: '600' | '700'): Promise<void> {
+    if (process.platform === 'win32') return; // Mode bits mean nothing there.
+    let mode: number;
+    try {
+      ({ mode } = await stat(path));
+    } catch (thrown) {
+      if (isMissing(thrown)) return;
+      throw thrown;
+    }
+    if ((mode & 0o077) === 0) return;
+    throw new VaultError(`${path} can be read by other users of this machine (mode ${(mode & 0o777).toString(8)}); it holds keys.`, {
+      fix: `Run chmod ${wanted} ${path}, and think of the keys in it as seen.`,
+    });
+  }
+
+  async #doing<T>(action: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    throwIfCancelled(signal);
+    try {
+      return await work();
+    } catch (thrown) {
+      if (thrown instanceof UserError || !isSystemError(thrown)) throw thrown;
+      throw new VaultError(`Could not ${action} in ${this.location}: ${errorMessage(thrown)}`, {
+        fix: 'Check that the folder can be written to by this user and that the disk has room.',
+        cause: thrown,
+      });
+    }
+  }
+}
+
+async function writeWhole(folder: string, name: string, text: string): Promise<void> {
+  const temporary = join(folder, `.new-${randomBytes(8).toString('hex')}`);
+  try {
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    // A narrower umask may have taken the owner's own bits.
+    await chmod(temporary, 0o600);
+    await rename(temporary, join(folder, name));
+  } catch (thrown) {
+    await rm(temporary, { force: true });
+    throw thrown;
+  }
+  await syncFolder(folder);
+}
+
+/** Makes a rename survive a power cut. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return; // Folders cannot be opened there.
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function entries(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if (isMissing(thrown)) return [];
+    throw thrown;
+  }
+}
+
+function isSystemError(thrown: unknown): boolean {
+  return thrown instanceof Error && typeof (thrown as NodeJS.ErrnoException).code === 'string';
+}
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === 'ENOENT';
+}
