@@ -40,8 +40,8 @@ export function reportPage(result: DrillResult, about: ReportFacts): string {
 ${factList({ Started: `${result.startedAt.replace('T', ' ').replace(/\.\d+Z$/, '')} UTC`, ...about.facts })}
 <div class="scroll" tabindex="0" role="region" aria-label="Phases">
 <table>
-<caption>Phases, with the time each took against its budget</caption>
-<thead><tr><th scope="col">Phase</th><th scope="col" class="wide">Time against budget</th><th scope="col" class="number">Time</th><th scope="col" class="number">Budget</th><th scope="col" class="number">Data</th><th scope="col" class="number">Documents</th><th scope="col" class="number">Rate</th><th scope="col">Verdict</th></tr></thead>
+<caption>Phases</caption>
+<thead><tr><th scope="col">Phase</th><th scope="col">Verdict</th><th scope="col" class="wide">Time against budget</th><th scope="col" class="number">Time</th><th scope="col" class="number">Budget</th><th scope="col" class="number">Data</th><th scope="col" class="number">Documents</th><th scope="col" class="number">Rate</th></tr></thead>
 <tbody>
 ${result.phases.map(row).join('\n')}
 </tbody>
@@ -69,13 +69,13 @@ function row(phase: PhaseResult): string {
   const ran = phase.verdict !== 'skipped';
   const cells = [
     `<th scope="row">${escape(phase.title)}${phase.note === undefined ? '' : `<small>${escape(phase.note)}</small>`}</th>`,
+    `<td><strong class="${phase.verdict}">${phase.verdict}</strong></td>`,
     `<td class="wide">${ran ? timeBar(phase) : ''}</td>`,
     number(ran ? formatSeconds(phase.seconds) : ''),
     number(formatSeconds(phase.budgetSeconds)),
     number(phase.bytes === undefined ? '' : formatBytes(phase.bytes)),
     number(phase.documents === undefined ? '' : formatCount(phase.documents)),
     number(phase.bytes === undefined || !ran ? '' : formatRate(phase.bytes, phase.seconds)),
-    `<td><strong class="${phase.verdict}">${phase.verdict}</strong></td>`,
   ];
   return `<tr>${cells.join('')}</tr>`;
 }
