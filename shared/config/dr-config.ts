@@ -1,7 +1,6 @@
 // A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
 import { isAbsolute, resolve } from 'node:path';
 import { UsageError } from '../step/errors.ts';
-import { Secret } from '../step/input.ts';
 import type { ComponentEntry } from './components/index.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
@@ -9,20 +8,17 @@ import { resolveReferences } from './references.ts';
 import { SECRET_FIELDS, type Dr } from './schema.ts';
 import { nearestSpelling } from './spelling.ts';
 
-/** A store with everything resolved: what `openStore` takes. Folder paths are absolute. */
+/** A store with everything resolved: what `openStore` takes. Folder paths are absolute; `sas` and `connectionString` are secrets. */
 export type StoreConfig =
-  | { kind: 'azure-blob'; account: string; container: string; prefix?: string; endpoint?: string; sas?: Secret }
-  | { kind: 'folder'; path: string; prefix?: string };
+  | { kind: 'azure-blob'; account: string; container: string; prefix?: string; endpoint?: string; sas?: string; connectionString?: string }
+  | { kind: 'folder'; path: string };
 
-/** A vault with everything resolved: what `openVault` takes. */
+/** A vault with everything resolved: what `openVault` takes. Folder paths are absolute. */
 export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
 
-/** Who can open a backup. `key-vault-secret` and `folder` use the vault given; `keyUrl` may lack a version. */
+/** Who can open a backup: what `openRecipients` takes. `key` is a full address, `publicKey` an absolute path. */
 export type RecipientConfig =
-  | { kind: 'key-vault-secret'; url: string }
-  | { kind: 'key-vault-key'; keyUrl: string }
-  | { kind: 'escrow'; publicKey: string }
-  | { kind: 'folder'; path: string };
+  { kind: 'key-vault-secret' | 'folder' } | { kind: 'key-vault-key'; key: string } | { kind: 'escrow'; publicKey: string };
 
 /** Where references of dr.yml are looked up. */
 export interface DrSources {
@@ -85,18 +81,18 @@ export class DrConfig {
   /** A store by name, resolved. @throws UsageError naming those there are, or the missing variable */
   async store(name: string): Promise<StoreConfig> {
     const entry = this.#named(this.dr.stores ?? {}, 'store', name);
-    const path = ['stores', name];
-    const prefix = await this.#optional('prefix', [...path, 'prefix']);
-    if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path([...path, 'path']), ...prefix };
-    const sas = await this.text([...path, 'sas']);
-    return {
+    const at = (key: string): PropertyKey[] => ['stores', name, key];
+    if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path(at('path')) };
+    const store: StoreConfig = {
       kind: 'azure-blob',
-      account: await this.#required([...path, 'account']),
-      container: await this.#required([...path, 'container']),
-      ...prefix,
-      ...(await this.#optional('endpoint', [...path, 'endpoint'])),
-      ...(sas === undefined ? {} : { sas: new Secret(sas) }),
+      account: await this.#required(at('account')),
+      container: await this.#required(at('container')),
     };
+    for (const key of ['prefix', 'endpoint', 'sas', 'connectionString'] as const) {
+      const value = await this.text(at(key));
+      if (value !== undefined) store[key] = value;
+    }
+    return store;
   }
 
   /** True when the file has a store of that name. */
@@ -118,13 +114,12 @@ export class DrConfig {
 
   /** Who can open a backup: `keys`, or one key per backup in the vault. Empty when the file has neither. */
   async recipients(): Promise<RecipientConfig[]> {
-    const vault = await this.vault();
     const recipients: RecipientConfig[] = [];
     for (const [index, { kind }] of (this.dr.keys ?? defaultKeys(this.dr)).entries()) {
       if (kind === 'escrow') recipients.push({ kind, publicKey: await this.#path(['keys', index, 'publicKey']) });
-      else if (kind === 'key-vault-key') recipients.push({ kind, keyUrl: keyUrl(await this.#required(['keys', index, 'key']), vault) });
-      else if (vault?.kind === 'folder') recipients.push({ kind: 'folder', path: vault.path });
-      else if (vault) recipients.push({ kind: 'key-vault-secret', url: vault.url });
+      else if (kind === 'key-vault-key')
+        recipients.push({ kind, key: keyUrl(await this.#required(['keys', index, 'key']), await this.vault()) });
+      else recipients.push({ kind });
     }
     return recipients;
   }
@@ -163,11 +158,6 @@ export class DrConfig {
 
   async #required(path: readonly PropertyKey[]): Promise<string> {
     return (await this.text(path)) as string;
-  }
-
-  async #optional<K extends string>(key: K, path: readonly PropertyKey[]): Promise<{ [key in K]?: string }> {
-    const value = await this.text(path);
-    return (value === undefined ? {} : { [key]: value }) as { [key in K]?: string };
   }
 
   async #path(path: readonly PropertyKey[]): Promise<string> {

@@ -64,7 +64,7 @@ export const drSchema = z
 export type Dr = z.infer<typeof drSchema>;
 
 /** A text field whose whole resolved value is a secret: masked before anything can log it. */
-export const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas']);
+export const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas', 'connectionString']);
 
 /** Keys of dr.yml that a later version will read. They are refused by name instead of silently ignored. `*` stands for one step. */
 export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'notify', 'components.*.source.kubernetes'];

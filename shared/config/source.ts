@@ -87,7 +87,7 @@ async function recipientsText(config: DrConfig): Promise<string | undefined> {
   const recipients = await config.recipients();
   return recipients
     .map((recipient) => {
-      if (recipient.kind === 'key-vault-key') return `key-vault-key:${recipient.keyUrl}`;
+      if (recipient.kind === 'key-vault-key') return `key-vault-key:${recipient.key}`;
       return recipient.kind === 'escrow' ? `escrow:${recipient.publicKey}` : 'vault';
     })
     .join(',');

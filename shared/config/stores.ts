@@ -6,7 +6,7 @@ import { about, text } from './fields.ts';
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;
 
 const prefix = text(
-  { description: "Folder within the store below which everything goes. Default: dr.yml's name.", example: 'rocketchat-production' },
+  { description: "Folder in the container; what dr.yml's name stands for comes below it.", example: 'team-a' },
   { pattern: PREFIX, expected: 'expected names separated by /, without . or ..' },
 ).optional();
 
@@ -19,7 +19,7 @@ const azureBlob = z.strictObject({
   container: text(
     { description: 'Name of the container. It must exist.', example: 'backups' },
     {
-      pattern: '(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*',
+      pattern: String.raw`(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*|\$(?:root|web)`,
       expected: "expected a container's name: 3 to 63 lower-case letters, digits and single dashes",
     },
   ),
@@ -39,6 +39,13 @@ const azureBlob = z.strictObject({
     },
     { pattern: '(?!)', expected: 'expected a reference to a secret, such as ${env:STORE_SAS}' },
   ).optional(),
+  connectionString: text(
+    {
+      description: 'Connection string with an account key, where neither an identity nor a SAS is possible. Always a reference.',
+      example: '${env:STORE_CONNECTION_STRING}',
+    },
+    { pattern: '(?!)', expected: 'expected a reference to a secret, such as ${env:STORE_CONNECTION_STRING}' },
+  ).optional(),
 });
 
 const folder = z.strictObject({
@@ -47,7 +54,6 @@ const folder = z.strictObject({
     { description: "Path of the folder; a relative one starts at dr.yml's own folder.", example: '/mnt/backups' },
     { expected: 'expected the path of a folder, such as /mnt/backups' },
   ),
-  prefix,
 });
 
 export const storeSchema = z.discriminatedUnion('kind', [azureBlob, folder]);

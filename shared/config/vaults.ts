@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { about, text } from './fields.ts';
 
-const HTTPS = String.raw`https?://[^\s/?#]+/?`;
+const HTTPS = String.raw`https://[^\s/?#]+/?`;
 
 export const vaultSchema = about(
   z.discriminatedUnion('kind', [
@@ -50,7 +50,7 @@ export const recipientSchema = z.discriminatedUnion('kind', [
         example: 'https://kv-dr-prod.vault.azure.net/keys/backups',
       },
       {
-        pattern: String.raw`[0-9A-Za-z-]{1,127}|https?://[^\s/?#]+/keys/[0-9A-Za-z-]{1,127}(?:/[0-9a-f]+)?`,
+        pattern: String.raw`[0-9A-Za-z-]{1,127}|https://[^\s/?#]+/keys/[0-9A-Za-z-]{1,127}(?:/[0-9a-f]+)?`,
         expected: "expected a key's name, such as backups, or its address, such as https://kv-dr-prod.vault.azure.net/keys/backups",
       },
     ),

@@ -177,8 +177,8 @@ describe('one slip gives one sentence with line, column and path', () => {
     ],
     [
       'a prefix that climbs',
-      withComponent(SOURCE).replace('path: /b', 'path: /b, prefix: a/../b'),
-      '3:48 stores.a.prefix: expected names separated by /, without . or .., found "a/../b"',
+      withComponent(SOURCE).replace('kind: folder, path: /b', 'kind: azure-blob, account: abc, container: abc, prefix: a/../b'),
+      '3:72 stores.a.prefix: expected names separated by /, without . or .., found "a/../b"',
     ],
     [
       'another version of the file',
