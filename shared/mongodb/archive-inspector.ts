@@ -4,8 +4,9 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Inspector } from '../backup/inspector.ts';
 import type { JsonValue } from '../backup/json.ts';
 import { VerificationError } from '../step/errors.ts';
-import { ArchiveParser, namespaceName, type ArchiveHeader, type ArchiveVisitor, type CollectionEntry } from './archive.ts';
+import { ArchiveParser, documentEnd, namespaceName, type ArchiveHeader, type ArchiveVisitor, type CollectionEntry } from './archive.ts';
 import { indexReports, parseMetadata, plain, type IndexReport } from './collection-metadata.ts';
+import { noteTouched } from './oplog.ts';
 import { createDocumentDigest, type DocumentDigest, type DocumentSums } from './document-digest.ts';
 
 /** What was found of one collection, view or time series. */
@@ -30,6 +31,8 @@ export interface NamespaceReport {
 
 /** What was found of the oplog that makes a dump point-in-time. */
 export interface OplogReport {
+  /** Namespaces that the entries change, sorted: after a replay their documents are not those of the dump. */
+  readonly touched: readonly string[];
   readonly entries: number;
   readonly bytes: number;
   readonly crc64: string;
@@ -109,6 +112,8 @@ class Pass implements ArchiveVisitor {
   readonly #namespaces: NamespaceReport[] = [];
   #oplog: OplogReport | undefined;
   readonly #prelude = createHash('sha256');
+  readonly #touched = new Set<string>();
+  #inOplog = false;
 
   private constructor(digest: DocumentDigest) {
     this.#digest = digest;
@@ -131,10 +136,18 @@ class Pass implements ArchiveVisitor {
 
   beginBlock(entry: CollectionEntry): void {
     this.#digest.select(namespaceName(entry));
+    this.#inOplog = entry.db === '';
   }
 
   walk(bytes: Uint8Array, start: number): number {
-    return this.#digest.walk(bytes, start);
+    const end = this.#digest.walk(bytes, start);
+    if (this.#inOplog) {
+      for (let at = start, next = start; at < end; at = next) {
+        next = documentEnd(bytes, at);
+        noteTouched(bytes.subarray(at, next), this.#touched);
+      }
+    }
+    return end;
   }
 
   endBlock(): void {
@@ -149,8 +162,10 @@ class Pass implements ArchiveVisitor {
         { fix: 'Its documents were changed after the dump. Use another backup.' },
       );
     }
-    if (entry.db === '') this.#oplog = { entries: sums.documents, bytes: sums.bytes, crc64: hex64(sums.crc64), digest: sums.digest };
-    else this.#namespaces.push(namespaceReport(entry, sums));
+    if (entry.db === '') {
+      const touched = [...this.#touched].sort();
+      this.#oplog = { entries: sums.documents, bytes: sums.bytes, crc64: hex64(sums.crc64), digest: sums.digest, touched };
+    } else this.#namespaces.push(namespaceReport(entry, sums));
   }
 
   report(gzip: boolean): ArchiveReport {

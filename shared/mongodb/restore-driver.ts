@@ -82,7 +82,12 @@ async function* plainArchive(archive: AsyncIterable<Uint8Array>): AsyncGenerator
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
   };
   if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) yield* rest();
-  else yield* Readable.from(rest()).compose(createGunzip({ chunkSize: 1024 * 1024 })) as AsyncIterable<Uint8Array>;
+  // Copied, because the unpacking runs ahead of us while the caller may use its buffer again.
+  else yield* Readable.from(copies(rest())).compose(createGunzip({ chunkSize: 1024 * 1024 })) as AsyncIterable<Uint8Array>;
+}
+
+async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) yield Uint8Array.from(chunk);
 }
 
 /** A collection of the archive on its way into the target. */

@@ -1,0 +1,377 @@
+// Restores a MongoDB backup in three acts: plan (nothing touched), run, prove (the target read back and held against the backup).
+import { CancelledError, RefusedError, UsageError, UserError } from '../step/errors.ts';
+import type { Progress } from '../step/host.ts';
+import type { Secret } from '../step/input.ts';
+import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
+import { ArchiveParser, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
+import { parseMetadata } from './collection-metadata.ts';
+import { compare, type Comparison } from './compare.ts';
+import { connectMongo, explainMongoError, type MongoServer } from './connect.ts';
+import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
+import { buildIndexes, type IndexFailure } from './index-build.ts';
+import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
+import { listCollections, readBack } from './read-back.ts';
+import { restoreWithDriver } from './restore-driver.ts';
+import { restoreWithTools } from './restore-tools.ts';
+
+export interface RestoreOptions extends Selection {
+  uri: Secret;
+  engine: EngineChoice;
+  /** The manifest's report of the backup. */
+  report: ArchiveReport;
+  /** `from=to`, for databases or collections. */
+  renames?: readonly string[];
+  /** The backup's one database under this name. */
+  targetDatabase?: string;
+  /** Collections that hold documents may be dropped and restored. */
+  replace?: boolean;
+  tempDir: string;
+  signal?: AbortSignal;
+  log?: (line: string) => void;
+}
+
+/** One collection of a restore. */
+export interface PlannedNamespace {
+  from: string;
+  to: string;
+  type: NamespaceReport['type'];
+  documents: number;
+  /** Documents under that name on the target now; undefined when there is no such collection. */
+  existing: number | undefined;
+}
+
+/** What a restore would do. Nothing has been touched when it is made. */
+export interface RestorePlan {
+  /** Identity of the target, without credentials. */
+  fingerprint: string;
+  targetVersion: string;
+  engine: Engine['kind'];
+  namespaces: PlannedNamespace[];
+  /** Those of them that hold documents on the target now: what is going to be lost, and what a safety backup must cover. */
+  occupied: PlannedNamespace[];
+  /** Collections of the same databases that the backup does not have; they stay as they are. */
+  untouched: string[];
+  /** What should be known before: versions, what the engine cannot do. */
+  warnings: string[];
+}
+
+export interface RestoreOutcome {
+  documents: number;
+  /** Documents the target refused: any is a failure. */
+  failed: number;
+  /** The first refusals by collection, in the server's words. */
+  refusals: string[];
+  indexFailures: IndexFailure[];
+  notes: string[];
+}
+
+/**
+ * Connects and plans.
+ * @throws UsageError for names that are not in the backup, UserError when the target cannot be reached
+ */
+export async function openRestore(options: RestoreOptions): Promise<Restore> {
+  const renames = renamesOf(options);
+  const server = await connectMongo(options.uri, options.signal ? { signal: options.signal } : {});
+  try {
+    const engine = await chooseEngine(options.engine, 'mongorestore', { signal: options.signal, log: options.log });
+    return new Restore(options, server, engine, renames, await makePlan(options, server, engine, renames));
+  } catch (thrown) {
+    await server.close();
+    throw explainMongoError(thrown, options.uri, 'Planning the restore failed');
+  }
+}
+
+function renamesOf({ report, renames = [], targetDatabase }: RestoreOptions): Renaming[] {
+  if (targetDatabase === undefined) return parseRenames(renames);
+  const databases = [...new Set(report.namespaces.filter((namespace) => !isAccounts(namespace)).map(({ db }) => db))];
+  const [only] = databases;
+  if (only === undefined || databases.length > 1) {
+    throw new UsageError(
+      `The backup holds ${databases.length} databases (${databases.join(', ')}), so one target database is not enough.`,
+      {
+        fix: 'Use rename, such as shop=shop_check, once for each database, and include for those you want.',
+      },
+    );
+  }
+  return [{ from: { db: only }, to: { db: targetDatabase } }];
+}
+
+async function makePlan(options: RestoreOptions, server: MongoServer, engine: Engine, renames: readonly Renaming[]): Promise<RestorePlan> {
+  const { report } = options;
+  const selector = compileSelection(options);
+  const chosen = report.namespaces.filter((namespace) => selector.matches(namespace) && !isInternal(namespace));
+  const unmatched = selector.unmatched(report.namespaces);
+  if (unmatched.length > 0) {
+    throw new UsageError(`The backup has no database or collection ${unmatched.map((name) => `"${name}"`).join(', ')}.`, {
+      fix: 'Check the spelling; names are case-sensitive.',
+    });
+  }
+  const data = chosen.filter((namespace) => !isAccounts(namespace));
+  const targets = data.map((namespace) => ({ namespace, to: renamed(namespace, renames) }));
+  refuseCollisions(targets);
+  const there = await listCollections(server, [...new Set(targets.map(({ to }) => to.db))]);
+  const namespaces: PlannedNamespace[] = [];
+  for (const { namespace, to } of targets) {
+    const found = there.get(namespaceName(to));
+    const existing = found
+      ? found.type === 'view'
+        ? 0
+        : await server.client.db(to.db).collection(to.collection).estimatedDocumentCount()
+      : undefined;
+    namespaces.push({
+      from: namespaceName(namespace),
+      to: namespaceName(to),
+      type: namespace.type,
+      documents: namespace.documents,
+      existing,
+    });
+  }
+  const planned = new Set(namespaces.map(({ to }) => to));
+  return {
+    fingerprint: server.fingerprint,
+    targetVersion: server.version,
+    engine: engine.kind,
+    namespaces,
+    occupied: namespaces.filter(({ existing }) => (existing ?? 0) > 0),
+    untouched: [...there.keys()].filter((name) => !planned.has(name)).sort(),
+    warnings: warningsOf(report, server, chosen.some(isAccounts)),
+  };
+}
+
+function refuseCollisions(targets: readonly { namespace: Namespace; to: Namespace }[]): void {
+  const seen = new Map<string, string>();
+  for (const { namespace, to } of targets) {
+    const other = seen.get(namespaceName(to));
+    if (other !== undefined) {
+      throw new UsageError(`Both ${other} and ${namespaceName(namespace)} would become ${namespaceName(to)}.`, {
+        fix: 'Give each its own name in rename.',
+      });
+    }
+    seen.set(namespaceName(to), namespaceName(namespace));
+  }
+}
+
+function warningsOf(report: ArchiveReport, server: MongoServer, accounts: boolean): string[] {
+  const warnings: string[] = [];
+  const [from, to] = [report.serverVersion, server.version].map((version) => Number.parseFloat(version));
+  if (from !== undefined && to !== undefined && from > to) {
+    warnings.push(
+      `The backup comes from MongoDB ${report.serverVersion}, the target is the older ${server.version}: it may not take everything.`,
+    );
+  }
+  if (server.product !== undefined) warnings.push(`The target is ${server.product}, not MongoDB: some options and types may not be taken.`);
+  if (accounts) warnings.push('Users and roles of the backup are merged into those of the target.');
+  if ((report.oplog?.entries ?? 0) > 0)
+    warnings.push('The backup has an oplog: only mongorestore replays it; collections that it changes are not proved by digest.');
+  return warnings;
+}
+
+/** A planned restore. Call `close` in a finally. */
+export class Restore {
+  readonly plan: RestorePlan;
+  readonly #options: RestoreOptions;
+  readonly #server: MongoServer;
+  readonly #engine: Engine;
+  readonly #renames: readonly Renaming[];
+  #replayed = false;
+
+  constructor(options: RestoreOptions, server: MongoServer, engine: Engine, renames: readonly Renaming[], plan: RestorePlan) {
+    this.#options = options;
+    this.#server = server;
+    this.#engine = engine;
+    this.#renames = renames;
+    this.plan = plan;
+  }
+
+  /**
+   * The guard against overwriting by accident.
+   * @throws RefusedError when collections hold documents and `replace` was not given
+   */
+  refuseOccupied(): void {
+    const { occupied, fingerprint } = this.plan;
+    if (occupied.length === 0 || this.#options.replace) return;
+    const names = occupied.slice(0, 3).map(({ to, existing }) => `${to} (${existing ?? 0} documents)`);
+    const more = occupied.length > 3 ? ` and ${occupied.length - 3} more` : '';
+    throw new RefusedError(`The target ${fingerprint} is not empty: ${names.join(', ')}${more}.`, {
+      fix: 'Restore beside it with rename or target-database, or allow the replacement with replace: true.',
+    });
+  }
+
+  /**
+   * Writes the archive into the target. With `replace`, each collection is dropped just before its own documents are written, so what
+   * is not yet reached is still there when it fails; what was dropped is in the safety backup.
+   * @throws RefusedError as `refuseOccupied`; UserError when the engine fails
+   */
+  async run(archive: AsyncIterable<Uint8Array>, onProgress?: (progress: Progress) => void): Promise<RestoreOutcome> {
+    this.refuseOccupied();
+    const told = (done: { documents: number; namespace: string }): void => {
+      onProgress?.({
+        phase: 'Restoring',
+        done: done.documents,
+        total: this.#options.report.totals.documents,
+        unit: 'documents',
+        detail: done.namespace,
+      });
+    };
+    try {
+      return this.#engine.kind === 'driver' ? await this.#runDriver(archive, told) : await this.#runTools(this.#engine, archive, told);
+    } catch (thrown) {
+      if (this.#options.signal?.aborted)
+        throw new CancelledError('Cancelled during the restore; the target holds a part of the backup.', { cause: thrown });
+      throw explainMongoError(thrown, this.#options.uri, 'The restore failed');
+    }
+  }
+
+  async #runDriver(
+    archive: AsyncIterable<Uint8Array>,
+    told: (done: { documents: number; namespace: string }) => void,
+  ): Promise<RestoreOutcome> {
+    const result = await restoreWithDriver(this.#server, archive, { ...this.#common(), onProgress: told });
+    return {
+      documents: result.documents,
+      failed: result.failed,
+      refusals: result.namespaces
+        .filter(({ failed }) => failed > 0)
+        .map(({ to, failed, reasons }) => `${namespaceName(to)}: ${failed} refused (${reasons[0] ?? 'no reason given'})`),
+      indexFailures: result.indexFailures,
+      notes: result.notes,
+    };
+  }
+
+  async #runTools(
+    engine: Engine & { kind: 'tools' },
+    archive: AsyncIterable<Uint8Array>,
+    told: (done: { documents: number; namespace: string }) => void,
+  ): Promise<RestoreOutcome> {
+    const { uri, tempDir, log, report } = this.#options;
+    const prelude = new PreludeTap();
+    this.#replayed = (report.oplog?.entries ?? 0) > 0 && this.#renames.length === 0 && compileSelection(this.#options).everything;
+    const refusals: string[] = [];
+    const result = await restoreWithTools(prelude.tap(archive), {
+      ...this.#common(),
+      // Another product's users collection is not mongod's, and mongorestore would stop there.
+      exclude: [...(this.#options.exclude ?? []), ...(this.#server.product === undefined ? [] : ['admin.system.*'])],
+      tool: engine.tool,
+      uri,
+      tempDir,
+      oplog: this.#replayed,
+      onProgress: told,
+      log: (line) => {
+        if (/error|duplicate|E11000/i.test(line) && refusals.length < 5) refusals.push(line);
+        log?.(line);
+      },
+    });
+    return {
+      documents: result.documents,
+      failed: result.failed,
+      refusals: result.failed > 0 ? refusals : [],
+      indexFailures: await this.#buildIndexes(prelude.entries),
+      notes: [],
+    };
+  }
+
+  async #buildIndexes(entries: readonly CollectionEntry[]): Promise<IndexFailure[]> {
+    const planned = new Set(this.plan.namespaces.map(({ from }) => from));
+    const failures: IndexFailure[] = [];
+    for (const entry of entries) {
+      if (!planned.has(namespaceName(entry)) || entry.type === 'view') continue;
+      const { db, collection } = renamed(entry, this.#renames);
+      failures.push(...(await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata).indexes)));
+    }
+    return failures;
+  }
+
+  #common(): Selection & { renames: readonly Renaming[]; replace: boolean; signal?: AbortSignal } {
+    const { include, exclude, replace, signal } = this.#options;
+    return {
+      ...(include ? { include } : {}),
+      ...(exclude ? { exclude } : {}),
+      ...(signal ? { signal } : {}),
+      renames: this.#renames,
+      replace: replace ?? false,
+    };
+  }
+
+  /** Reads the target back to its last document and compares it with the backup. */
+  async prove(onProgress?: (progress: Progress) => void): Promise<Comparison> {
+    const planned = new Set(this.plan.namespaces.map(({ from }) => from));
+    const only = (namespace: Namespace): boolean => planned.has(namespaceName(namespace));
+    const { report, signal, uri } = this.#options;
+    try {
+      const live = await readBack(
+        this.#server,
+        report.namespaces.filter(only).map((namespace) => renamed(namespace, this.#renames)),
+        { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}), totalDocuments: report.totals.documents },
+      );
+      return compare(report, live, { renames: this.#renames, only, replayed: this.#replayed });
+    } catch (thrown) {
+      if (signal?.aborted) throw new CancelledError('Cancelled while proving the restore.', { cause: thrown });
+      throw explainMongoError(thrown, uri, 'Reading the target back failed');
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#server.close();
+  }
+}
+
+/**
+ * The sentence of a restore that is not what the backup was; undefined when everything was written and proved.
+ * @throws nothing: the step decides which error carries it
+ */
+export function restoreProblem(outcome: RestoreOutcome, comparison: Comparison): string | undefined {
+  if (outcome.failed > 0)
+    return `${outcome.failed} document${outcome.failed === 1 ? '' : 's'} could not be restored: ${outcome.refusals[0] ?? 'the target refused them'}.`;
+  const [index] = outcome.indexFailures;
+  if (index) return `The index ${index.index} of ${namespaceName(index)} could not be created: ${index.reason}.`;
+  const wrong = comparison.rows.filter(({ verdict }) => verdict === 'different');
+  if (wrong.length === 0) return undefined;
+  const first = wrong[0] as Comparison['rows'][number];
+  return `${wrong.length} of ${comparison.rows.length} collections are not what the backup holds; ${first.to}: ${first.differences.join(', ')}.`;
+}
+
+/** Notes the prelude of an archive that passes by, for what mongorestore is not asked to do. */
+class PreludeTap implements ArchiveVisitor {
+  readonly entries: CollectionEntry[] = [];
+  #done = false;
+
+  async *tap(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const parser = new ArchiveParser(this);
+    let first = true;
+    for await (const chunk of archive) {
+      if (first && chunk[0] === 0x1f)
+        throw new UserError('mongorestore cannot restore this gzip archive from here.', { fix: 'Use engine: driver.' });
+      first = false;
+      if (!this.#done) parser.push(chunk);
+      yield chunk;
+    }
+  }
+
+  header(): void {
+    // In the report already.
+  }
+
+  collection(entry: CollectionEntry): void {
+    this.entries.push(entry);
+  }
+
+  preludeEnd(): void {
+    this.#done = true;
+  }
+
+  beginBlock(): void {
+    // Data are mongorestore's business.
+  }
+
+  walk(bytes: Uint8Array): number {
+    return bytes.length;
+  }
+
+  endBlock(): void {
+    // Data are mongorestore's business.
+  }
+
+  endNamespace(): void {
+    // Data are mongorestore's business.
+  }
+}
