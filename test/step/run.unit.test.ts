@@ -105,10 +105,10 @@ describe('inputs', () => {
 
   test('an input wins over dr.yml, dr.yml over the default; an empty text is not given', async () => {
     const seen: unknown[] = [];
-    const run: Run = async ({ inputs, origin }) => {
+    const run: Run = async (context) => {
       seen.push(
-        { ...inputs },
-        Object.keys(INPUTS).map((name) => origin(name)),
+        { ...context.inputs },
+        Object.keys(INPUTS).map((name) => context.origin(name)),
       );
       return undefined;
     };
