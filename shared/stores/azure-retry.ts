@@ -1,0 +1,97 @@
+// Repeats a request that failed for a passing reason. The SDK's own policy ignores Retry-After and 429 and gives a hung connection no limit.
+import { setTimeout as delay } from 'node:timers/promises';
+import { CancelledError, throwIfCancelled } from '../step/errors.ts';
+import { azureFailure } from './azure-errors.ts';
+
+const MAX_ATTEMPTS = 6;
+const FIRST_DELAY_MS = 400;
+const MAX_DELAY_MS = 30_000;
+/** The longest Retry-After that is waited for; a longer one is an outage and is reported. */
+const MAX_RETRY_AFTER_MS = 120_000;
+
+const RETRYABLE_STATUS = new Set([408, 429, 500, 502, 503, 504]);
+/** Answers that say "damaged on the way": the checksum of the block did not match. */
+const DAMAGED = new Set(['Md5Mismatch', 'Crc64Mismatch']);
+/** No answer, but asking again cannot help, or hardly: a wrong name, a certificate. */
+const FINAL_NETWORK_CODES = /^(ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_INVALID|ERR_SSL|EPROTO)/;
+
+/** Thrown by a request's own checks: the answer was incomplete. */
+export class IncompleteAnswerError extends Error {
+  readonly code = 'INCOMPLETE_ANSWER';
+}
+
+export interface RetryOptions {
+  signal?: AbortSignal | undefined;
+  /** Limit of one attempt. A connection that hangs is given up after it and the request sent again. */
+  timeoutMs: number;
+  /** For tests. */
+  sleep?: (milliseconds: number, signal: AbortSignal | undefined) => Promise<unknown>;
+  random?: () => number;
+}
+
+/**
+ * Sends a request up to six times: when the service is busy (waits as long as Retry-After says), when the connection breaks or hangs,
+ * when a checksum did not match. Anything else is thrown at once.
+ * @param request gets the number of the attempt, from 1: a write that is sent again may have succeeded before
+ * @throws CancelledError when the signal is aborted; else what the last attempt threw
+ */
+export async function retrying<T>(request: (signal: AbortSignal, attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    throwIfCancelled(options.signal);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => {
+      timeout.abort(new IncompleteAnswerError(`no answer within ${Math.round(options.timeoutMs / 1000)} seconds`));
+    }, options.timeoutMs).unref();
+    try {
+      return await request(options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal, attempt);
+    } catch (thrown) {
+      if (options.signal?.aborted) throw cancelled(options.signal);
+      const reason = timeout.signal.aborted ? (timeout.signal.reason as Error) : thrown;
+      const wait = delayBefore(reason, attempt, options.random ?? Math.random);
+      if (wait === undefined) throw reason;
+      try {
+        await (options.sleep ?? pause)(wait, options.signal);
+      } catch (cause) {
+        throw options.signal ? cancelled(options.signal) : cause;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
+  return delay(milliseconds, undefined, signal ? { signal } : undefined);
+}
+
+function cancelled(signal: AbortSignal): CancelledError {
+  return signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: signal.reason });
+}
+
+/** Milliseconds to wait before the next attempt; undefined when there should be none. */
+function delayBefore(thrown: unknown, attempt: number, random: () => number): number | undefined {
+  if (attempt >= MAX_ATTEMPTS) return undefined;
+  const failure = azureFailure(thrown);
+  if (!failure) return undefined;
+  const { status, code } = failure;
+  if (status === 0) {
+    if (FINAL_NETWORK_CODES.test(code) || (code === 'ENOTFOUND' && attempt >= 2)) return undefined;
+  } else if (!RETRYABLE_STATUS.has(status) && !DAMAGED.has(code)) {
+    return undefined;
+  }
+  const asked = retryAfterMs(failure.headers);
+  if (asked !== undefined) return asked > MAX_RETRY_AFTER_MS ? undefined : asked;
+  // Between half and all of the doubling delay, so that many clients do not come back at the same moment.
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
+}
+
+/** `Retry-After` in seconds or as a date, or Azure's `retry-after-ms`. */
+function retryAfterMs(headers: { get(name: string): string | undefined } | undefined): number | undefined {
+  const milliseconds = headers?.get('retry-after-ms') ?? headers?.get('x-ms-retry-after-ms');
+  if (milliseconds !== undefined && /^\d+$/.test(milliseconds)) return Number(milliseconds);
+  const text = headers?.get('retry-after');
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}

@@ -1,0 +1,146 @@
+// File operations of the folder store that survive a power cut: durable folders and files, no symbolic links, errors in plain words.
+import { randomBytes } from 'node:crypto';
+import { constants, type BigIntStats } from 'node:fs';
+import { lstat, mkdir, open, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { UserError } from '../step/errors.ts';
+import { StoreError } from './errors.ts';
+
+/** The `code` of a Node file error; undefined for anything else. No `instanceof`: jest's realms have an Error of their own. */
+export function errorCode(thrown: unknown): string | undefined {
+  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
+const REASONS: Record<string, [reason: string, fix: string]> = {
+  ENOSPC: ['the disk is full', 'Free space there, or choose another store. Nothing half-written was kept.'],
+  EDQUOT: ['the disk quota is used up', 'Free space there, or have the quota raised. Nothing half-written was kept.'],
+  EFBIG: ['the file would be larger than the file system allows', 'Use another file system, such as ext4 or XFS.'],
+  EACCES: ['permission denied', 'Give this user read and write access to the folder.'],
+  EPERM: ['the operation is not permitted', 'Give this user ownership of the folder.'],
+  EROFS: ['the file system is read-only', 'Mount it writable, or choose another store.'],
+  ENOTDIR: ['a file is in the place of a folder', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
+  EISDIR: ['a folder is in the place of the file', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
+  ENAMETOOLONG: ['the name is too long for this file system', 'Use a shorter prefix or component name.'],
+  EIO: ['the disk reported an input/output error', 'Check the disk and the system log before trusting this store.'],
+  ESTALE: ['the network file system lost the file', 'Check the mount, then try again.'],
+  EMFILE: ['too many files are open', 'Raise the limit of open files (ulimit -n).'],
+};
+
+/** Runs file operations; whatever goes wrong becomes a StoreError that names the object. */
+export async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw folderError(what, thrown);
+  }
+}
+
+/** The StoreError of a file error; a UserError stays what it is. */
+export function folderError(what: string, thrown: unknown): UserError {
+  if (thrown instanceof UserError) return thrown;
+  const code = errorCode(thrown);
+  const [reason, fix] = (code !== undefined ? REASONS[code] : undefined) ?? [code ?? String(thrown), undefined];
+  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
+}
+
+/** Makes a folder's entries durable: after this a rename or a new file in it survives a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open folders, and orders these writes in its journal.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Creates a folder (0700) and its missing parents, durably. */
+export async function ensureFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (thrown) {
+    const code = errorCode(thrown);
+    if (code === 'EEXIST') {
+      if ((await lstatOrNone(folder))?.isFile()) throw Object.assign(new Error(`not a folder: ${folder}`), { code: 'ENOTDIR' });
+      return;
+    }
+    if (code !== 'ENOENT') throw thrown;
+    await ensureFolder(dirname(folder));
+    await ensureFolder(folder);
+    return;
+  }
+  await syncFolder(dirname(folder));
+}
+
+/** Runs `work`, which puts a file into `folder`; the folder is made (again) when it is missing, as a concurrent delete prunes empty ones. */
+export async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    await ensureFolder(folder);
+    try {
+      return await work();
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOENT' || attempt === 5) throw thrown;
+    }
+  }
+}
+
+/** A new file (0600) with a name of its own in `folder`. */
+export async function newFile(folder: string): Promise<{ path: string; handle: FileHandle }> {
+  const path = join(folder, randomBytes(12).toString('hex'));
+  const handle = await inFolder(folder, () => open(path, 'wx', 0o600));
+  return { path, handle };
+}
+
+/** Writes a new file (0600) and makes its bytes durable. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const handle = await inFolder(dirname(path), () => open(path, 'wx', 0o600));
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A file's status without following a link at its end; undefined when it is not there. */
+export async function lstatOrNone(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await lstat(path, { bigint: true });
+  } catch (thrown) {
+    const code = errorCode(thrown);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw thrown;
+  }
+}
+
+/** Removes a file; false when it was not there. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (thrown) {
+    const code = errorCode(thrown);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false;
+    throw thrown;
+  }
+}
+
+/**
+ * Refuses a path that leads through a symbolic link below `root`: whoever can plant one could aim a write anywhere.
+ * @throws StoreError naming the link
+ */
+export async function refuseLinks(root: string, segments: readonly string[]): Promise<void> {
+  let path = root;
+  for (const segment of segments) {
+    path = join(path, segment);
+    const status = await lstatOrNone(path);
+    if (!status) return;
+    if (status.isSymbolicLink()) {
+      throw new StoreError(`${path} is a symbolic link. A folder store follows none, so that nothing outside it can be read or replaced.`, {
+        fix: 'Replace the link with the folder itself, or open the store at the place the link points to.',
+      });
+    }
+  }
+}

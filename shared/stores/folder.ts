@@ -1,0 +1,337 @@
+// The store in a folder: a local disk, a mounted share, a volume. Every object is a plain file under its own name.
+import { constants, type BigIntStats } from 'node:fs';
+import { link, open, readdir, rename, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { throwIfCancelled } from '../step/errors.ts';
+import { ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
+import {
+  ensureFolder,
+  errorCode,
+  folderError,
+  guarded,
+  inFolder,
+  lstatOrNone,
+  newFile,
+  refuseLinks,
+  removeFile,
+  syncFolder,
+} from './folder-files.ts';
+import { lockInFolder } from './folder-lock.ts';
+import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
+import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
+import { blocks, cancellable } from './source.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+
+const WRITE_BYTES = 1 << 20;
+const READ_BYTES = 1 << 20;
+const DEFAULT_MAX_BYTES = 64 << 20;
+/** Objects whose metadata a listing reads at the same time. */
+const LIST_AT_ONCE = 32;
+
+/**
+ * A store in a folder. Folders are 0700, files 0600. Bytes go to a temporary file first, are made durable, and get their name by one rename
+ * (or, with `ifAbsent`, one link, which fails when the name is taken). The folder is created by the first write.
+ */
+export class FolderStore implements Store {
+  readonly kind = 'folder';
+  readonly location: string;
+
+  constructor(path: string) {
+    this.location = resolve(path);
+  }
+
+  async put(name: string, source: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
+    const what = await this.#check(name, 'Writing');
+    throwIfCancelled(options.signal);
+    if (options.ifAbsent && (await this.stat(name))) throw this.#exists(name);
+    const { path: temporary, handle } = await guarded(what, () => newFile(this.#temporaryFolder));
+    let committed = false;
+    try {
+      await this.#fill(handle, source, what, options);
+      const metadata = typeof options.metadata === 'function' ? options.metadata() : (options.metadata ?? {});
+      checkMetadata(metadata);
+      const info = await guarded(what, async () => {
+        await handle.sync();
+        await handle.close();
+        return this.#commit(temporary, name, metadata, options);
+      });
+      committed = true;
+      return info;
+    } finally {
+      await handle.close().catch(() => undefined);
+      // After a rename there is nothing left to remove; after a link, the second name.
+      if (!committed || options.ifAbsent) await removeFile(temporary).catch(() => false);
+    }
+  }
+
+  async #fill(handle: FileHandle, source: AsyncIterable<Uint8Array>, what: string, options: PutOptions): Promise<void> {
+    const buffer = Buffer.allocUnsafeSlow(WRITE_BYTES);
+    let written = 0;
+    for await (const block of blocks(cancellable(source, options.signal), () => buffer)) {
+      await guarded(what, async () => {
+        for (let at = 0; at < block.length;) at += (await handle.write(block, at, block.length - at)).bytesWritten;
+      });
+      written += block.length;
+      options.onProgress?.(written);
+    }
+  }
+
+  /** Order matters: metadata of the new version first (it means nothing yet), then the one step that makes the version visible. */
+  async #commit(temporary: string, name: string, metadata: Record<string, string>, options: WriteOptions): Promise<ObjectInfo> {
+    const target = this.#path(name);
+    const status = await this.#statRegular(temporary);
+    const etag = etagOf(status);
+    const { contentType } = options;
+    await writeSidecar(this.location, etag, { name, metadata, ...(contentType === undefined ? {} : { contentType }) });
+    const previous = await lstatOrNone(target);
+    try {
+      throwIfCancelled(options.signal);
+      await inFolder(dirname(target), () => (options.ifAbsent ? link(temporary, target) : rename(temporary, target)));
+      await syncFolder(dirname(target));
+    } catch (thrown) {
+      await removeSidecar(this.location, name, etag).catch(() => undefined);
+      if (errorCode(thrown) === 'EEXIST') throw this.#exists(name, thrown);
+      throw thrown;
+    }
+    if (previous) await removeSidecar(this.location, name, etagOf(previous)).catch(() => undefined);
+    return describe(name, status, metadata);
+  }
+
+  async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
+    return this.put(name, once(bytes), options);
+  }
+
+  async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
+    const info = await this.stat(name);
+    if (!info) return undefined;
+    const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+    if (info.size > maxBytes)
+      throw new StoreError(`${name} in ${this.location} is ${info.size} bytes, more than the ${maxBytes} expected.`);
+    const chunks: Uint8Array[] = [];
+    try {
+      for await (const chunk of this.open(name, { signal: options.signal, length: maxBytes })) chunks.push(chunk);
+    } catch (thrown) {
+      if (thrown instanceof ObjectMissingError) return undefined;
+      throw thrown;
+    }
+    return Buffer.concat(chunks);
+  }
+
+  async stat(name: string): Promise<ObjectInfo | undefined> {
+    const what = await this.#check(name, 'Looking up');
+    return guarded(what, async () => {
+      const status = await lstatOrNone(this.#path(name));
+      return status?.isFile() ? describe(name, status, await readMetadata(this.location, name, status)) : undefined;
+    });
+  }
+
+  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+    const what = await this.#check(name, 'Reading');
+    const handle = await this.#openFile(name, what);
+    try {
+      const status = await guarded(what, () => handle.stat());
+      const offset = options.offset ?? 0;
+      if (offset > status.size) throw new StoreError(`${name} in ${this.location} is ${status.size} bytes; byte ${offset} was asked for.`);
+      const expected = Math.min(options.length ?? Infinity, status.size - offset);
+      if (expected === 0) return;
+      // An open file keeps its bytes even when the name is given to a new version meanwhile.
+      const stream = handle.createReadStream({ start: offset, end: offset + expected - 1, highWaterMark: READ_BYTES, autoClose: false });
+      let delivered = 0;
+      try {
+        for await (const chunk of cancellable(stream as AsyncIterable<Buffer>, options.signal)) {
+          delivered += chunk.length;
+          yield chunk;
+        }
+      } catch (thrown) {
+        throw errorCode(thrown) === undefined ? thrown : folderError(what, thrown);
+      } finally {
+        stream.destroy();
+      }
+      if (delivered < expected) {
+        throw new StoreError(`${name} in ${this.location} became shorter while it was read: ${delivered} of ${expected} bytes came.`);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
+    checkPrefix(prefix);
+    const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    await guarded(`Listing ${this.location}`, () => refuseLinks(this.location, folder.split('/').slice(0, -1)));
+    yield* this.#walk(folder, prefix, signal);
+  }
+
+  async *#walk(folder: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectInfo, void> {
+    throwIfCancelled(signal);
+    const entries = await guarded(`Listing ${this.location}`, () => entriesOf(join(this.location, folder)));
+    // A folder sorts as its name with the slash, as the names of its objects do.
+    const names = entries
+      .filter((entry) => (entry.isFile() || entry.isDirectory()) && !(folder === '' && entry.name === RESERVED_SEGMENT))
+      .map((entry) => folder + entry.name + (entry.isDirectory() ? '/' : ''))
+      .filter((name) => name.startsWith(prefix) || (name.endsWith('/') && prefix.startsWith(name)))
+      .sort(compareNames);
+    for (let at = 0; at < names.length;) {
+      if (names[at]?.endsWith('/')) {
+        yield* this.#walk(names[at] as string, prefix, signal);
+        at += 1;
+        continue;
+      }
+      const rest = names.slice(at, at + LIST_AT_ONCE);
+      const nextFolder = rest.findIndex((name) => name.endsWith('/'));
+      const files = nextFolder === -1 ? rest : rest.slice(0, nextFolder);
+      for (const info of await Promise.all(files.map((name) => this.#statListed(name)))) if (info) yield info;
+      at += files.length;
+    }
+  }
+
+  /** A file that somebody put there under a name that no store takes is not an object. */
+  async #statListed(name: string): Promise<ObjectInfo | undefined> {
+    try {
+      checkName(name);
+    } catch {
+      return undefined;
+    }
+    return guarded(`Listing ${this.location}`, async () => {
+      const status = await lstatOrNone(this.#path(name));
+      return status?.isFile() ? describe(name, status, await readMetadata(this.location, name, status)) : undefined;
+    });
+  }
+
+  async delete(name: string): Promise<boolean> {
+    const what = await this.#check(name, 'Deleting');
+    return guarded(what, async () => {
+      const path = this.#path(name);
+      const status = await lstatOrNone(path);
+      if (!status?.isFile() || !(await removeFile(path))) return false;
+      await syncFolder(dirname(path)).catch(ignoreMissing);
+      await removeSidecar(this.location, name, etagOf(status));
+      await this.#pruneEmpty(dirname(path));
+      return true;
+    });
+  }
+
+  async #pruneEmpty(folder: string): Promise<void> {
+    for (let path = folder; path.length > this.location.length; path = dirname(path)) {
+      try {
+        await rmdir(path);
+      } catch {
+        return; // Not empty, or gone already.
+      }
+    }
+  }
+
+  async lock(name: string, options: LockOptions): Promise<Lock> {
+    checkName(name);
+    return lockInFolder(this.location, name, options);
+  }
+
+  /** Temporary files do not know the name they were meant for, so that all old ones go, whatever the prefix. */
+  async sweep(_prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
+    return guarded(`Cleaning ${this.location}`, async () => {
+      let removed = 0;
+      for (const file of await listFolder(this.#temporaryFolder)) {
+        throwIfCancelled(signal);
+        const path = join(this.#temporaryFolder, file);
+        // A write in progress keeps its file's time fresh.
+        if (await isOlder(path, olderThan)) removed += Number(await removeFile(path));
+      }
+      return removed + (await this.#sweepSidecars(olderThan, signal));
+    });
+  }
+
+  /** Metadata of versions that never came to be or are gone. */
+  async #sweepSidecars(olderThan: Date, signal: AbortSignal | undefined): Promise<number> {
+    let removed = 0;
+    const root = sidecarsFolder(this.location);
+    for (const half of await listFolder(root)) {
+      for (const hash of await listFolder(join(root, half))) {
+        throwIfCancelled(signal);
+        const folder = join(root, half, hash);
+        const etags = await listFolder(folder);
+        for (const etag of etags) {
+          const path = join(folder, etag);
+          if (!(await isOlder(path, olderThan))) continue;
+          const sidecar = await readSidecar(path);
+          const status = sidecar && (await lstatOrNone(this.#path(sidecar.name)));
+          // In a store that was copied by hand no version matches exactly: then all are kept.
+          if (status && (etagOf(status) === etag || !etags.includes(etagOf(status)))) continue;
+          removed += Number(await removeFile(path));
+        }
+        if (etags.length === 0) await rmdir(folder).catch(() => undefined);
+      }
+    }
+    return removed;
+  }
+
+  get #temporaryFolder(): string {
+    return join(this.location, RESERVED_SEGMENT, 'temporary');
+  }
+
+  #path(name: string): string {
+    return join(this.location, ...name.split('/'));
+  }
+
+  #exists(name: string, cause?: unknown): ObjectExistsError {
+    return new ObjectExistsError(`${name} already exists in ${this.location} and is not overwritten.`, { cause });
+  }
+
+  /** Checks name and path; returns what is being done, for messages. */
+  async #check(name: string, doing: string): Promise<string> {
+    checkName(name);
+    const what = `${doing} ${name} in ${this.location}`;
+    await guarded(what, () => refuseLinks(this.location, name.split('/')));
+    return what;
+  }
+
+  async #openFile(name: string, what: string): Promise<FileHandle> {
+    try {
+      const handle = await open(this.#path(name), constants.O_RDONLY | constants.O_NOFOLLOW);
+      if ((await handle.stat()).isFile()) return handle;
+      await handle.close();
+    } catch (thrown) {
+      if (errorCode(thrown) !== 'ENOENT' && errorCode(thrown) !== 'ENOTDIR') throw folderError(what, thrown);
+    }
+    throw new ObjectMissingError(`${name} is not in ${this.location}.`);
+  }
+
+  async #statRegular(path: string): Promise<BigIntStats> {
+    const status = await lstatOrNone(path);
+    if (status) return status;
+    throw new StoreError(`The temporary file ${basename(path)} in ${this.location} was removed by somebody before it was complete.`);
+  }
+
+  /** Creates the folder now, so that a wrong path or missing rights show before any work is done. */
+  async prepare(): Promise<void> {
+    await guarded(`Opening ${this.location}`, () => ensureFolder(this.location));
+  }
+}
+
+function describe(name: string, status: BigIntStats, metadata: Record<string, string>): ObjectInfo {
+  return { name, size: Number(status.size), modified: new Date(Number(status.mtimeMs)), etag: etagOf(status), metadata };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
+}
+
+async function entriesOf(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return [];
+    throw thrown;
+  }
+}
+
+async function isOlder(path: string, than: Date): Promise<boolean> {
+  try {
+    return (await stat(path)).mtimeMs < than.getTime();
+  } catch {
+    return false;
+  }
+}
+
+function ignoreMissing(thrown: unknown): void {
+  if (errorCode(thrown) !== 'ENOENT') throw thrown;
+}

@@ -1,0 +1,166 @@
+// The azure-blob store on Azurite, over https, signed in with bearer tokens.
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ContainerClient } from '@azure/storage-blob';
+import { ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
+import { AzureContainer } from '../../shared/stores/azure-container.ts';
+import { putBlob } from '../../shared/stores/azure-put.ts';
+import { openStore } from '../../shared/stores/open.ts';
+import type { Store } from '../../shared/stores/store.ts';
+import { startAzurite, type Azurite } from '../backends/azurite.ts';
+import { listAll, storeConformance } from './conformance.ts';
+
+let azurite: Azurite;
+let address: string;
+let raw: ContainerClient;
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+beforeAll(async () => {
+  azurite = await startAzurite();
+  address = await azurite.createContainer('backups');
+  raw = new ContainerClient(address, azurite.credential);
+}, 60_000);
+
+afterAll(async () => {
+  await azurite.stop();
+});
+
+const openAt = (path: string): Promise<Store> => openStore(`${address}${path}`, { credential: () => azurite.credential });
+
+storeConformance(
+  'azure-blob',
+  () => openAt('/conformance'),
+  () => ({
+    reopen: () => openAt('/conformance'),
+    shortestExpiry: 15_000,
+    async abandonLock(name, owner) {
+      const blob = raw.getBlockBlobClient(`conformance/${name}`);
+      await blob.upload('', 0, { metadata: { owner: encodeURIComponent(owner) } });
+      await blob.getBlobLeaseClient().acquireLease(15);
+    },
+  }),
+);
+
+async function* of(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array, void> {
+  for (const chunk of chunks) yield chunk;
+}
+
+describe('azure-blob store', () => {
+  test('keeps a SAS out of its location and works with no more than the permissions it names', async () => {
+    const store = await openStore(azurite.sasUrl('backups', 'racwdl').replace('?', '/sas?'));
+    expect(store.location).toBe(`${address}/sas`);
+    await store.write('a/data', bytes('x'), { metadata: { a: '1' }, tags: { component: 'mongodb' } });
+    expect(await listAll(store.list(''))).toHaveLength(1);
+    const lock = await store.lock('lock', { owner: 'me', expiresAfter: 15_000 });
+    await lock.release();
+  });
+
+  test('takes a connection string only for the account that it names', async () => {
+    const config = {
+      kind: 'azure-blob',
+      container: 'backups',
+      endpoint: azurite.accountUrl,
+      connectionString: azurite.connectionString,
+    } as const;
+    const store = await openStore({ ...config, account: azurite.accountName });
+    await store.write('connection/data', bytes('x'));
+    await expect(openStore({ ...config, account: 'another' })).rejects.toThrow(/is for storage account devstore1/);
+  });
+
+  test('writes index tags where it may', async () => {
+    const store = await openAt('/tags');
+    await store.write('a', bytes('x'), { tags: { component: 'mongodb', timestamp: '20241201_120000' } });
+    expect((await raw.getBlobClient('tags/a').getTags()).tags).toEqual({ component: 'mongodb', timestamp: '20241201_120000' });
+  });
+
+  test('stores a blob of hundreds of blocks, in order', async () => {
+    const place = { account: azurite.accountName, container: 'backups', url: address, access: 'token' as const };
+    const container = new AzureContainer(raw, place, 'blocks/', () => undefined);
+    const content = randomBytes(301 * 16_384 + 7);
+    await putBlob(container, 'data', of(content), {}, () => 16_384);
+    expect((await raw.getBlockBlobClient('blocks/data').getBlockList('committed')).committedBlocks).toHaveLength(302);
+    const read = await (await openAt('/blocks')).read('data');
+    expect(Buffer.compare(read as Uint8Array, content)).toBe(0);
+  });
+
+  test('drops the blocks of a write that failed, and of one that was killed once they are old', async () => {
+    const store = await openAt('/killed');
+    async function* breaking(): AsyncGenerator<Uint8Array, void> {
+      yield randomBytes(17 << 20);
+      throw new Error('broken');
+    }
+    await expect(store.put('failed', breaking())).rejects.toThrow('broken');
+    const id = Buffer.from(`lifeboat-${Math.floor(Date.now() / 1000 - 7200).toString(16)}-0123456789abcdef-00000000`).toString('base64');
+    await raw.getBlockBlobClient('killed/old').stageBlock(id, 'x', 1);
+    await raw.getBlockBlobClient('killed/foreign').stageBlock(Buffer.from('theirs').toString('base64'), 'x', 1);
+    await store.write('empty', new Uint8Array());
+    const uncommitted = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const item of raw.listBlobsFlat({ prefix: 'killed/', includeUncommitedBlobs: true })) found.push(item.name);
+      return found;
+    };
+    expect(await uncommitted()).toEqual(['killed/empty', 'killed/foreign', 'killed/old']);
+    expect(await store.sweep('', new Date(Date.now() - 86_400_000))).toBe(0);
+    expect(await store.sweep('', new Date(Date.now() - 3_600_000))).toBe(1);
+    expect(await uncommitted()).toEqual(['killed/empty', 'killed/foreign']);
+  });
+
+  test('notices a commit by somebody else between its blocks', async () => {
+    const store = await openAt('/raced');
+    async function* interrupted(): AsyncGenerator<Uint8Array, void> {
+      yield randomBytes(17 << 20);
+      await raw.getBlockBlobClient('raced/data').upload('theirs', 6);
+      yield randomBytes(100);
+    }
+    await expect(store.put('data', interrupted(), { ifAbsent: true })).rejects.toThrow(ObjectExistsError);
+    expect(Buffer.from((await store.read('data')) as Uint8Array).toString()).toBe('theirs');
+  });
+
+  test('explains what it is refused: container, role, SAS, token', async () => {
+    const missing = await openStore(`${azurite.accountUrl}/nothing-here`, { credential: () => azurite.credential });
+    const failure = (await missing.read('a').catch((thrown: unknown) => thrown)) as StoreError;
+    expect(failure).toBeInstanceOf(StoreError);
+    expect(failure.message).toBe(
+      `Reading a in ${azurite.accountUrl}/nothing-here failed: storage account devstore1 has no container "nothing-here".`,
+    );
+    expect(failure.fix).toContain('az storage container create --account-name devstore1 --name nothing-here');
+
+    const readOnly = await openStore(azurite.sasUrl('backups', 'rl'));
+    await expect(readOnly.write('a', bytes('x'))).rejects.toThrow(/the SAS does not permit this on container backups/);
+    const expired = await openStore(azurite.sasUrl('backups', 'racwdl', -3600));
+    await expect(expired.read('a')).rejects.toThrow(/did not accept the SAS|does not permit/);
+
+    const token = azurite.token({ audience: 'https://vault.azure.net' });
+    const wrong = await openStore(address, {
+      credential: () => ({ getToken: async () => ({ token, expiresOnTimestamp: Date.now() + 1e6 }) }),
+    });
+    await expect(wrong.read('a')).rejects.toThrow(/devstore1 did not accept the token/);
+  });
+
+  test('says that an archived backup must be brought back first', async () => {
+    const store = await openAt('/archive');
+    await store.write('data', bytes('x'));
+    await raw.getBlockBlobClient('archive/data').setAccessTier('Archive');
+    await expect(store.read('data')).rejects.toThrow(/archive tier/);
+    await expect(store.open('data')[Symbol.asyncIterator]().next()).rejects.toThrow(/archive tier/);
+  });
+
+  test('gives up soon, and says which host, when nothing answers there', async () => {
+    const dead = await openStore('https://nosuchaccount.blob.invalid.test/backups', { credential: () => azurite.credential });
+    await expect(dead.read('a')).rejects.toThrow(/nosuchaccount/);
+  }, 30_000);
+
+  test('tells the holder when the lock was broken and taken by somebody else', async () => {
+    const store = await openAt('/broken');
+    const lock = await store.lock('lock', { owner: 'first', expiresAfter: 15_000 });
+    await raw.getBlobClient('broken/lock').getBlobLeaseClient().breakLease(0);
+    const thief = await store.lock('lock', { owner: 'thief', expiresAfter: 15_000 });
+    await new Promise((resolve) => {
+      lock.lost.addEventListener('abort', resolve);
+    });
+    expect(String(lock.lost.reason)).toMatch(/somebody else has taken it/);
+    await lock.release();
+    expect(thief.lost.aborted).toBe(false);
+    await thief.release();
+  }, 30_000);
+});
