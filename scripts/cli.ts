@@ -1,6 +1,4 @@
 // The command line `lifeboat`: one command per step, and a few that are about dr.yml and broken glass.
-import { realpathSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import project from '../package.json' with { type: 'json' };
 import { nearestSpelling } from '../shared/config/spelling.ts';
@@ -62,7 +60,7 @@ function unknownCommand(program: Command, word: string): CommanderError {
   return new CommanderError(EXIT_CODES.usage, 'commander.unknownCommand', `error: unknown command '${word}'${hint}`);
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (import.meta.main) {
   await runCli(process.argv.slice(2));
   await endProcess();
 }

@@ -9,6 +9,7 @@ import { openConfig } from './open-config.ts';
 export async function runAzureStep(name: string): Promise<never> {
   const step = findStep(name);
   if (!step) throw new Error(`No step ${name}`);
-  await runStep(step, new AzureHost(Object.keys(step.inputs)), { openConfig });
+  const names = Object.entries(step.inputs).flatMap(([input, spec]) => [input, ...(spec.renamedFrom ?? [])]);
+  await runStep(step, new AzureHost(names), { openConfig });
   return endProcess();
 }

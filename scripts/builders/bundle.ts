@@ -1,0 +1,86 @@
+// dist/ by esbuild: tiny entries per step and host over shared chunks.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import type { AnyStep } from '../../shared/step/define.ts';
+import { sameVersionCopies } from './packages.ts';
+
+/** Runs before every module: CommonJS packages inside an ES module still call require. */
+const BANNER = 'import{createRequire as lifeboatRequire}from"node:module";const require=lifeboatRequire(import.meta.url);';
+
+/** Bundles every entry into `outdir`. The same sources give the same bytes. */
+export async function bundle(steps: readonly AnyStep[], outdir: string): Promise<Metafile> {
+  const entries = entrySources(steps);
+  const result = await build({
+    entryPoints: [...entries.keys()].map((out) => ({ in: `entry:${out}`, out })),
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    // Azure's entries begin on Node 20; everything behind them runs on 24.
+    target: 'node20',
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    metafile: true,
+    // Names stay, so that a stack trace in a bug report can be read.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    charset: 'utf8',
+    logLevel: 'warning',
+    banner: { js: BANNER },
+    // No module of a bundle is the script that was started; entries call what they need.
+    define: { 'import.meta.main': 'false' },
+    plugins: [virtualEntries(entries), oneCopy()],
+  });
+  return result.metafile;
+}
+
+/** Output name (without extension) → source of the entry. */
+function entrySources(steps: readonly AnyStep[]): Map<string, string> {
+  const entries = new Map<string, string>();
+  for (const { name } of steps) {
+    entries.set(`github/${name}`, `import { runGithubStep } from './github.ts';\nawait runGithubStep('${name}');`);
+    // Static imports run before anything else, so what needs Node 24 is imported behind the check.
+    entries.set(
+      `azure/${name}`,
+      `import { fileURLToPath } from 'node:url';\nimport { onNode24 } from './azure-node.ts';\n` +
+        `await onNode24(fileURLToPath(import.meta.url), async () => (await import('./azure.ts')).runAzureStep('${name}'));`,
+    );
+  }
+  entries.set('github/lifeboat', `import { runGithubChooser } from './github.ts';\nawait runGithubChooser();`);
+  entries.set('cli', `import './cli.ts';`);
+  return entries;
+}
+
+function virtualEntries(entries: Map<string, string>): Plugin {
+  return {
+    name: 'entries',
+    setup: (context) => {
+      context.onResolve({ filter: /^entry:/ }, ({ path }) => ({ path: path.slice('entry:'.length), namespace: 'entry' }));
+      context.onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => ({
+        contents: entries.get(path) ?? '',
+        loader: 'ts',
+        resolveDir: resolve('scripts/entries'),
+      }));
+    },
+  };
+}
+
+/** Takes one copy of a package where npm had to install the same version several times (beside another major at the root). */
+function oneCopy(): Plugin {
+  const replaced = [...sameVersionCopies(readFileSync('package-lock.json', 'utf8'))];
+  return {
+    name: 'one-copy',
+    setup: (context) => {
+      context.onResolve({ filter: /^[^.]/ }, async ({ path, pluginData, ...from }) => {
+        if (pluginData === 'resolved' || from.namespace !== 'file') return undefined;
+        const found = await context.resolve(path, { ...from, pluginData: 'resolved' });
+        const copy = replaced.find(([folder]) => found.path.startsWith(`${resolve(folder)}/`));
+        if (!copy) return undefined;
+        return { ...found, path: found.path.replace(resolve(copy[0]), resolve(copy[1])), pluginData: undefined };
+      });
+    },
+  };
+}

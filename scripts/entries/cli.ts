@@ -1,0 +1,13 @@
+// The first lines of `lifeboat`, dist/cli.mjs. They must run on an old Node.js, too, to say what is needed.
+import { endProcess } from './end.ts';
+
+const NEEDED_MAJOR = 24;
+
+if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
+  process.stderr.write(`lifeboat needs Node.js ${NEEDED_MAJOR} or newer; this is ${process.version} (${process.execPath}).\n`);
+  process.exitCode = 2;
+} else {
+  const { runCli } = await import('../cli.ts');
+  await runCli(process.argv.slice(2));
+}
+await endProcess();
