@@ -132,6 +132,8 @@ export interface RegionReaderOptions {
   contentKey: Uint8Array;
   /** Backup and object, for errors. */
   label: string;
+  /** How long the stored stream is, where that is known; saves memory for short ones. */
+  storedBytes?: number;
   /** Told about every stored byte, in order, before it is decrypted. */
   onStored?: (bytes: Uint8Array) => void;
 }
@@ -141,17 +143,18 @@ export interface RegionReaderOptions {
  * @throws VerificationError naming the object and the byte range
  */
 export async function* decryptRegions(stored: AsyncIterable<Uint8Array>, options: RegionReaderOptions): AsyncGenerator<Buffer> {
-  const region = Buffer.allocUnsafeSlow(STORED_REGION_BYTES);
+  const capacity = Math.max(1, Math.min(STORED_REGION_BYTES, options.storedBytes ?? STORED_REGION_BYTES));
+  const region = Buffer.allocUnsafeSlow(capacity);
   let filled = 0;
   let index = 0;
   for await (const chunk of stored) {
     options.onStored?.(chunk);
     for (let start = 0; start < chunk.length;) {
-      const length = Math.min(chunk.length - start, STORED_REGION_BYTES - filled);
+      const length = Math.min(chunk.length - start, capacity - filled);
       region.set(chunk.subarray(start, start + length), filled);
       filled += length;
       start += length;
-      if (filled === STORED_REGION_BYTES) {
+      if (filled === capacity) {
         yield* openRegion(region, index, options.contentKey, options.label);
         index += 1;
         filled = 0;

@@ -84,9 +84,9 @@ export async function* packFrames(
   }
 }
 
-/** More lanes than cores only cost memory; libuv's pool has four threads. */
+/** One lane more than cores, so that one is being filled while the others compress; libuv's pool has four threads. */
 export function laneCount(): number {
-  return Math.min(4, Math.max(2, availableParallelism()));
+  return Math.min(4, availableParallelism() + 1);
 }
 
 /** A promise that may fail before anybody waits for it. */

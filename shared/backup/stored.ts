@@ -37,6 +37,7 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   const compressed = decryptRegions(options.store.open(options.dataName, { signal: options.signal }), {
     contentKey: options.contentKey,
     label,
+    storedBytes: sizes.stored,
     onStored(bytes) {
       hash.update(bytes);
       stored += bytes.length;
