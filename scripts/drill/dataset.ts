@@ -164,7 +164,8 @@ class Chat {
 
   #batchOf(name: keyof Collections, documents: BSON.Document[]): DatasetBatch {
     let bytes = 0;
-    for (const document of documents) bytes += BSON.calculateObjectSize(document, { ignoreUndefined: true });
+    // Not calculateObjectSize(): bson 6 is wrong about Int32 and symbols.
+    for (const document of documents) bytes += BSON.serialize(document).length;
     this.#bytes += bytes;
     return { collection: this.#collections[name], documents, bytes };
   }

@@ -1,4 +1,5 @@
 // A mongorestore that goes wrong in one chosen way and restores nothing. Arguments as for the mongodump beside it, with a document count for the archive.
+import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { end, log, stay } from './behaviour.ts';
 
@@ -41,7 +42,8 @@ switch (how) {
 }
 
 async function readAll(): Promise<void> {
-  for await (const chunk of process.stdin) chunk;
+  process.stdin.resume();
+  await once(process.stdin, 'end');
 }
 
 async function summary(restored: number, failed: number): Promise<void> {
