@@ -1,6 +1,7 @@
 // The recipient `key-vault-key`: an RSA key that never leaves its Key Vault wraps and unwraps (RSA-OAEP-256).
 import { timingSafeEqual } from 'node:crypto';
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
+import type { PipelineRequest, PipelineResponse } from '@azure/core-rest-pipeline';
 import { VerificationError } from '../step/errors.ts';
 import { KeyMissingError, VaultError } from './errors.ts';
 import { KeyVaultRequests, statusOf, type Attempt, type KeyVaultOptions } from './key-vault-requests.ts';
@@ -11,6 +12,19 @@ const KEY_ID = /^\/keys\/([0-9a-zA-Z-]{1,127})(?:\/([0-9a-f]*))?$/;
 
 /** Bits below which RSA is refused (NIST SP 800-57: 2048 is the floor until 2030). */
 const MIN_BITS = 2048;
+
+/**
+ * Keeps CryptographyClient from fetching the key first: with the key at hand it refuses an expired one by itself, while the service
+ * still unwraps with it, and a backup must open however old its key is. "May not read the key" is the answer on which the client leaves
+ * everything to the service; it also spares a request.
+ */
+const REMOTE_ONLY = {
+  name: 'lifeboatRemoteOnlyPolicy',
+  async sendRequest(request: PipelineRequest, next: (request: PipelineRequest) => Promise<PipelineResponse>): Promise<PipelineResponse> {
+    if (request.method !== 'GET') return next(request);
+    throw Object.assign(new Error('The key is not fetched.'), { name: 'RestError', statusCode: 403 });
+  },
+};
 
 export class VaultKeyRecipient implements KeyRecipient {
   readonly kind = 'key-vault-key';
@@ -110,7 +124,8 @@ export class VaultKeyRecipient implements KeyRecipient {
   }
 
   #cryptography(keyId: string): CryptographyClient {
-    return new CryptographyClient(keyId, this.#requests.credential, this.#requests.clientOptions);
+    const additionalPolicies = [{ policy: REMOTE_ONLY, position: 'perCall' as const }];
+    return new CryptographyClient(keyId, this.#requests.credential, { ...this.#requests.clientOptions, additionalPolicies });
   }
 
   async #missing(keyId: string, signal: AbortSignal | undefined): Promise<KeyMissingError> {

@@ -209,8 +209,8 @@ class KeyVaultService {
       return;
     }
     remembered.status = answer.status;
-    this.#send(request, response, answer);
-    this.#report(operation, url, request, text, response, answer);
+    const headers = this.#send(request, response, answer);
+    this.#report(operation, url, request, text, headers, answer);
   }
 
   async #do(operation: string, request: VaultRequest): Promise<VaultAnswer> {
@@ -245,17 +245,23 @@ class KeyVaultService {
     }
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, answer: VaultAnswer & { headers?: Record<string, string> }): void {
+  #send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    answer: VaultAnswer & { headers?: Record<string, string> },
+  ): Record<string, string> {
     const clientRequestId = request.headers['x-ms-client-request-id'];
-    response.writeHead(answer.status, {
+    const headers = {
       'Cache-Control': 'no-cache',
       'x-ms-keyvault-region': 'westeurope',
       'x-ms-keyvault-service-version': 'simulated',
       ...(typeof clientRequestId === 'string' ? { 'x-ms-client-request-id': clientRequestId } : {}),
       ...(answer.body === undefined ? {} : { 'Content-Type': 'application/json; charset=utf-8' }),
       ...answer.headers,
-    });
+    };
+    response.writeHead(answer.status, headers);
     response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
+    return headers;
   }
 
   #report(
@@ -263,7 +269,7 @@ class KeyVaultService {
     url: URL,
     request: IncomingMessage,
     text: string,
-    response: ServerResponse,
+    headers: Record<string, string>,
     answer: VaultAnswer,
   ): void {
     this.#options.onExchange?.({
@@ -273,7 +279,7 @@ class KeyVaultService {
       requestHeaders: plainHeaders(request.headers),
       requestBody: text === '' ? undefined : (JSON.parse(text) as unknown),
       status: answer.status,
-      responseHeaders: plainHeaders(response.getHeaders()),
+      responseHeaders: plainHeaders(headers),
       responseBody: answer.body === undefined ? undefined : (JSON.parse(JSON.stringify(answer.body)) as unknown),
     });
   }
