@@ -19,6 +19,7 @@ export default tseslint.config(
     rules: {
       // A host method without an await is still async for its callers.
       '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-invalid-void-type': ['error', { allowAsThisParameter: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
   },

@@ -32,7 +32,7 @@ export interface StepContext<I extends InputSpecs = InputSpecs, O extends string
   origin(name: keyof I & string): 'input' | 'dr.yml' | 'default' | 'absent';
   clock: Clock;
   signal: AbortSignal;
-  setOutput(name: O, value: string | number): void;
+  setOutput(this: void, name: O, value: string | number): void;
   /**
    * Shows the plan and asks for the typed confirmation of a destroying step.
    * @returns false on a dry run: the caller then stops without touching anything.

@@ -1,0 +1,56 @@
+// The step `backup-integrity-check`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+
+export const backupIntegrityCheck = defineStep({
+  name: 'backup-integrity-check',
+  title: 'Lifeboat: backup integrity check',
+  summary: 'Compares a backup with a living database, collection by collection: counts, digests and indexes.',
+  description:
+    'Reads the backup to its last byte, then reads the database, and compares. After a restore everything must be equal (tolerance 0). Against a ' +
+    'living source, a tolerance in percent allows for the documents that were written since.',
+  effects: 'reads',
+  componentKind: 'mongodb',
+  inputs: {
+    ...targetInputs,
+    ...mongodbInputs,
+    ...storeInputs,
+    ...keyInputs,
+    ...unlockInputs,
+    timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
+    allowOlder: input.flag({
+      summary: 'Take the latest verified backup although a newer attempt failed or is doubtful.',
+      default: 'false',
+    }),
+    rename: input.list({
+      summary: 'Compare with other names: from=to, for databases or collections.',
+      example: 'rocketchat=rocketchat_check',
+    }),
+    tolerance: input.integer({
+      summary: 'Percent of documents by which a living collection may differ in number; 0 compares every byte.',
+      default: '0',
+    }),
+    ...azureInputs,
+  },
+  outputs: {
+    timestamp: { summary: 'Timestamp of the backup.' },
+    equal: { summary: 'true when everything was equal (within the tolerance).' },
+    documents: { summary: 'Number of documents compared.' },
+    seconds: { summary: 'Duration in seconds.' },
+  },
+  examples: [
+    { what: 'After a restore', args: '--component mongodb' },
+    { what: 'Against the living source', args: '--component mongodb --tolerance 5' },
+  ],
+  check: (inputs, spell) => [
+    ...(inputs.tolerance < 0 || inputs.tolerance > 100 ? [`${spell('tolerance')} is ${inputs.tolerance}: expected 0 to 100 percent.`] : []),
+    ...(inputs.rename ?? [])
+      .filter((pair) => !/^[^=]+=[^=]+$/.test(pair))
+      .map((pair) => `${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`),
+    ...(inputs.openWith === 'escrow' && inputs.escrowKey === undefined
+      ? [`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`]
+      : []),
+  ],
+  run: async (context) => (await import('./run/backup-integrity-check.ts')).runBackupIntegrityCheck(context),
+});

@@ -1,0 +1,14 @@
+// The registry of steps. A new step is one file and one line here; every host's face follows from it.
+import type { AnyStep } from '../step/define.ts';
+import { backupIntegrityCheck } from './backup-integrity-check.ts';
+import { backupValidation } from './backup-validation.ts';
+import { listBackupsStep } from './list-backups.ts';
+import { mongodbBackup } from './mongodb-backup.ts';
+import { mongodbRestore } from './mongodb-restore.ts';
+
+export const steps: readonly AnyStep[] = [mongodbBackup, mongodbRestore, backupValidation, backupIntegrityCheck, listBackupsStep];
+
+/** The step with that name. */
+export function findStep(name: string): AnyStep | undefined {
+  return steps.find((step) => step.name === name);
+}

@@ -1,0 +1,108 @@
+// Inputs that several steps share, so that one thing is called the same everywhere.
+import { input } from '../step/input.ts';
+
+/** Which file and which component a step is about. */
+export const targetInputs = {
+  config: input.path({
+    summary: 'Path of dr.yml. Without it, a dr.yml in the working folder is used when there is one; inputs alone are enough, too.',
+    example: 'dr.yml',
+  }),
+  component: input.string({
+    summary: 'Name of the component in dr.yml; the folder of its backups in the store. Not needed when dr.yml has one of the kind.',
+    example: 'mongodb',
+    config: '.',
+  }),
+  name: input.string({
+    summary: 'Name of what is protected: the prefix in the store, and what is typed to confirm a restore.',
+    example: 'rocketchat-production',
+    config: '/name',
+    default: 'lifeboat',
+  }),
+};
+
+/** Where the bytes lie. */
+export const storeInputs = {
+  store: input.string({
+    summary: 'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder.',
+    example: 'https://stdrprod.blob.core.windows.net/backups',
+    config: 'store',
+    required: true,
+  }),
+  storeSas: input.secret({
+    summary: 'Shared access signature for an Azure Blob store, where signing in with an identity is not possible.',
+  }),
+};
+
+/** Where the keys lie. */
+export const keyInputs = {
+  vault: input.string({
+    summary:
+      'Where keys lie: https://<name>.vault.azure.net or a folder. One key per backup, as the secret lifeboat-<component>-<timestamp>.',
+    example: 'https://kv-dr-prod.vault.azure.net',
+    config: '/vault',
+  }),
+  recipients: input.list({
+    summary:
+      'Who can open a backup, each alone: vault (the default), key-vault-key:<key URL>, escrow:<public key file>. dr.yml says it under keys.',
+    example: 'vault, escrow:escrow-public.pem',
+    config: '/keys',
+  }),
+};
+
+/** Opening a backup takes one recipient; these choose which. */
+export const unlockInputs = {
+  openWith: input.choice(['any', 'vault', 'key-vault-key', 'escrow'], {
+    summary: 'Which key recipient to open the backup with; "escrow" proves that the backup opens with the vault gone.',
+    default: 'any',
+  }),
+  escrowKey: input.path({ summary: 'Private key file (PEM) of the escrow recipient.', example: 'escrow-private.pem' }),
+  escrowPassphrase: input.secret({ summary: 'Passphrase of the escrow private key, when it has one.' }),
+};
+
+/** Signing in to Azure. */
+export const azureInputs = {
+  azureSubscription: input.serviceConnection({
+    summary: 'Azure service connection to sign in with (workload identity federation, or a service principal).',
+    hosts: ['azure'],
+  }),
+  azureClientId: input.string({
+    summary: 'Client id of the Entra application or managed identity to sign in as (GitHub OIDC needs it together with the tenant id).',
+    example: '11111111-2222-3333-4444-555555555555',
+  }),
+  azureTenantId: input.string({ summary: 'Entra tenant id.', example: '66666666-7777-8888-9999-000000000000' }),
+  azureClientSecret: input.secret({
+    summary: 'Client secret of the Entra application; federation (no secret) is better where it is possible.',
+  }),
+  azureAudience: input.string({
+    summary: 'Audience of the OIDC token that is exchanged for an Azure one.',
+    default: 'api://AzureADTokenExchange',
+  }),
+  azureAuthority: input.string({
+    summary: 'Address of the Entra login service, for sovereign clouds and private installations.',
+    example: 'https://login.microsoftonline.us',
+  }),
+};
+
+/** The MongoDB a step talks to. */
+export const mongodbInputs = {
+  mongodbUri: input.secret({
+    summary: 'Connection string of the MongoDB: mongodb://… or mongodb+srv://…',
+    config: 'source.uri',
+    required: true,
+  }),
+  engine: input.choice(['auto', 'tools', 'driver'], {
+    summary: 'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools where they are found.',
+    config: 'engine',
+    default: 'auto',
+  }),
+  include: input.list({
+    summary: 'Only these: databases (shop) or collections (shop.orders); * stands for anything.',
+    example: 'rocketchat',
+    config: 'include',
+  }),
+  exclude: input.list({
+    summary: 'All but these: databases or collections; * stands for anything.',
+    example: 'rocketchat.rocketchat_sessions',
+    config: 'exclude',
+  }),
+};

@@ -1,0 +1,31 @@
+// The step `list-backups`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+
+export const listBackupsStep = defineStep({
+  name: 'list-backups',
+  title: 'Lifeboat: list backups',
+  summary: 'Lists the backups in a store, newest first: age, size, and whether they are verified.',
+  description:
+    'Reads the listing only, so it is quick with thousands of backups and needs no key. Leftovers of interrupted runs are named.',
+  effects: 'reads',
+  inputs: {
+    ...targetInputs,
+    ...storeInputs,
+    days: input.integer({ summary: 'Only the last so many days; all when absent.', example: '7' }),
+    ...azureInputs,
+  },
+  outputs: {
+    count: { summary: 'Number of backups listed.' },
+    latest: { summary: 'Timestamp of the latest verified backup; empty when there is none.' },
+    backups: { summary: 'The list as JSON.' },
+  },
+  examples: [
+    { what: 'The last week', args: '--days 7' },
+    { what: 'For a script', args: '--component mongodb --json' },
+  ],
+  check: (inputs, spell) =>
+    inputs.days !== undefined && inputs.days < 1 ? [`${spell('days')} is ${inputs.days}: expected 1 or more.`] : [],
+  run: async (context) => (await import('./run/list-backups.ts')).runListBackups(context),
+});

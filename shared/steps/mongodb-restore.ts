@@ -1,0 +1,73 @@
+// The step `mongodb-restore`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+
+export const mongodbRestore = defineStep({
+  name: 'mongodb-restore',
+  title: 'Lifeboat: MongoDB restore',
+  summary: 'Restores a MongoDB backup and proves the result equal to what was backed up.',
+  description:
+    'Takes the latest verified backup, or the one named by timestamp, proves it to the last byte before the target is touched, restores it, ' +
+    'then reads the target back and compares counts, digests and indexes of every collection. Shows a plan first and wants the name typed. A target that is not empty is ' +
+    'refused unless replace is true; what is replaced is backed up first, and --rollback puts it back.',
+  effects: 'destroys',
+  componentKind: 'mongodb',
+  inputs: {
+    ...targetInputs,
+    ...mongodbInputs,
+    ...storeInputs,
+    ...keyInputs,
+    ...unlockInputs,
+    timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
+    allowOlder: input.flag({
+      summary: 'Take the latest verified backup although a newer attempt failed or is doubtful.',
+      default: 'false',
+    }),
+    replace: input.flag({ summary: 'Allow collections that hold documents to be replaced.', default: 'false' }),
+    targetDatabase: input.string({ summary: 'Restore the one database of the backup under this name, beside the living data.' }),
+    rename: input.list({
+      summary: 'Restore under other names: from=to, for databases or collections.',
+      example: 'rocketchat=rocketchat_check',
+    }),
+    verifyFirst: input.flag({
+      summary: 'Read the whole backup and prove it before the target is touched.',
+      default: 'true',
+    }),
+    safetyBackup: input.flag({ summary: 'Back up what is going to be replaced, for --rollback.', default: 'true' }),
+    rollback: input.flag({ summary: 'Put back what the last restore replaced (its safety backup).', default: 'false' }),
+    ...azureInputs,
+  },
+  outputs: {
+    timestamp: { summary: 'Timestamp of the backup that was restored.' },
+    documents: { summary: 'Number of documents restored and proved equal.' },
+    safetyTimestamp: { summary: 'Timestamp of the safety backup; empty when nothing was replaced.' },
+    seconds: { summary: 'Duration in seconds, the proof included.' },
+  },
+  examples: [
+    { what: 'See what would happen', args: '--component mongodb --dry-run' },
+    { what: 'The latest verified backup', args: '--component mongodb --confirm rocketchat-production' },
+    {
+      what: 'Beside the living data',
+      args: '--timestamp 20241201_120000 --rename rocketchat=rocketchat_check --confirm rocketchat-production',
+    },
+    { what: 'Put back what the last restore replaced', args: '--rollback --replace --confirm rocketchat-production' },
+  ],
+  check: (inputs, spell) => {
+    const problems: string[] = [];
+    if (inputs.targetDatabase !== undefined && inputs.rename?.length) {
+      problems.push(`${spell('targetDatabase')} and ${spell('rename')} exclude each other: use ${spell('rename')} for several names.`);
+    }
+    for (const pair of inputs.rename ?? []) {
+      if (!/^[^=]+=[^=]+$/.test(pair)) problems.push(`${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`);
+    }
+    if (inputs.rollback && (inputs.timestamp !== undefined || inputs.rename?.length || inputs.targetDatabase !== undefined)) {
+      problems.push(`${spell('rollback')} puts back the last safety backup as it was: it takes no ${spell('timestamp')} and no new names.`);
+    }
+    if (inputs.openWith === 'escrow' && inputs.escrowKey === undefined) {
+      problems.push(`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`);
+    }
+    return problems;
+  },
+  run: async (context) => (await import('./run/mongodb-restore.ts')).runMongodbRestore(context),
+});

@@ -1,0 +1,122 @@
+// What `backup-integrity-check` does: proves a backup to its last byte, then compares it with a living database.
+import { verifyBackup } from '../../backup/read.ts';
+import { pickBackup } from '../../catalog/pick.ts';
+import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import type { ComparisonRow } from '../../mongodb/compare.ts';
+import { compareWithServer } from '../../mongodb/integrity.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { VerificationError } from '../../step/errors.ts';
+import { formatCount, formatSeconds, plural } from '../../step/format.ts';
+import type { Secret } from '../../step/input.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import { openKeys, openPlace } from './open.ts';
+import { facts, page, table } from './summary.ts';
+
+interface Inputs {
+  component: string | undefined;
+  mongodbUri: Secret;
+  include: string[] | undefined;
+  exclude: string[] | undefined;
+  timestamp: Timestamp | undefined;
+  allowOlder: boolean;
+  rename: string[] | undefined;
+  tolerance: number;
+}
+
+export async function runBackupIntegrityCheck(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const { host, clock, signal } = context;
+  const started = clock.monotonic();
+  const component = inputs.component ?? 'mongodb';
+  const { store, prefix, ...place } = await openPlace(context);
+  const recipients = await openKeys(context, { store, prefix, ...place });
+  const { backup, notices } = await pickBackup({
+    store,
+    prefix,
+    component,
+    ...(inputs.timestamp === undefined ? {} : { timestamp: inputs.timestamp }),
+    allowOlder: inputs.allowOlder,
+    signal,
+  });
+  for (const notice of notices) host.notice(notice);
+  const { timestamp } = backup;
+  host.info(`Comparing the backup ${component} ${timestamp} with the database.`);
+  const { manifest } = await verifyBackup({
+    store,
+    prefix,
+    component,
+    timestamp,
+    recipients,
+    newInspector: newArchiveInspector,
+    signal,
+    onProgress: (bytes) => {
+      host.progress({ phase: 'Reading the backup', done: bytes, total: backup.dataBytes, unit: 'bytes' });
+    },
+  });
+  const comparison = await compareWithServer({
+    uri: inputs.mongodbUri,
+    report: manifest.content as unknown as ArchiveReport,
+    ...(inputs.include ? { include: inputs.include } : {}),
+    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
+    ...(inputs.rename ? { renames: inputs.rename } : {}),
+    signal,
+    onProgress: (progress) => {
+      host.progress(progress);
+    },
+  });
+  const rows = comparison.rows.map((row) => ({ ...row, good: row.verdict !== 'different' || within(row, inputs.tolerance) }));
+  const bad = rows.filter(({ good }) => !good);
+  const equal = bad.length === 0 && rows.length > 0;
+  const seconds = (clock.monotonic() - started) / 1000;
+  context.setOutput('timestamp', timestamp);
+  context.setOutput('equal', String(equal));
+  context.setOutput('documents', comparison.totals.found);
+  context.setOutput('seconds', seconds.toFixed(1));
+  await host.summary(
+    page(
+      equal
+        ? `### ${component} ${timestamp} and the database are equal${inputs.tolerance > 0 ? ` within ${inputs.tolerance} %` : ''}`
+        : `### ${component} ${timestamp} and the database DIFFER`,
+      facts([
+        ['Database', comparison.fingerprint],
+        ['Compared', `${plural(rows.length, 'collection')}, ${formatCount(comparison.totals.found)} documents: counts, digests, indexes`],
+        ['Time', formatSeconds(seconds)],
+      ]),
+      table(
+        ['collection', 'backup', 'database', 'verdict'],
+        rows.map((row) => [
+          row.to,
+          formatCount(row.expected),
+          row.found === undefined ? 'missing' : formatCount(row.found),
+          verdictText(row),
+        ]),
+      ),
+    ),
+  );
+  const result = { component, timestamp, equal, database: comparison.fingerprint, totals: comparison.totals, rows };
+  if (equal) return { result };
+  const [first] = bad;
+  throw new VerificationError(
+    first === undefined
+      ? `The backup ${component} ${timestamp} holds none of the collections that were asked for.`
+      : `${plural(bad.length, 'collection')} of ${rows.length} differ from the backup ${component} ${timestamp}; ${first.to}: ${first.differences.join(', ')}.`,
+    {
+      fix:
+        inputs.tolerance === 0
+          ? `A database in use differs from its last backup: allow for it with ${host.spell('tolerance')}. After a restore, nothing may differ.`
+          : 'Look at the table in the summary: a collection changed by more than the tolerance since the backup.',
+    },
+  );
+}
+
+function within({ expected, found, differences }: ComparisonRow, tolerance: number): boolean {
+  if (tolerance === 0 || found === undefined) return false;
+  if (differences.some((difference) => difference.includes('index'))) return false;
+  return Math.abs(found - expected) <= (Math.max(expected, 1) * tolerance) / 100;
+}
+
+function verdictText(row: ComparisonRow & { good: boolean }): string {
+  if (row.verdict === 'different') return row.good ? 'changed, within the tolerance' : row.differences.join(', ');
+  const notes = row.notes.length > 0 ? ` (${row.notes.join('; ')})` : '';
+  return `${{ equal: 'equal', replayed: 'counted (oplog replayed)', 'not-compared': 'not compared' }[row.verdict]}${notes}`;
+}

@@ -1,0 +1,151 @@
+// What `backup-validation` does: proves stored backups, one after the other, and says which one failed and where.
+import { pickBackup } from '../../catalog/pick.ts';
+import { listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { openBackup, verifyBackup } from '../../backup/read.ts';
+import type { NewInspector } from '../../backup/inspector.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { UserError, VerificationError } from '../../step/errors.ts';
+import { formatBytes, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+import { openKeys, openPlace, type Place } from './open.ts';
+import { page, table } from './summary.ts';
+
+interface Inputs {
+  component: string | undefined;
+  type: 'mongodb' | 'all';
+  timestamp: Timestamp | undefined;
+  days: number | undefined;
+  depth: 'stored' | 'full';
+}
+
+interface Checked {
+  component: string;
+  timestamp: string;
+  seconds: number;
+  plainBytes: number;
+  documents?: number;
+  storedBytes: number;
+  openedWith?: string;
+  problem?: string;
+}
+
+/** The inspector of each kind of backup. */
+const INSPECTORS: Partial<Record<string, () => Promise<NewInspector>>> = {
+  mongodb: async () => (await import('../../mongodb/archive-inspector.ts')).newArchiveInspector,
+};
+
+export async function runBackupValidation(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const { host, clock } = context;
+  const started = clock.monotonic();
+  const place = await openPlace(context);
+  const recipients = await openKeys(context, place);
+  const backups = await choose(context, inputs, place);
+  const checked: Checked[] = [];
+  for (const backup of backups) checked.push(await check(context, inputs.depth, place, recipients, backup));
+
+  const failed = checked.filter(({ problem }) => problem !== undefined);
+  const seconds = (clock.monotonic() - started) / 1000;
+  context.setOutput('checked', checked.length);
+  context.setOutput('failed', failed.length);
+  context.setOutput('timestamp', backups[backups.length - 1]?.timestamp ?? '');
+  context.setOutput('seconds', seconds.toFixed(1));
+  await host.summary(summary(checked, failed.length, inputs.depth, place));
+  if (failed.length > 0) {
+    throw new VerificationError(
+      failed.length === 1
+        ? (failed[0]?.problem as string)
+        : `${plural(failed.length, 'backup')} of ${checked.length} failed:\n${failed.map(({ problem }) => `- ${problem as string}`).join('\n')}`,
+      { fix: 'Do not restore from it. Make a new backup now, and look at the copies of the damaged one.' },
+    );
+  }
+  return { result: { depth: inputs.depth, checked } };
+}
+
+async function choose(context: StepContext, inputs: Inputs, { store, prefix }: Place): Promise<ListedBackup[]> {
+  const { component, type, timestamp, days } = inputs;
+  const { signal, clock } = context;
+  if (timestamp !== undefined && component !== undefined) {
+    return [(await pickBackup({ store, prefix, component, timestamp, signal })).backup];
+  }
+  const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * 86_400_000) };
+  const all = (await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), ...since, signal })).filter(
+    (backup) =>
+      backup.state !== 'leftover' &&
+      (type === 'all' || backup.kind === type) &&
+      (timestamp === undefined || backup.timestamp === timestamp),
+  );
+  if (all.length === 0) {
+    throw new UserError(`There is no backup to validate in ${store.location}, below ${prefix}.`, {
+      fix: `Check ${context.host.spell('store')}, ${context.host.spell('name')} and ${context.host.spell('component')}; list-backups shows what is there.`,
+    });
+  }
+  if (days !== undefined || timestamp !== undefined) return all;
+  // Sorted oldest first: the last of each component stays.
+  return [...new Map(all.map((backup) => [backup.component, backup])).values()];
+}
+
+async function check(
+  context: StepContext,
+  depth: Inputs['depth'],
+  { store, prefix }: Place,
+  recipients: readonly KeyRecipient[],
+  { component, timestamp, kind, dataBytes }: ListedBackup,
+): Promise<Checked> {
+  const { host, clock, signal } = context;
+  const started = clock.monotonic();
+  const request = { store, prefix, component, timestamp, recipients, signal };
+  const done = (rest: Omit<Checked, 'component' | 'timestamp' | 'seconds' | 'storedBytes'>): Checked => ({
+    component,
+    timestamp,
+    storedBytes: dataBytes,
+    seconds: (clock.monotonic() - started) / 1000,
+    ...rest,
+  });
+  const onProgress = (bytes: number): void => {
+    host.progress({ phase: 'Reading back', done: bytes, total: dataBytes, unit: 'bytes', detail: `${component} ${timestamp}` });
+  };
+  try {
+    const inspector = depth === 'full' && kind !== undefined ? await INSPECTORS[kind]?.() : undefined;
+    if (inspector) {
+      const { manifest, recipient } = await verifyBackup({ ...request, newInspector: inspector, onProgress });
+      const documents = (manifest.content as { totals?: { documents?: number } } | null)?.totals?.documents;
+      return done({ plainBytes: manifest.sizes.plain, openedWith: recipient.location, ...(documents === undefined ? {} : { documents }) });
+    }
+    const opened = await openBackup(request);
+    await drain(opened.plain({ signal, onProgress }));
+    return done({ plainBytes: opened.manifest.sizes.plain, openedWith: opened.recipient.location });
+  } catch (thrown) {
+    if (!(thrown instanceof VerificationError)) throw thrown;
+    host.error(thrown.message);
+    return done({ plainBytes: 0, problem: thrown.message });
+  }
+}
+
+/** Reads to the end: what arrives has been proved on the way. */
+async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
+  while (!(await bytes.next()).done);
+}
+
+function summary(checked: readonly Checked[], failed: number, depth: Inputs['depth'], { store }: Place): string {
+  const what = depth === 'full' ? 'every byte and every document' : 'every stored byte, not the documents';
+  return page(
+    failed === 0
+      ? `### ${plural(checked.length, 'backup')} validated: ${what}`
+      : `### ${plural(failed, 'backup')} of ${checked.length} FAILED validation`,
+    table(
+      ['timestamp', 'component', 'verdict', 'stored', 'documents', 'time', 'speed'],
+      checked.map((row) => [
+        row.timestamp,
+        row.component,
+        row.problem === undefined ? 'good' : `FAILED: ${row.problem}`,
+        formatBytes(row.storedBytes),
+        row.documents === undefined ? '-' : row.documents.toLocaleString('en-US'),
+        formatSeconds(row.seconds),
+        row.problem === undefined ? formatRate(row.plainBytes, row.seconds) : '-',
+      ]),
+    ),
+    `In ${store.location}.`,
+  );
+}

@@ -1,0 +1,64 @@
+// What `list-backups` does: one listing, as a table, as JSON and as outputs.
+import { listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { prefixFolder } from '../../backup/layout.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { formatAge, formatBytes, plural } from '../../step/format.ts';
+import { openPlace } from './open.ts';
+import { page, table } from './summary.ts';
+
+const DAY_MS = 86_400_000;
+
+export async function runListBackups(context: StepContext): Promise<StepReturn> {
+  const { days, component } = context.inputs as { days: number | undefined; component: string | undefined };
+  const { host, clock, signal } = context;
+  const { store, prefix } = await openPlace(context);
+  const now = clock.now();
+  const backups = await listBackups(store, prefix, {
+    ...(component === undefined ? {} : { component }),
+    ...(days === undefined ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
+    signal,
+  });
+  backups.reverse();
+  const shown = backups.filter(({ state }) => state !== 'leftover');
+  const leftovers = backups.length - shown.length;
+  const latest = shown.find(({ state }) => state === 'verified');
+
+  const where = `${store.location}, below ${prefixFolder(prefix) || 'the root'}`;
+  const what = component === undefined ? '' : ` of ${component}`;
+  const period = days === undefined ? '' : ` of the last ${plural(days, 'day')}`;
+  await host.summary(
+    page(
+      `### ${plural(shown.length, 'backup')}${what}${period}`,
+      shown.length === 0
+        ? `Nothing in ${where}.`
+        : table(
+            ['timestamp', 'component', 'age', 'dump', 'stored', 'state'],
+            shown.map((backup) => [
+              backup.timestamp,
+              backup.component,
+              formatAge(backup.time, now),
+              backup.plainBytes === undefined ? '?' : formatBytes(backup.plainBytes),
+              formatBytes(backup.dataBytes),
+              stateText(backup),
+            ]),
+          ),
+      shown.length === 0 ? undefined : `In ${where}.`,
+      leftovers === 0 ? undefined : `${plural(leftovers, 'leftover')} of interrupted runs; the next backup removes those older than a day.`,
+    ),
+  );
+  const list = shown.map((backup) => ({
+    timestamp: backup.timestamp,
+    component: backup.component,
+    state: backup.state,
+    plainBytes: backup.plainBytes ?? null,
+    storedBytes: backup.dataBytes,
+  }));
+  context.setOutput('count', shown.length);
+  context.setOutput('latest', latest?.timestamp ?? '');
+  context.setOutput('backups', JSON.stringify(list));
+  return { result: { store: store.location, prefix, count: shown.length, latest: latest?.timestamp ?? null, leftovers, backups: list } };
+}
+
+function stateText({ state }: ListedBackup): string {
+  return { verified: 'verified', committed: 'not fully read back', suspect: 'SUSPECT', damaged: 'DAMAGED', leftover: 'leftover' }[state];
+}

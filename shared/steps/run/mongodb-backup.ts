@@ -1,0 +1,239 @@
+// What `mongodb-backup` does: dump → verify → compress → encrypt → store → read back → commit, and say what came of it.
+import project from '../../../package.json' with { type: 'json' };
+import { writeBackup, type BackupRequest, type BackupResult } from '../../backup/write.ts';
+import { openBackup } from '../../backup/read.ts';
+import type { JsonValue } from '../../backup/json.ts';
+import type { VerifyLevel } from '../../backup/manifest.ts';
+import { listBackups } from '../../catalog/list.ts';
+import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import { doubtsOf } from '../../mongodb/doubts.ts';
+import { dumpMongo, type MongoDump } from '../../mongodb/dump.ts';
+import type { EngineChoice } from '../../mongodb/engine.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { errorMessage } from '../../step/errors.ts';
+import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import type { Secret } from '../../step/input.ts';
+import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+import { openKeys, openPlace, type Place } from './open.ts';
+import { lockOwner, recorded } from './record.ts';
+import { collectionRows, restoreCommand } from './mongodb-texts.ts';
+import { commandBlock, details, facts, page, table } from './summary.ts';
+
+export interface BackupInputs {
+  component: string | undefined;
+  name: string;
+  mongodbUri: Secret;
+  engine: EngineChoice;
+  include: string[] | undefined;
+  exclude: string[] | undefined;
+  timestamp: Timestamp | undefined;
+  verify: VerifyLevel;
+  compression: 'zstd' | 'none';
+  compressionLevel: number;
+  maxShrink: number;
+}
+
+export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as BackupInputs;
+  const component = inputs.component ?? 'mongodb';
+  const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
+  const place = await openPlace(context);
+  const recipients = await openKeys(context, place);
+  return recorded(context, place, { step: 'mongodb-backup', component, backup: timestamp }, async () => {
+    const started = context.clock.monotonic();
+    const previous = await previousReport(context, place, recipients, component, inputs);
+    const dump = await dumpMongo(dumpOptions(context, inputs));
+    say(context, dump);
+    const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
+    const seconds = (context.clock.monotonic() - started) / 1000;
+    return report(context, place, inputs, result, dump, seconds);
+  });
+}
+
+/** Options of a dump from a step's inputs and its host. */
+export function dumpOptions(context: StepContext, inputs: Pick<BackupInputs, 'mongodbUri' | 'engine' | 'include' | 'exclude'>) {
+  const { host, signal } = context;
+  return {
+    uri: inputs.mongodbUri,
+    engine: inputs.engine,
+    ...(inputs.include ? { include: inputs.include } : {}),
+    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
+    tempDir: host.tempDir,
+    signal,
+    onProgress: (progress: Parameters<typeof host.progress>[0]) => {
+      host.progress(progress);
+    },
+    log: (line: string) => {
+      host.debug(line);
+    },
+  };
+}
+
+interface DumpedBackup {
+  place: Place;
+  recipients: readonly KeyRecipient[];
+  component: string;
+  timestamp: Timestamp;
+  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude'>;
+  dump: MongoDump;
+  previous?: ArchiveReport | undefined;
+  /** Further facts for the manifest's source. */
+  source?: Record<string, JsonValue>;
+  step?: string;
+}
+
+/** Writes a dump as a backup. @throws what `writeBackup` throws */
+export async function backUpDump(context: StepContext, backup: DumpedBackup): Promise<BackupResult> {
+  const { place, recipients, component, timestamp, inputs, dump, previous, step = 'mongodb-backup' } = backup;
+  const { host, clock, signal } = context;
+  const { consistency, toolVersion, ...source } = dump.facts;
+  const request: BackupRequest = {
+    store: place.store,
+    prefix: place.prefix,
+    component,
+    kind: 'mongodb',
+    timestamp,
+    recipients,
+    source: dump.source,
+    newInspector: newArchiveInspector,
+    facts: (content) => ({
+      source: { ...source, ...selection(inputs), ...backup.source },
+      consistency,
+      suspect: [...dump.doubts, ...doubtsOf(content as unknown as ArchiveReport, previous, { maxShrinkPercent: inputs.maxShrink })],
+    }),
+    tools: { lifeboat: project.version, ...(toolVersion === undefined ? {} : { mongodump: toolVersion }) },
+    compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
+    verify: inputs.verify,
+    ...(dump.estimate === undefined ? {} : { sizeEstimate: dump.estimate }),
+    owner: lockOwner(context, step),
+    clock,
+    signal,
+    onProgress: (progress) => {
+      // While writing, the dump tells more: which collection is in work.
+      if (progress.phase === 'Reading back') host.progress(progress);
+    },
+    onNotice: (message) => {
+      host.notice(message);
+    },
+  };
+  return writeBackup(request);
+}
+
+function selection({ include, exclude }: { include: string[] | undefined; exclude: string[] | undefined }): Record<string, JsonValue> {
+  return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) };
+}
+
+/** The report of the last verified backup with the same selection, to compare with; undefined when there is none to trust. */
+async function previousReport(
+  context: StepContext,
+  { store, prefix }: Place,
+  recipients: readonly KeyRecipient[],
+  component: string,
+  inputs: BackupInputs,
+): Promise<ArchiveReport | undefined> {
+  const { host, signal } = context;
+  try {
+    const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
+    if (!last) return undefined;
+    const { manifest } = await openBackup({ store, prefix, component, timestamp: last.timestamp, recipients, signal });
+    const same = (['include', 'exclude'] as const).every(
+      (key) => JSON.stringify(manifest.source[key] ?? null) === JSON.stringify(inputs[key] ?? null),
+    );
+    if (same) return manifest.content as unknown as ArchiveReport;
+    host.notice(`The selection differs from that of ${last.timestamp}: sizes are not compared with it.`);
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    // An old backup that cannot be opened is its own problem; it must not stop a new one.
+    host.warning(`The last verified backup cannot be opened to compare with: ${errorMessage(thrown)}`);
+  }
+  return undefined;
+}
+
+function say(context: StepContext, { facts: found, estimate }: MongoDump): void {
+  const engine = found.engine === 'tools' ? `mongodump ${found.toolVersion ?? ''}`.trim() : 'the built-in engine';
+  const size = estimate === undefined ? '' : `, about ${formatBytes(estimate)}`;
+  context.host.info(`Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`);
+  if (found.consistencyReason !== undefined)
+    context.host.notice(`Not of one moment, collection by collection: ${found.consistencyReason}.`);
+}
+
+function serverText({ product, serverVersion, topology }: MongoDump['facts']): string {
+  return `${product ?? 'MongoDB'} ${serverVersion}, ${topology}`;
+}
+
+async function report(
+  context: StepContext,
+  { store }: Place,
+  inputs: BackupInputs,
+  { component, timestamp, names, manifest, phases, leftoversRemoved }: BackupResult,
+  dump: MongoDump,
+  seconds: number,
+): Promise<StepReturn> {
+  const content = manifest.content as unknown as ArchiveReport;
+  const { documents, namespaces } = content.totals;
+  const verified = manifest.verified.level === 'full';
+  const writing = phases.find(({ name }) => name === 'writing')?.seconds ?? 0;
+  const id = names.folder.replace(/\/$/, '');
+  const command = restoreCommand(context, { timestamp, component, name: inputs.name });
+  const { setOutput } = context;
+  setOutput('timestamp', timestamp);
+  setOutput('backup', id);
+  setOutput('location', store.location);
+  setOutput('documents', documents);
+  setOutput('plainBytes', manifest.sizes.plain);
+  setOutput('storedBytes', manifest.sizes.stored);
+  setOutput('verified', String(verified));
+  setOutput('seconds', seconds.toFixed(1));
+
+  const suspect = manifest.suspect.length > 0;
+  await context.host.summary(
+    page(
+      `### MongoDB backup ${timestamp}: ${suspect ? 'DOUBTFUL' : verified ? 'proved restorable' : 'stored, not fully verified'}`,
+      suspect ? manifest.suspect.map((reason) => `- **${reason}**`).join('\n') : undefined,
+      facts([
+        [
+          'What',
+          `${formatCount(documents)} documents in ${plural(namespaces, 'collection')} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
+        ],
+        ['Size', `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`],
+        ['Time', `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`],
+        ['Verified', verifiedText(manifest.verified.level)],
+        ['Consistency', consistencyText(dump.facts)],
+        ['Where', `${id} in ${store.location}`],
+        ['Opens with', manifest.keyRecipients.map(({ kind, keyId }) => `${kind} ${keyId}`).join(', ')],
+        ...(leftoversRemoved > 0 ? [['Cleaned', `${plural(leftoversRemoved, 'leftover')} of interrupted runs`] as const] : []),
+      ]),
+      'Restore it with',
+      commandBlock(command),
+      details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
+    ),
+  );
+  return {
+    doubts: manifest.suspect,
+    result: {
+      component,
+      timestamp,
+      backup: id,
+      location: store.location,
+      documents,
+      collections: namespaces,
+      plainBytes: manifest.sizes.plain,
+      storedBytes: manifest.sizes.stored,
+      verified: manifest.verified.level,
+      consistency: manifest.consistency,
+      seconds: Number(seconds.toFixed(1)),
+      phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
+      restore: command,
+    },
+  };
+}
+
+function verifiedText(level: VerifyLevel): string {
+  if (level === 'full') return 'read back in full from the store, decrypted, parsed; every count and digest equal';
+  return level === 'sample' ? 'a sample was read back and is authentic; the rest was not looked at' : 'NOT read back';
+}
+
+function consistencyText({ consistency, consistencyReason }: MongoDump['facts']): string {
+  return consistency === 'point-in-time' ? 'all collections of one moment' : `collection by collection: ${consistencyReason ?? ''}`;
+}

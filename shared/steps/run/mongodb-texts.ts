@@ -1,0 +1,55 @@
+// Texts that the MongoDB steps share.
+import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import type { StepContext } from '../../step/define.ts';
+import { formatBytes, formatCount } from '../../step/format.ts';
+
+/** More collections than this are summed up in a summary. */
+const MOST_ROWS = 50;
+
+/** Rows of a report's collections, the largest first. */
+export function collectionRows(report: ArchiveReport): string[][] {
+  const sorted = report.namespaces.toSorted((a, b) => b.bytes - a.bytes);
+  const rows = sorted
+    .slice(0, MOST_ROWS)
+    .map(({ db, collection, documents, bytes, indexes }) => [
+      `${db}.${collection}`,
+      formatCount(documents),
+      formatBytes(bytes),
+      String(indexes.length),
+    ]);
+  const rest = sorted.slice(MOST_ROWS);
+  if (rest.length === 0) return rows;
+  const documents = rest.reduce((sum, one) => sum + one.documents, 0);
+  const bytes = rest.reduce((sum, one) => sum + one.bytes, 0);
+  return [...rows, [`and ${rest.length} more`, formatCount(documents), formatBytes(bytes), '']];
+}
+
+/** The command line that restores a backup, as a person would type it; secrets come from the environment. */
+export function restoreCommand(
+  context: StepContext,
+  { timestamp, component, name, rollback }: { timestamp?: string; component: string; name: string; rollback?: boolean },
+): string {
+  const inputs = context.inputs as { config?: string; store: string; vault?: string };
+  const place =
+    context.origin('store') === 'dr.yml'
+      ? [...(inputs.config === undefined ? [] : ['--config', inputs.config]), '--component', component]
+      : [
+          '--store',
+          withoutQuery(inputs.store),
+          ...(inputs.vault === undefined ? [] : ['--vault', inputs.vault]),
+          '--name',
+          name,
+          '--component',
+          component,
+        ];
+  const what = rollback ? ['--rollback', '--replace'] : ['--timestamp', timestamp ?? ''];
+  return ['lifeboat', 'mongodb-restore', ...place, ...what, '--confirm', name].map(quoted).join(' ');
+}
+
+function withoutQuery(address: string): string {
+  return /^https?:/i.test(address) ? (address.split('?')[0] as string) : address;
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

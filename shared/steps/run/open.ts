@@ -1,0 +1,132 @@
+// From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
+import type { TokenCredential } from '@azure/core-auth';
+import { findDrFile } from '../../config/source.ts';
+import type { StepContext } from '../../step/define.ts';
+import { UsageError } from '../../step/errors.ts';
+import type { Secret } from '../../step/input.ts';
+import { openStore, parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../../stores/open.ts';
+import type { Store } from '../../stores/store.ts';
+import { openRecipients, openVault, parseRecipient } from '../../vaults/open.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+
+/** The inputs that opening reads; every step has these (inputs.ts). */
+interface PlaceInputs {
+  config: string | undefined;
+  component: string | undefined;
+  name: string;
+  store: string;
+  storeSas: Secret | undefined;
+  azureSubscription: string | undefined;
+  azureClientId: string | undefined;
+  azureTenantId: string | undefined;
+  azureClientSecret: Secret | undefined;
+  azureAudience: string;
+  azureAuthority: string | undefined;
+}
+
+interface KeyInputs {
+  vault: string | undefined;
+  recipients: string[] | undefined;
+  openWith?: 'any' | 'vault' | 'key-vault-key' | 'escrow';
+  escrowKey?: string | undefined;
+  escrowPassphrase?: Secret | undefined;
+}
+
+/** Where a step's backups lie. */
+export interface Place {
+  store: Store;
+  /** Folder in the store: the name of what is protected. */
+  prefix: string;
+  /** Signs in to Azure, once, when something asks. */
+  credential: () => Promise<TokenCredential>;
+}
+
+/** Opens the store of a call. @throws UsageError */
+export async function openPlace(context: StepContext): Promise<Place> {
+  const inputs = context.inputs as unknown as PlaceInputs;
+  const { host } = context;
+  const credential = once(async () => signIn(context, inputs));
+  const store = await openStore(await storeTarget(context, inputs), {
+    credential,
+    debug: (message) => {
+      host.debug(message);
+    },
+  });
+  return { store, prefix: inputs.name, credential };
+}
+
+/** A store of dr.yml by name, else the address itself; with the SAS where one was given. */
+async function storeTarget({ host }: StepContext, inputs: PlaceInputs): Promise<string | StoreConfig> {
+  const inAddress = secretInStoreAddress(inputs.store);
+  if (inAddress !== undefined) host.mask(inAddress);
+  const file = findDrFile(inputs.config);
+  let config = undefined as StoreConfig | undefined;
+  if (file !== undefined) {
+    const { loadDr } = await import('../../config/load.ts');
+    const dr = await loadDr(file, {
+      mask: (secret) => {
+        host.mask(secret);
+      },
+    });
+    if (dr.hasStore(inputs.store)) config = await dr.store(inputs.store);
+  }
+  config ??= parseStoreAddress(inputs.store);
+  return config.kind === 'azure-blob' && inputs.storeSas !== undefined ? { ...config, sas: inputs.storeSas.reveal() } : config;
+}
+
+/**
+ * Opens the key recipients of a call, in the order in which they are tried.
+ * @throws UsageError when nobody could open a backup
+ */
+export async function openKeys(context: StepContext, place: Place): Promise<KeyRecipient[]> {
+  const inputs = context.inputs as unknown as PlaceInputs & KeyInputs;
+  const { host } = context;
+  const { openWith = 'any' } = inputs;
+  const wanted = (inputs.recipients ?? (inputs.vault === undefined ? [] : ['vault'])).map(parseRecipient);
+  if (inputs.escrowKey !== undefined && !wanted.some(({ kind }) => kind === 'escrow')) wanted.push({ kind: 'escrow' });
+  if (wanted.length === 0) {
+    throw new UsageError('Nobody could open the backup: no key recipient is set.', {
+      fix: `Set ${host.spell('vault')} to a Key Vault or a folder, or ${host.spell('recipients')} (dr.yml: vault, keys).`,
+    });
+  }
+  const chosen = wanted.filter(({ kind }) => openWith === 'any' || kind === openWith || (openWith === 'vault' && perBackup.has(kind)));
+  if (chosen.length === 0) {
+    throw new UsageError(
+      `${host.spell('openWith')} is ${openWith}, but the key recipients are ${wanted.map(({ kind }) => kind).join(', ')}.`,
+      {
+        fix: `Add it to ${host.spell('recipients')}, or choose another one.`,
+      },
+    );
+  }
+  const needsVault = chosen.some(({ kind }) => kind !== 'escrow');
+  const vault = inputs.vault !== undefined && needsVault ? await openVault(inputs.vault, { credential: place.credential }) : undefined;
+  return openRecipients(chosen, {
+    credential: place.credential,
+    ...(vault ? { vault } : {}),
+    escrow: {
+      ...(inputs.escrowKey === undefined ? {} : { privateKey: inputs.escrowKey }),
+      ...(inputs.escrowPassphrase === undefined ? {} : { passphrase: inputs.escrowPassphrase }),
+    },
+  });
+}
+
+const perBackup: ReadonlySet<string> = new Set(['vault', 'key-vault-secret', 'folder']);
+
+async function signIn(context: StepContext, inputs: PlaceInputs): Promise<TokenCredential> {
+  const { azureCredential } = await import('../../azure/sign-in.ts');
+  const { host } = context;
+  return azureCredential({
+    host,
+    audience: inputs.azureAudience,
+    ...(inputs.azureSubscription === undefined ? {} : { serviceConnection: inputs.azureSubscription }),
+    ...(inputs.azureClientId === undefined ? {} : { clientId: inputs.azureClientId }),
+    ...(inputs.azureTenantId === undefined ? {} : { tenantId: inputs.azureTenantId }),
+    ...(inputs.azureClientSecret === undefined ? {} : { clientSecret: inputs.azureClientSecret }),
+    ...(inputs.azureAuthority === undefined ? {} : { authorityHost: inputs.azureAuthority }),
+  });
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}

@@ -1,0 +1,36 @@
+// The job summary's Markdown: the same small set of shapes for every step.
+
+/** `| a | b |` rows; cells are escaped. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(head), `|${head.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
+}
+
+/** A two-column table without a head. */
+export function facts(rows: readonly (readonly [label: string, value: string])[]): string {
+  return table(['', ''], rows);
+}
+
+/** Something to copy. */
+export function commandBlock(command: string): string {
+  return `\`\`\`\n${command}\n\`\`\``;
+}
+
+/** A part that is folded away. */
+export function details(title: string, body: string): string {
+  return `<details><summary>${title}</summary>\n\n${body}\n\n</details>`;
+}
+
+/** Parts with a blank line between. */
+export function page(...parts: (string | undefined)[]): string {
+  return `${parts.filter((part) => part !== undefined && part !== '').join('\n\n')}\n`;
+}
+
+/** Names come from databases: a pipe, a line break or a tag in one must not break the table. */
+function cell(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('|', '\\|')
+    .replace(/\s*[\r\n]+\s*/g, ' ');
+}
