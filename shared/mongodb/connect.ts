@@ -2,7 +2,7 @@
 import { MongoClient, MongoServerError, MongoServerSelectionError, MongoParseError, MongoAPIError, type MongoClientOptions } from 'mongodb';
 import { CancelledError, UsageError, UserError } from '../step/errors.ts';
 import { Secret } from '../step/input.ts';
-import { hasLogin, redactUri, singleHostUri } from './connection-string.ts';
+import { hasLogin, redactUri, setsOption, singleHostUri } from './connection-string.ts';
 
 export type Topology = 'standalone' | 'replica-set' | 'sharded';
 
@@ -39,8 +39,9 @@ export async function connectMongo(uri: Secret, options: { signal?: AbortSignal;
   try {
     client = new MongoClient(text, {
       appName: 'lifeboat',
-      serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,
-      connectTimeoutMS: SELECTION_TIMEOUT_MS,
+      // Options here would win over the connection string.
+      ...(setsOption(uri, 'serverSelectionTimeoutMS') ? {} : { serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS }),
+      ...(setsOption(uri, 'connectTimeoutMS') ? {} : { connectTimeoutMS: SELECTION_TIMEOUT_MS }),
       maxPoolSize: 20,
       ...options.driver,
     });

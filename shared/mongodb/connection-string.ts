@@ -37,6 +37,11 @@ export function hasLogin(uri: Secret): boolean {
   return login !== undefined && login !== '';
 }
 
+/** True when the connection string sets this option itself; names are case-insensitive there. */
+export function setsOption(uri: Secret, name: string): boolean {
+  return [...(takeApart(uri)?.query.keys() ?? [])].some((key) => key.toLowerCase() === name.toLowerCase());
+}
+
 /** The same connection string with one host in it, not looking for others. */
 export function singleHostUri(uri: Secret, host: string): string {
   const parts = takeApart(uri);

@@ -1,0 +1,204 @@
+// What the engines are told and how their words are understood: argument lists, output lines, connection strings, names.
+import { describe, expect, test } from '@jest/globals';
+import { redactUri, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
+import { dumpArguments, selectionArguments } from '../../shared/mongodb/dump-tools.ts';
+import { creatableIndexes } from '../../shared/mongodb/index-build.ts';
+import { merge, type Put } from '../../shared/mongodb/merge.ts';
+import { compileSelection, isInternal, parseRenames, renamed } from '../../shared/mongodb/namespaces.ts';
+import { restoreArguments } from '../../shared/mongodb/restore-tools.ts';
+import { parseToolLine, toolFailure } from '../../shared/mongodb/tool-output.ts';
+import { BSON } from '../../shared/mongodb/bson.ts';
+import { Secret } from '../../shared/step/input.ts';
+import { UsageError } from '../../shared/step/errors.ts';
+
+describe('mongodump', () => {
+  test.each([
+    ['everything', {}, []],
+    ['one database', { include: ['shop'] }, ['--db=shop']],
+    ['one collection, dots in its name', { include: ['shop.a.b'] }, ['--db=shop', '--collection=a.b']],
+    [
+      'a database without some collections',
+      { include: ['shop'], exclude: ['shop.x', 'shop.y'] },
+      ['--db=shop', '--excludeCollection=x', '--excludeCollection=y'],
+    ],
+    ['two databases: cannot', { include: ['a', 'b'] }, undefined],
+    ['wildcards: cannot', { include: ['a*'] }, undefined],
+    ['all but one: cannot', { exclude: ['a'] }, undefined],
+    ['a collection less something: cannot', { include: ['a.b'], exclude: ['a.b'] }, undefined],
+  ])('takes a selection of %s', (_name, selection, expected) => {
+    expect(selectionArguments(selection)).toEqual(expected);
+  });
+
+  test('is told where to connect by a file only', () => {
+    expect(dumpArguments({ configFile: '/t/c.yaml', oplog: true })).toEqual(['--config=/t/c.yaml', '--archive', '--oplog']);
+    expect(() => dumpArguments({ configFile: '/t/c.yaml', oplog: false, include: ['a', 'b'] })).toThrow(UsageError);
+  });
+});
+
+describe('mongorestore', () => {
+  test.each([
+    [{}, ['--noIndexRestore']],
+    [{ replace: true, oplog: true, indexes: true }, ['--drop', '--oplogReplay']],
+    [
+      { include: ['shop', 'a.b*'], exclude: ['x$y'] },
+      ['--noIndexRestore', '--nsInclude=shop.*', '--nsInclude=a.b*', '--nsExclude=x\\$y.*'],
+    ],
+    [{ renames: parseRenames(['a=b', 'c.d=c.e']) }, ['--noIndexRestore', '--nsFrom=a.*', '--nsTo=b.*', '--nsFrom=c.d', '--nsTo=c.e']],
+  ])('gets the arguments of %j', (options, expected) => {
+    expect(restoreArguments({ configFile: 'F', ...options })).toEqual(['--config=F', '--archive', ...expected]);
+  });
+});
+
+describe('what the tools print', () => {
+  const stamp = '2024-12-01T12:00:00.000+0000\t';
+  test.each([
+    ['done dumping chat.users (3 documents)', { kind: 'dumped', namespace: 'chat.users', documents: 3 }],
+    ['done dumping `chat.users` (1 document)', { kind: 'dumped', namespace: 'chat.users', documents: 1 }],
+    [
+      'finished restoring chat.users (0 documents, 20000 failures)',
+      { kind: 'restored', namespace: 'chat.users', documents: 0, failures: 20000 },
+    ],
+    [
+      'finished restoring `chat.my users` (5 documents, 1 failure)',
+      { kind: 'restored', namespace: 'chat.my users', documents: 5, failures: 1 },
+    ],
+    ['7 document(s) restored successfully. 2 document(s) failed to restore.', { kind: 'summary', documents: 7, failures: 2 }],
+    ['[######..................]  chat.users  500/2000  (25.0%)', { kind: 'progress', namespace: 'chat.users', done: 500, total: 2000 }],
+    ['Failed: error connecting', { kind: 'failed', text: 'error connecting' }],
+    [
+      'namespace with DB nope and collection x does not exist',
+      { kind: 'missing', text: 'namespace with DB nope and collection x does not exist' },
+    ],
+    ['reading archive from stdin', { kind: 'other', text: 'reading archive from stdin' }],
+  ])('"%s" is understood', (line, expected) => {
+    expect(parseToolLine(stamp + line)).toEqual(expected);
+    expect(parseToolLine(line)).toEqual(expected);
+  });
+
+  test('failures carry the last words and what to do', () => {
+    const overflow = toolFailure(
+      'mongodump',
+      'ended with exit code 1',
+      'oplog overflow: mongodump was unable to capture all new oplog entries during execution',
+    );
+    expect(overflow.message).toBe(
+      'mongodump ended with exit code 1: oplog overflow: mongodump was unable to capture all new oplog entries during execution.',
+    );
+    expect(overflow.fix).toContain('oplog is too small');
+    expect(toolFailure('mongodump', 'ended', undefined).message).toBe('mongodump ended: it printed nothing.');
+  });
+});
+
+describe('connection strings', () => {
+  test('for the tools keep the login database but dump every database', () => {
+    expect(toolUri(new Secret('mongodb://u:p@h/rocketchat'))).toBe('mongodb://u:p@h/?authSource=rocketchat');
+    expect(toolUri(new Secret('mongodb://u:p@h/rocketchat?authSource=admin'))).toBe('mongodb://u:p@h/?authSource=admin');
+    expect(toolUri(new Secret('mongodb://h:1,i:2/?replicaSet=rs'))).toBe('mongodb://h:1,i:2/?replicaSet=rs');
+  });
+
+  test('for one member lose everything that would look for others', () => {
+    expect(singleHostUri(new Secret('mongodb+srv://u:p@c.example.net/?readPreference=secondary&replicaSet=r'), 'a:27017')).toBe(
+      'mongodb://u:p@a:27017/?tls=true&authSource=admin&directConnection=true',
+    );
+  });
+
+  test('are taken out of texts, as written and decoded', () => {
+    const uri = new Secret('mongodb://root:p%40ss@h/');
+    expect(redactUri('cannot use mongodb://root:p%40ss@h/ nor p@ss', uri)).toBe('cannot use *** nor ***');
+  });
+});
+
+describe('names', () => {
+  test('are selected by database, collection and wildcard', () => {
+    const selector = compileSelection({ include: ['shop', 'chat.mess*'], exclude: ['shop.tmp*'] });
+    const match = (db: string, collection: string): boolean => selector.matches({ db, collection });
+    expect([match('shop', 'a'), match('shop', 'tmp1'), match('chat', 'messages'), match('chat', 'users'), match('shopx', 'a')]).toEqual([
+      true,
+      false,
+      true,
+      false,
+      false,
+    ]);
+    expect(selector.unmatched([{ db: 'shop', collection: 'a' }])).toEqual(['chat.mess*']);
+  });
+
+  test('are renamed by collection first, then by database', () => {
+    const renames = parseRenames(['a=b', 'a.x=c.y']);
+    expect(renamed({ db: 'a', collection: 'x' }, renames)).toEqual({ db: 'c', collection: 'y' });
+    expect(renamed({ db: 'a', collection: 'z' }, renames)).toEqual({ db: 'b', collection: 'z' });
+    expect(renamed({ db: 'q', collection: 'x' }, renames)).toEqual({ db: 'q', collection: 'x' });
+    for (const bad of ['a', 'a=', 'a=b.c', 'a.b=c', '=b']) expect(() => parseRenames([bad])).toThrow(UsageError);
+  });
+
+  test('of the server itself are left out as mongodump leaves them out', () => {
+    const internal = (db: string, collection: string): boolean => isInternal({ db, collection });
+    expect([
+      internal('local', 'oplog.rs'),
+      internal('config', 'x'),
+      internal('a', 'system.profile'),
+      internal('a', 'system.views'),
+      internal('admin', 'system.keys'),
+    ]).toEqual(Array(5).fill(true));
+    expect([
+      internal('admin', 'system.users'),
+      internal('a', 'system.js'),
+      internal('a', 'system.buckets.t'),
+      internal('a', 'systems'),
+    ]).toEqual(Array(4).fill(false));
+  });
+});
+
+describe('old indexes', () => {
+  test('are made acceptable to servers of today', () => {
+    expect(
+      creatableIndexes([
+        { name: '_id_', key: { _id: 1 } },
+        {
+          v: 1,
+          ns: 'a.b',
+          background: true,
+          safe: null,
+          dropDups: true,
+          unique: true,
+          name: 'old',
+          key: { a: true, b: '', c: -1, d: 'text', e: new BSON.Double(2) },
+        },
+      ]),
+    ).toEqual([{ unique: true, name: 'old', key: { a: 1, b: 1, c: -1, d: 'text', e: new BSON.Double(2) } }]);
+  });
+});
+
+describe('merged producers', () => {
+  const counting =
+    (items: number, log: number[]) =>
+    async (put: Put<number>): Promise<void> => {
+      for (let item = 0; item < items; item++) {
+        await put(item);
+        log.push(item);
+      }
+    };
+
+  test('give every item, and never run far ahead of the reader', async () => {
+    const log: number[] = [];
+    const seen: number[] = [];
+    for await (const item of merge([counting(20, log), counting(20, log), counting(20, log)], { width: 2, waiting: 2 })) {
+      seen.push(item);
+      expect(log.length - seen.length).toBeLessThanOrEqual(3);
+    }
+    expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, index) => Math.floor(index / 3)));
+  });
+
+  test('stop together when one fails, and when the reader leaves', async () => {
+    const log: number[] = [];
+    const failing = async (put: Put<number>): Promise<void> => {
+      await put(-1);
+      throw new Error('broken');
+    };
+    const reading = async (): Promise<void> => {
+      for await (const item of merge([counting(1000, log), failing], { width: 2, waiting: 2 })) expect(item).toBeGreaterThanOrEqual(-1);
+    };
+    await expect(reading()).rejects.toThrow('broken');
+    for await (const item of merge([counting(1000, log)], { width: 1, waiting: 1 })) if (item === 3) break;
+    expect(log.length).toBeLessThan(20);
+  });
+});
