@@ -34,11 +34,18 @@ const SAMPLE_OF = 8;
  * back is not what was written; CancelledError
  */
 export async function writeBackup(request: BackupRequest): Promise<BackupResult> {
+  let read = false;
+  const source: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]() {
+      read = true;
+      return request.source[Symbol.asyncIterator]();
+    },
+  };
   try {
     checkRequest(request);
-    return await writeLocked(request);
+    return await writeLocked({ ...request, source });
   } finally {
-    await endSource(request.source);
+    if (!read) await endUnread(request.source);
   }
 }
 
@@ -349,13 +356,10 @@ class BackupRun {
 /** The manifest may or may not be there: taking the data away could leave a listed backup without data. */
 class UncertainCommit extends StoreError {}
 
-/** Tells a source that nobody reads (any more) to end its child or close its file. Does not wait for one that hangs. */
-async function endSource(source: AsyncIterable<Uint8Array>): Promise<void> {
+/** Tells a source that was never read to end its child or close its file. One that opens only when it is read needs nothing. */
+async function endUnread(source: AsyncIterable<Uint8Array>): Promise<void> {
   if (source instanceof Readable) source.destroy();
-  const returned = source[Symbol.asyncIterator]()
-    .return?.()
-    .catch(() => undefined);
-  await Promise.race([returned, new Promise((resolve) => setImmediate(resolve))]);
+  else if ('return' in source) await (source as AsyncGenerator).return(undefined).catch(() => undefined);
 }
 
 /** Source facts go into a document that is not encrypted. @throws Error (a bug of the caller) for an address with a password */
