@@ -34,10 +34,10 @@ const SAMPLE_OF = 8;
  * back is not what was written; CancelledError
  */
 export async function writeBackup(request: BackupRequest): Promise<BackupResult> {
-  let read = false;
+  const seen = { read: false };
   const source: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]() {
-      read = true;
+      seen.read = true;
       return request.source[Symbol.asyncIterator]();
     },
   };
@@ -45,7 +45,7 @@ export async function writeBackup(request: BackupRequest): Promise<BackupResult>
     checkRequest(request);
     return await writeLocked({ ...request, source });
   } finally {
-    if (!read) await endUnread(request.source);
+    if (!seen.read) await endUnread(request.source);
   }
 }
 
