@@ -109,10 +109,13 @@ export class AzureKeyVault implements Vault {
   }
 
   async recover(name: string, signal?: AbortSignal): Promise<boolean> {
-    if (!(await this.deleted(name, signal))) return false;
+    checkSecretName(name, this.location);
+    let started = false;
     return this.#throughTransitions(name, 'recover', signal, async (attempt) => {
-      if (await this.#read(name, attempt)) return true;
-      await this.#startRecovery(name, attempt);
+      if (await this.#read(name, attempt)) return started || attempt.unsure;
+      const underWay = await this.#startRecovery(name, attempt);
+      if (!underWay && !started) return false;
+      started = true;
       return 'again';
     });
   }
@@ -147,13 +150,16 @@ export class AzureKeyVault implements Vault {
     return withoutValue(latest);
   }
 
-  async #startRecovery(name: string, { options }: Attempt): Promise<void> {
+  /** False when there is nothing to recover (any more). */
+  async #startRecovery(name: string, { options }: Attempt): Promise<boolean> {
     try {
       await this.#client.beginRecoverDeletedSecret(name, options);
+      return true;
     } catch (thrown) {
-      // 404: purged or recovered meanwhile; 409: somebody else recovers it. Either way the next attempt shows.
+      // 404: purged or recovered meanwhile; 409: a delete or somebody else's recovery is under way. The next attempt shows.
       const status = statusOf(thrown);
       if (status !== 404 && status !== 409) throw thrown;
+      return status === 409;
     }
   }
 

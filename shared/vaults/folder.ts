@@ -148,7 +148,7 @@ export class FolderVault implements Vault {
       await this.#checkPrivate(file, '600');
       return JSON.parse(await handle.readFile('utf8')) as Stored;
     } catch (thrown) {
-      if (!(thrown instanceof SyntaxError)) throw thrown;
+      if ((thrown as Error).name !== 'SyntaxError') throw thrown;
       // The parser's message quotes the text, which holds the value.
       throw new VaultError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not JSON.`, {
         fix: 'Restore the file from a copy of the folder.',
@@ -246,10 +246,11 @@ async function entries(folder: string): Promise<string[]> {
   }
 }
 
+/** Whether the operating system said it; told by shape, since such an error may come from another realm. */
 function isSystemError(thrown: unknown): boolean {
-  return thrown instanceof Error && typeof (thrown as NodeJS.ErrnoException).code === 'string';
+  return typeof (thrown as NodeJS.ErrnoException | undefined)?.code === 'string';
 }
 
 function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === 'ENOENT';
+  return (thrown as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }

@@ -212,16 +212,16 @@ export function vaultAddress(address: string): string {
 
 /** The status of an answer, undefined when there was none. */
 export function statusOf(thrown: unknown): number | undefined {
-  return thrown instanceof Error ? (thrown as ServiceError).statusCode : undefined;
+  return (thrown as ServiceError | undefined)?.statusCode;
 }
 
 /** The useful code of a Key Vault error: `ObjectIsDeletedButRecoverable` and its like. */
 export function innerCodeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error ? (thrown as ServiceError).details?.error?.innerError?.code : undefined;
+  return (thrown as ServiceError | undefined)?.details?.error?.innerError?.code;
 }
 
 function mayPass(thrown: unknown): boolean {
-  if (!(thrown instanceof Error) || thrown instanceof UserError) return false;
+  if (thrown instanceof UserError) return false;
   const { statusCode, code, name } = thrown as ServiceError;
   if (statusCode !== undefined) return BUSY.has(statusCode);
   // Our own time limit for a request shows as an AbortError: whoever cancels has been looked for before.

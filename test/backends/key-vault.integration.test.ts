@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TokenCredential } from '@azure/identity';
+import { BlobServiceClient } from '@azure/storage-blob';
 import { CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { SecretClient } from '@azure/keyvault-secrets';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describeWithReference } from '../support/needs.ts';
+import { startAzurite } from './azurite.ts';
 import { startKeyVault, type KeyVault, type KeyVaultOptions } from './key-vault.ts';
 import { KEY_VAULT_SPECIFICATION, OpenApiCheck } from './key-vault/openapi.ts';
 
@@ -300,6 +302,21 @@ describe('permissions', () => {
     expect((await client.getSecret('shared')).value).toBe('x');
     expect(await refusal(client.setSecret('shared', 'y'))).toMatchObject({ status: 403, inner, message: expect.stringMatching(message) });
   });
+});
+
+test('one sign-in serves the vault and Azurite', async () => {
+  const azurite = await startAzurite();
+  const vault = await start({ certificate: azurite.certificate });
+  try {
+    const credential = await vault.issuer.credential();
+    await azurite.createContainer('backups');
+    const blobs = new BlobServiceClient(azurite.accountUrl, credential).getContainerClient('backups');
+    await blobs.getBlockBlobClient('x').upload('y', 1);
+    expect((await blobs.getBlockBlobClient('x').getProperties()).contentLength).toBe(1);
+    expect((await (await secrets(vault, credential)).setSecret('both', 'x')).value).toBe('x');
+  } finally {
+    await azurite.stop();
+  }
 });
 
 test('a vault with a folder keeps its contents over a restart', async () => {
