@@ -7,4 +7,10 @@ const common = {
 };
 const project = (name) => ({ ...common, displayName: name, testMatch: [`<rootDir>/test/**/*.${name}.test.ts`] });
 
-export default { projects: [project('unit'), project('integration'), project('acceptance')] };
+export default {
+  projects: [
+    project('unit'),
+    project('integration'),
+    { ...project('acceptance'), globalSetup: '<rootDir>/test/acceptance/global-setup.js' },
+  ],
+};
