@@ -33,7 +33,7 @@ export interface UnpackOptions {
 export async function* unpackFrames(source: AsyncIterable<Buffer>, options: UnpackOptions): AsyncGenerator<Buffer> {
   const splitter = new FrameSplitter(options);
   const queue: Promise<Buffer>[] = [];
-  const inFlight = laneCount() + 1;
+  const inFlight = laneCount();
   try {
     for await (const piece of source) {
       splitter.push(piece);
