@@ -12,11 +12,11 @@ import { parseSize } from '../shared/step/input.ts';
 import { runStep } from '../shared/step/run.ts';
 import { findStep } from '../shared/steps/index.ts';
 import { endProcess } from './entries/end.ts';
-import { dropDatabases, loadDataset, type LoadedDataset } from './drill/dataset-load.ts';
-import { DrillHost } from './drill/drill-host.ts';
-import { PhaseBoard, type DrillResult, type DrillVerdict, type PhasePlan, type PhaseRun } from './drill/phases.ts';
-import { reportPage } from './drill/report.ts';
-import { DRILL_COMPONENT, DRILL_NAME, startStack, writeDrYml, type DrillStack } from './drill/stack.ts';
+import { dropDatabases, loadDataset, type LoadedDataset } from './rehearsal/dataset-load.ts';
+import { DrillHost } from './rehearsal/drill-host.ts';
+import { PhaseBoard, type DrillResult, type DrillVerdict, type PhasePlan, type PhaseRun } from './rehearsal/phases.ts';
+import { reportPage } from './rehearsal/report.ts';
+import { DRILL_COMPONENT, DRILL_NAME, startStack, writeDrYml, type DrillStack } from './rehearsal/stack.ts';
 
 interface Options {
   size: number;

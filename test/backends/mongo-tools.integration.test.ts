@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
+import { chatDataset } from '../../scripts/rehearsal/dataset.ts';
+import { datasetArchive } from '../../scripts/rehearsal/dataset-archive.ts';
 import { describeIf } from '../support/needs.ts';
 import { canBuildFerretDb, startFerretDb, type FerretDb } from './ferretdb.ts';
 import { mongoTools, type MongoTools } from './mongo-tools.ts';
@@ -65,6 +67,16 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
     // The header and an empty list of collections: a whole archive by its form, and worth nothing.
     expect(dump.stdout.length).toBeLessThan(200);
     expect(dump.stdout.subarray(-4).toString('hex')).toBe('ffffffff');
+  }, 60_000);
+
+  test('mongorestore takes the archive that the drill makes without a server, unicode names and all', async () => {
+    const traits = { unicodeDatabases: false, samples: new Set(['double', 'uuid', 'int64', 'regular-expression']) };
+    const archive = Buffer.concat([...datasetArchive({ size: 2 ** 20, prefix: 'made_', traits })]);
+    const restore = await run(tools.mongorestore, [`--config=${config}`, '--archive', '--noIndexRestore'], archive);
+    const documents = [...chatDataset({ size: 2 ** 20, traits }).batches()].reduce((sum, batch) => sum + batch.documents.length, 0);
+    expect(restore.stderr).toContain(`${documents} document(s) restored successfully. 0 document(s) failed to restore.`);
+    expect(restore).toMatchObject({ code: 0 });
+    expect(await client.db('made_archive').collection('閉じた部屋').countDocuments()).toBeGreaterThan(0);
   }, 60_000);
 
   test('exit codes of failures pass through', async () => {

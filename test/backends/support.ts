@@ -48,8 +48,7 @@ export async function cachedBuild(name: string, key: string, build: (folder: str
       writeFileSync(join(lock, 'pid'), String(process.pid));
       break;
     } catch {
-      const pid = Number(readIfThere(join(lock, 'pid')) ?? '0');
-      if (pid > 0 && !alive(pid)) rmSync(lock, { recursive: true, force: true });
+      if (abandoned(lock)) rmSync(lock, { recursive: true, force: true });
       await delay(250);
     }
   }
@@ -57,12 +56,31 @@ export async function cachedBuild(name: string, key: string, build: (folder: str
     if (existsSync(target)) return target;
     const folder = mkdtempSync(join(cacheDir(), `${name}-build-`));
     process.stderr.write(`Preparing ${name} (once; cached in ${cacheDir()})…\n`);
-    await build(folder);
-    renameSync(folder, target);
+    try {
+      await build(folder);
+    } catch (thrown) {
+      rmSync(folder, { recursive: true, force: true });
+      throw thrown;
+    }
+    try {
+      renameSync(folder, target);
+    } catch (thrown) {
+      // Two processes took over one abandoned lock, and the other was first: what it built is the same.
+      if (!existsSync(target)) throw thrown;
+      rmSync(folder, { recursive: true, force: true });
+    }
     return target;
   } finally {
     rmSync(lock, { recursive: true, force: true });
   }
+}
+
+// Its owner is gone, or was killed before it could write down who it is.
+function abandoned(lock: string): boolean {
+  const pid = Number(readIfThere(join(lock, 'pid')) ?? '0');
+  if (pid > 0) return !alive(pid);
+  const made = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+  return Date.now() - made > 10_000;
 }
 
 function readIfThere(file: string): string | undefined {
