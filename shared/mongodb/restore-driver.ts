@@ -1,12 +1,11 @@
 // The built-in restore engine: reads a mongodump archive and writes its raw documents in bulk, then indexes, views, users and roles.
-import { createGunzip } from 'node:zlib';
-import { Readable } from 'node:stream';
 import { MongoServerError, type Document } from 'mongodb';
 import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
 import { CancelledError, throwIfCancelled, UserError } from '../step/errors.ts';
 import { ArchiveParser, documentEnd, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
+import { plainArchive } from './plain-archive.ts';
 import { buildIndexes, type IndexFailure } from './index-build.ts';
 import { compileSelection, isAccounts, isInternal, renamed, type Renaming, type Selection } from './namespaces.ts';
 
@@ -70,24 +69,6 @@ export async function restoreWithDriver(
   } finally {
     await restore.idle();
   }
-}
-
-/** Unpacks a gzip archive on the way. */
-async function* plainArchive(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const iterator = archive[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done) return;
-  const rest = async function* (): AsyncGenerator<Uint8Array> {
-    yield first.value;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-  };
-  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) yield* rest();
-  // Copied, because the unpacking runs ahead of us while the caller may use its buffer again.
-  else yield* Readable.from(copies(rest())).compose(createGunzip({ chunkSize: 1024 * 1024 })) as AsyncIterable<Uint8Array>;
-}
-
-async function* copies(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) yield Uint8Array.from(chunk);
 }
 
 /** A collection of the archive on its way into the target. */

@@ -1,59 +1,19 @@
 // Restores a MongoDB backup in three acts: plan (nothing touched), run, prove (the target read back and held against the backup).
-import { CancelledError, RefusedError, UsageError, UserError } from '../step/errors.ts';
+import { CancelledError, RefusedError, UserError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
-import type { Secret } from '../step/input.ts';
-import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
 import { ArchiveParser, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata } from './collection-metadata.ts';
 import { compare, type Comparison } from './compare.ts';
 import { connectMongo, explainMongoError, type MongoServer } from './connect.ts';
-import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
+import { chooseEngine, type Engine } from './engine.ts';
 import { buildIndexes, type IndexFailure } from './index-build.ts';
-import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
-import { listCollections, readBack } from './read-back.ts';
+import { renamed, type Renaming, type Selection } from './namespaces.ts';
+import { readBack } from './read-back.ts';
 import { restoreWithDriver } from './restore-driver.ts';
+import { makePlan, renamesOf, type RestoreOptions, type RestorePlan } from './restore-plan.ts';
 import { restoreWithTools } from './restore-tools.ts';
 
-export interface RestoreOptions extends Selection {
-  uri: Secret;
-  engine: EngineChoice;
-  /** The manifest's report of the backup. */
-  report: ArchiveReport;
-  /** `from=to`, for databases or collections. */
-  renames?: readonly string[];
-  /** The backup's one database under this name. */
-  targetDatabase?: string;
-  /** Collections that hold documents may be dropped and restored. */
-  replace?: boolean;
-  tempDir: string;
-  signal?: AbortSignal;
-  log?: (line: string) => void;
-}
-
-/** One collection of a restore. */
-export interface PlannedNamespace {
-  from: string;
-  to: string;
-  type: NamespaceReport['type'];
-  documents: number;
-  /** Documents under that name on the target now; undefined when there is no such collection. */
-  existing: number | undefined;
-}
-
-/** What a restore would do. Nothing has been touched when it is made. */
-export interface RestorePlan {
-  /** Identity of the target, without credentials. */
-  fingerprint: string;
-  targetVersion: string;
-  engine: Engine['kind'];
-  namespaces: PlannedNamespace[];
-  /** Those of them that hold documents on the target now: what is going to be lost, and what a safety backup must cover. */
-  occupied: PlannedNamespace[];
-  /** Collections of the same databases that the backup does not have; they stay as they are. */
-  untouched: string[];
-  /** What should be known before: versions, what the engine cannot do. */
-  warnings: string[];
-}
+export type { PlannedNamespace, RestoreOptions, RestorePlan } from './restore-plan.ts';
 
 export interface RestoreOutcome {
   documents: number;
@@ -81,91 +41,6 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
   }
 }
 
-function renamesOf({ report, renames = [], targetDatabase }: RestoreOptions): Renaming[] {
-  if (targetDatabase === undefined) return parseRenames(renames);
-  const databases = [...new Set(report.namespaces.filter((namespace) => !isAccounts(namespace)).map(({ db }) => db))];
-  const [only] = databases;
-  if (only === undefined || databases.length > 1) {
-    throw new UsageError(
-      `The backup holds ${databases.length} databases (${databases.join(', ')}), so one target database is not enough.`,
-      {
-        fix: 'Use rename, such as shop=shop_check, once for each database, and include for those you want.',
-      },
-    );
-  }
-  return [{ from: { db: only }, to: { db: targetDatabase } }];
-}
-
-async function makePlan(options: RestoreOptions, server: MongoServer, engine: Engine, renames: readonly Renaming[]): Promise<RestorePlan> {
-  const { report } = options;
-  const selector = compileSelection(options);
-  const chosen = report.namespaces.filter((namespace) => selector.matches(namespace) && !isInternal(namespace));
-  const unmatched = selector.unmatched(report.namespaces);
-  if (unmatched.length > 0) {
-    throw new UsageError(`The backup has no database or collection ${unmatched.map((name) => `"${name}"`).join(', ')}.`, {
-      fix: 'Check the spelling; names are case-sensitive.',
-    });
-  }
-  const data = chosen.filter((namespace) => !isAccounts(namespace));
-  const targets = data.map((namespace) => ({ namespace, to: renamed(namespace, renames) }));
-  refuseCollisions(targets);
-  const there = await listCollections(server, [...new Set(targets.map(({ to }) => to.db))]);
-  const namespaces: PlannedNamespace[] = [];
-  for (const { namespace, to } of targets) {
-    const found = there.get(namespaceName(to));
-    const existing = found
-      ? found.type === 'view'
-        ? 0
-        : await server.client.db(to.db).collection(to.collection).estimatedDocumentCount()
-      : undefined;
-    namespaces.push({
-      from: namespaceName(namespace),
-      to: namespaceName(to),
-      type: namespace.type,
-      documents: namespace.documents,
-      existing,
-    });
-  }
-  const planned = new Set(namespaces.map(({ to }) => to));
-  return {
-    fingerprint: server.fingerprint,
-    targetVersion: server.version,
-    engine: engine.kind,
-    namespaces,
-    occupied: namespaces.filter(({ existing }) => (existing ?? 0) > 0),
-    untouched: [...there.keys()].filter((name) => !planned.has(name)).sort(),
-    warnings: warningsOf(report, server, chosen.some(isAccounts)),
-  };
-}
-
-function refuseCollisions(targets: readonly { namespace: Namespace; to: Namespace }[]): void {
-  const seen = new Map<string, string>();
-  for (const { namespace, to } of targets) {
-    const other = seen.get(namespaceName(to));
-    if (other !== undefined) {
-      throw new UsageError(`Both ${other} and ${namespaceName(namespace)} would become ${namespaceName(to)}.`, {
-        fix: 'Give each its own name in rename.',
-      });
-    }
-    seen.set(namespaceName(to), namespaceName(namespace));
-  }
-}
-
-function warningsOf(report: ArchiveReport, server: MongoServer, accounts: boolean): string[] {
-  const warnings: string[] = [];
-  const [from, to] = [report.serverVersion, server.version].map((version) => Number.parseFloat(version));
-  if (from !== undefined && to !== undefined && from > to) {
-    warnings.push(
-      `The backup comes from MongoDB ${report.serverVersion}, the target is the older ${server.version}: it may not take everything.`,
-    );
-  }
-  if (server.product !== undefined) warnings.push(`The target is ${server.product}, not MongoDB: some options and types may not be taken.`);
-  if (accounts) warnings.push('Users and roles of the backup are merged into those of the target.');
-  if ((report.oplog?.entries ?? 0) > 0)
-    warnings.push('The backup has an oplog: only mongorestore replays it; collections that it changes are not proved by digest.');
-  return warnings;
-}
-
 /** A planned restore. Call `close` in a finally. */
 export class Restore {
   readonly plan: RestorePlan;
@@ -173,7 +48,6 @@ export class Restore {
   readonly #server: MongoServer;
   readonly #engine: Engine;
   readonly #renames: readonly Renaming[];
-  #replayed = false;
 
   constructor(options: RestoreOptions, server: MongoServer, engine: Engine, renames: readonly Renaming[], plan: RestorePlan) {
     this.#options = options;
@@ -243,18 +117,20 @@ export class Restore {
     archive: AsyncIterable<Uint8Array>,
     told: (done: { documents: number; namespace: string }) => void,
   ): Promise<RestoreOutcome> {
-    const { uri, tempDir, log, report } = this.#options;
+    const { uri, tempDir, log } = this.#options;
     const prelude = new PreludeTap();
-    this.#replayed = (report.oplog?.entries ?? 0) > 0 && this.#renames.length === 0 && compileSelection(this.#options).everything;
     const refusals: string[] = [];
     const result = await restoreWithTools(prelude.tap(archive), {
       ...this.#common(),
-      // Another product's users collection is not mongod's, and mongorestore would stop there.
-      exclude: [...(this.#options.exclude ?? []), ...(this.#server.product === undefined ? [] : ['admin.system.*'])],
+      // Another product's users collection is not mongod's, and mongorestore would stop there. It takes no excludes beside an oplog replay.
+      exclude: [
+        ...(this.#options.exclude ?? []),
+        ...(this.#server.product === undefined || this.plan.replaysOplog ? [] : ['admin.system.*']),
+      ],
       tool: engine.tool,
       uri,
       tempDir,
-      oplog: this.#replayed,
+      oplog: this.plan.replaysOplog,
       onProgress: told,
       log: (line) => {
         if (/error|duplicate|E11000/i.test(line) && refusals.length < 5) refusals.push(line);
@@ -303,7 +179,7 @@ export class Restore {
         report.namespaces.filter(only).map((namespace) => renamed(namespace, this.#renames)),
         { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}), totalDocuments: report.totals.documents },
       );
-      return compare(report, live, { renames: this.#renames, only, replayed: this.#replayed });
+      return compare(report, live, { renames: this.#renames, only, replayed: this.plan.replaysOplog });
     } catch (thrown) {
       if (signal?.aborted) throw new CancelledError('Cancelled while proving the restore.', { cause: thrown });
       throw explainMongoError(thrown, uri, 'Reading the target back failed');

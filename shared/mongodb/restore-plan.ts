@@ -1,0 +1,173 @@
+// The plan of a restore: what would be written where, what is in the way, and what should be known before. Nothing is touched.
+import { UsageError } from '../step/errors.ts';
+import type { Secret } from '../step/input.ts';
+import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
+import { namespaceName, type Namespace } from './archive.ts';
+import type { MongoServer } from './connect.ts';
+import type { Engine, EngineChoice } from './engine.ts';
+import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
+import { listCollections } from './read-back.ts';
+
+export interface RestoreOptions extends Selection {
+  uri: Secret;
+  engine: EngineChoice;
+  /** The manifest's report of the backup. */
+  report: ArchiveReport;
+  /** `from=to`, for databases or collections. */
+  renames?: readonly string[];
+  /** The backup's one database under this name. */
+  targetDatabase?: string;
+  /** Collections that hold documents may be dropped and restored. */
+  replace?: boolean;
+  tempDir: string;
+  signal?: AbortSignal;
+  log?: (line: string) => void;
+}
+
+/** One collection of a restore. */
+export interface PlannedNamespace {
+  from: string;
+  to: string;
+  type: NamespaceReport['type'];
+  documents: number;
+  /** Documents under that name on the target now; undefined when there is no such collection. */
+  existing: number | undefined;
+}
+
+/** What a restore would do. Nothing has been touched when it is made. */
+export interface RestorePlan {
+  /** Identity of the target, without credentials. */
+  fingerprint: string;
+  targetVersion: string;
+  engine: Engine['kind'];
+  namespaces: PlannedNamespace[];
+  /** Those of them that hold documents on the target now: what is going to be lost, and what a safety backup must cover. */
+  occupied: PlannedNamespace[];
+  /** Collections of the same databases that the backup does not have; they stay as they are. */
+  untouched: string[];
+  /** The dump's oplog is applied after its documents, which makes the result of one point in time. */
+  replaysOplog: boolean;
+  /** What should be known before: versions, what the engine cannot do. */
+  warnings: string[];
+}
+
+/**
+ * The renamings of a restore.
+ * @throws UsageError when one target database is given for a backup of several
+ */
+export function renamesOf({ report, renames = [], targetDatabase }: RestoreOptions): Renaming[] {
+  if (targetDatabase === undefined) return parseRenames(renames);
+  const databases = [...new Set(report.namespaces.filter((namespace) => !isAccounts(namespace)).map(({ db }) => db))];
+  const [only] = databases;
+  if (only === undefined || databases.length > 1) {
+    throw new UsageError(
+      `The backup holds ${databases.length} databases (${databases.join(', ')}), so one target database is not enough.`,
+      {
+        fix: 'Use rename, such as shop=shop_check, once for each database, and include for those you want.',
+      },
+    );
+  }
+  return [{ from: { db: only }, to: { db: targetDatabase } }];
+}
+
+/**
+ * Looks at the target and says what would become of it. Writes nothing.
+ * @throws UsageError for names that are not in the backup, or that would collide
+ */
+export async function makePlan(
+  options: RestoreOptions,
+  server: MongoServer,
+  engine: Engine,
+  renames: readonly Renaming[],
+): Promise<RestorePlan> {
+  const { report } = options;
+  const selector = compileSelection(options);
+  const chosen = report.namespaces.filter((namespace) => selector.matches(namespace) && !isInternal(namespace));
+  const unmatched = selector.unmatched(report.namespaces);
+  if (unmatched.length > 0) {
+    throw new UsageError(`The backup has no database or collection ${unmatched.map((name) => `"${name}"`).join(', ')}.`, {
+      fix: 'Check the spelling; names are case-sensitive.',
+    });
+  }
+  const data = chosen.filter((namespace) => !isAccounts(namespace));
+  const targets = data.map((namespace) => ({ namespace, to: renamed(namespace, renames) }));
+  refuseCollisions(targets);
+  const there = await listCollections(server, [...new Set(targets.map(({ to }) => to.db))]);
+  const namespaces: PlannedNamespace[] = [];
+  for (const { namespace, to } of targets) {
+    const found = there.get(namespaceName(to));
+    const existing = found
+      ? found.type === 'view'
+        ? 0
+        : await server.client.db(to.db).collection(to.collection).estimatedDocumentCount()
+      : undefined;
+    namespaces.push({
+      from: namespaceName(namespace),
+      to: namespaceName(to),
+      type: namespace.type,
+      documents: namespace.documents,
+      existing,
+    });
+  }
+  const planned = new Set(namespaces.map(({ to }) => to));
+  const replay = oplogReplay(report, server, engine, renames.length === 0 && selector.everything);
+  return {
+    fingerprint: server.fingerprint,
+    targetVersion: server.version,
+    engine: engine.kind,
+    namespaces,
+    occupied: namespaces.filter(({ existing }) => (existing ?? 0) > 0),
+    untouched: [...there.keys()].filter((name) => !planned.has(name)).sort(),
+    replaysOplog: replay.possible,
+    warnings: [...warningsOf(report, server, chosen.some(isAccounts)), ...replay.warnings],
+  };
+}
+
+function refuseCollisions(targets: readonly { namespace: Namespace; to: Namespace }[]): void {
+  const seen = new Map<string, string>();
+  for (const { namespace, to } of targets) {
+    const other = seen.get(namespaceName(to));
+    if (other !== undefined) {
+      throw new UsageError(`Both ${other} and ${namespaceName(namespace)} would become ${namespaceName(to)}.`, {
+        fix: 'Give each its own name in rename.',
+      });
+    }
+    seen.set(namespaceName(to), namespaceName(namespace));
+  }
+}
+
+function warningsOf(report: ArchiveReport, server: MongoServer, accounts: boolean): string[] {
+  const warnings: string[] = [];
+  const [from, to] = [report.serverVersion, server.version].map((version) => Number.parseFloat(version));
+  if (from !== undefined && to !== undefined && from > to) {
+    warnings.push(
+      `The backup comes from MongoDB ${report.serverVersion}, the target is the older ${server.version}: it may not take everything.`,
+    );
+  }
+  if (server.product !== undefined) warnings.push(`The target is ${server.product}, not MongoDB: some options and types may not be taken.`);
+  if (accounts) warnings.push('Users and roles of the backup are merged into those of the target.');
+  return warnings;
+}
+
+/** Whether the dump's oplog will be replayed; a warning when it has one that will not be. */
+function oplogReplay(
+  report: ArchiveReport,
+  server: MongoServer,
+  engine: Engine,
+  whole: boolean,
+): { possible: boolean; warnings: string[] } {
+  if ((report.oplog?.touched.length ?? 0) === 0) return { possible: false, warnings: [] };
+  const obstacle =
+    engine.kind !== 'tools'
+      ? 'only mongorestore does that (engine: tools)'
+      : !whole
+        ? 'that needs the whole backup under its own names'
+        : server.product !== undefined
+          ? `${server.product} has no applyOps`
+          : undefined;
+  if (obstacle === undefined) return { possible: true, warnings: [] };
+  return {
+    possible: false,
+    warnings: [`The oplog of the dump is not replayed, because ${obstacle}: each collection comes back as of the moment it was dumped.`],
+  };
+}
