@@ -1,5 +1,5 @@
 // Inputs that several steps share, so that one thing is called the same everywhere.
-import { input } from '../step/input.ts';
+import { inGroup, input } from '../step/input.ts';
 
 /** Which file and which component a step is about. */
 export const targetInputs = {
@@ -21,7 +21,7 @@ export const targetInputs = {
 };
 
 /** Where the bytes lie. */
-export const storeInputs = {
+export const storeInputs = inGroup('Store', {
   store: input.string({
     summary: 'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder.',
     example: 'https://stdrprod.blob.core.windows.net/backups',
@@ -31,10 +31,10 @@ export const storeInputs = {
   storeSas: input.secret({
     summary: 'Shared access signature for an Azure Blob store, where signing in with an identity is not possible.',
   }),
-};
+});
 
 /** Where the keys lie. */
-export const keyInputs = {
+export const keyInputs = inGroup('Keys', {
   vault: input.string({
     summary:
       'Where keys lie: https://<name>.vault.azure.net or a folder. One key per backup, as the secret lifeboat-<component>-<timestamp>.',
@@ -47,20 +47,20 @@ export const keyInputs = {
     example: 'vault, escrow:escrow-public.pem',
     config: '/keys',
   }),
-};
+});
 
 /** Opening a backup takes one recipient; these choose which. */
-export const unlockInputs = {
+export const unlockInputs = inGroup('Keys', {
   openWith: input.choice(['any', 'vault', 'key-vault-key', 'escrow'], {
     summary: 'Which key recipient to open the backup with; "escrow" proves that the backup opens with the vault gone.',
     default: 'any',
   }),
   escrowKey: input.path({ summary: 'Private key file (PEM) of the escrow recipient.', example: 'escrow-private.pem' }),
   escrowPassphrase: input.secret({ summary: 'Passphrase of the escrow private key, when it has one.' }),
-};
+});
 
 /** Signing in to Azure. */
-export const azureInputs = {
+export const azureInputs = inGroup('Azure sign-in', {
   azureSubscription: input.serviceConnection({
     summary: 'Azure service connection to sign in with (workload identity federation, or a service principal).',
     hosts: ['azure'],
@@ -81,10 +81,10 @@ export const azureInputs = {
     summary: 'Address of the Entra login service, for sovereign clouds and private installations.',
     example: 'https://login.microsoftonline.us',
   }),
-};
+});
 
 /** The MongoDB a step talks to. */
-export const mongodbInputs = {
+export const mongodbInputs = inGroup('MongoDB', {
   mongodbUri: input.secret({
     summary: 'Connection string of the MongoDB: mongodb://… or mongodb+srv://…',
     config: 'source.uri',
@@ -105,4 +105,4 @@ export const mongodbInputs = {
     example: 'rocketchat.rocketchat_sessions',
     config: 'exclude',
   }),
-};
+});

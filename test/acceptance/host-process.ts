@@ -97,7 +97,7 @@ export function startOnAzure(script: string, options: StartOptions = {}): HostPr
       told.filter(({ name }) => name === 'task.setvariable').map(({ properties, message }) => [properties['variable'] ?? '', message]),
     );
     const issues = (type: string): string[] =>
-      told.filter(({ name, properties }) => name === 'task.issue' && properties['type'] === type).map(({ message }) => message);
+      told.filter(({ name, properties }) => /^task\.(log)?issue$/.test(name) && properties['type'] === type).map(({ message }) => message);
     const results = told.filter(({ name }) => name === 'task.complete').map(({ properties }) => properties['result'] ?? '');
     const summaries = told.filter(({ name }) => name === 'task.uploadsummary').map(({ message }) => readFileSync(message, 'utf8'));
     return {

@@ -1,0 +1,99 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+/** Which rooms of shared/ a room may import (besides itself). Arrows point downwards; what is not listed is forbidden. */
+const BELOW = {
+  step: [],
+  tools: [],
+  azure: ['step', 'tools'],
+  stores: ['step', 'tools', 'azure'],
+  vaults: ['step', 'tools', 'azure'],
+  backup: ['step', 'tools', 'stores', 'vaults'],
+  catalog: ['step', 'tools', 'stores', 'backup'],
+  mongodb: ['step', 'tools', 'stores', 'vaults', 'backup'],
+  config: ['step'],
+  hosts: ['step'],
+  steps: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config'],
+} satisfies Record<string, string[]>;
+
+/** package.json, as seen from shared/. */
+const PROJECT = '../package.json';
+
+/**
+ * Single files that may reach into a room the table does not open to them:
+ * the clock is a port of the step kernel, and errors, timestamps and formats are words that every room may use.
+ */
+const ARROWS_OF_FILES: Record<string, string[]> = {
+  'step/define.ts': ['tools/clock.ts'],
+  'step/run.ts': ['tools/clock.ts'],
+  // The version that goes into manifests.
+  'steps/run/mongodb-backup.ts': [PROJECT],
+};
+const WORDS = new Set(['step/errors.ts', 'step/timestamp.ts', 'step/format.ts', 'step/input.ts']);
+
+/** Packages that belong to one room. */
+const PACKAGES: [pattern: RegExp, room: string][] = [[/^@actions\/core$|^azure-pipelines-task-lib/, 'hosts']];
+
+interface Arrow {
+  from: string;
+  to: string;
+}
+
+/** Every import of a file: static, dynamic and type-only. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join('shared', file), 'utf8');
+  return [...text.matchAll(/(?:\bfrom|\bimport\(|^import)\s*'([^']+)'/gm)].map((match) => match[1] as string);
+}
+
+const files = globSync('**/*.ts', { cwd: 'shared' }).filter((file) => !file.endsWith('.d.ts') && !file.includes('/assembly/'));
+const arrows = files.flatMap((from) => importsOf(from).map((to): Arrow => ({ from, to })));
+const inside = arrows.filter(({ to }) => to.startsWith('.')).map(({ from, to }) => ({ from, to: normalize(join(dirname(from), to)) }));
+const room = (file: string): string => file.split('/')[0] as string;
+
+function allowed({ from, to }: Arrow): boolean {
+  if (room(from) === room(to) || WORDS.has(to) || ARROWS_OF_FILES[from]?.includes(to)) return true;
+  return (BELOW as Record<string, string[]>)[room(from)]?.includes(room(to)) ?? false;
+}
+
+describe('the rooms of shared/', () => {
+  test('are those of the table', () => {
+    expect([...new Set(files.map(room))].filter((name) => !(name in BELOW))).toEqual([]);
+  });
+
+  test('import downwards only', () => {
+    expect(inside.length).toBeGreaterThan(50);
+    expect(inside.filter((arrow) => !allowed(arrow)).map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
+  test('the table itself has no circle', () => {
+    const order: string[] = [];
+    const visit = (name: string, path: string[]): void => {
+      if (path.includes(name)) throw new Error(`circle: ${[...path, name].join(' -> ')}`);
+      for (const below of (BELOW as Record<string, string[]>)[name] ?? []) visit(below, [...path, name]);
+      order.push(name);
+    };
+    for (const name of Object.keys(BELOW)) visit(name, []);
+    expect(order).toContain('steps');
+  });
+
+  test('only hosts/ knows the libraries of GitHub Actions and Azure Pipelines', () => {
+    const strays = arrows.filter(({ from, to }) => PACKAGES.some(([pattern, owner]) => pattern.test(to) && room(from) !== owner));
+    expect(strays).toEqual([]);
+  });
+
+  test('nothing in shared/ imports from outside of it', () => {
+    expect(inside.filter(({ to }) => to.startsWith('..') && to !== PROJECT)).toEqual([]);
+  });
+});
+
+describe('the test itself', () => {
+  test.each([
+    ['stores/x.ts', 'backup/manifest.ts'],
+    ['mongodb/x.ts', 'catalog/list.ts'],
+    ['tools/x.ts', 'stores/store.ts'],
+    ['backup/x.ts', 'hosts/github.ts'],
+  ])('%s -> %s is an arrow that it refuses', (from, to) => {
+    expect(allowed({ from, to })).toBe(false);
+  });
+});
