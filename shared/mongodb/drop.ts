@@ -2,6 +2,9 @@
 import type { Secret } from '../step/input.ts';
 import { connectMongo, explainMongoError } from './connect.ts';
 
+/** Servers before 7.0 answer this for a collection that is not there. */
+const NAMESPACE_NOT_FOUND = 26;
+
 /**
  * Drops collections; one that is not there is fine.
  * @param names `database.collection`; a database's name holds no dot
@@ -12,10 +15,10 @@ export async function dropCollections(uri: Secret, names: readonly string[], sig
   try {
     for (const name of names) {
       const dot = name.indexOf('.');
-      await server.client
-        .db(name.slice(0, dot))
-        .collection(name.slice(dot + 1))
-        .drop();
+      const collection = server.client.db(name.slice(0, dot)).collection(name.slice(dot + 1));
+      await collection.drop().catch((thrown: unknown) => {
+        if ((thrown as { code?: unknown }).code !== NAMESPACE_NOT_FOUND) throw thrown;
+      });
     }
   } catch (thrown) {
     throw explainMongoError(thrown, uri, 'Dropping what the restore had made failed');

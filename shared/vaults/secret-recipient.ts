@@ -142,7 +142,8 @@ function aesWrap(kek: Uint8Array, key: Uint8Array): Buffer {
 }
 
 /** @throws Error when the integrity check of RFC 3394 fails */
-function aesUnwrap(kek: Uint8Array, wrapped: Uint8Array): Buffer {
+/** RFC 3394. @throws Error when the key is wrong or the bytes were changed */
+export function aesUnwrap(kek: Uint8Array, wrapped: Uint8Array): Buffer {
   // OpenSSL takes an empty input and gives an empty key.
   if (wrapped.length < 24) throw new Error(`only ${wrapped.length} bytes`);
   const decipher = createDecipheriv('id-aes256-wrap', kek, DEFAULT_IV);

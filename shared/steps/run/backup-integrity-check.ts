@@ -28,8 +28,9 @@ export async function runBackupIntegrityCheck(context: StepContext): Promise<Ste
   const { host, clock, signal } = context;
   const started = clock.monotonic();
   const component = inputs.component ?? 'mongodb';
-  const { store, prefix, ...place } = await openPlace(context);
-  const recipients = await openKeys(context, { store, prefix, ...place });
+  const place = await openPlace(context);
+  const { store, prefix } = place;
+  const recipients = await openKeys(context, place);
   const { backup, notices } = await pickBackup({
     store,
     prefix,

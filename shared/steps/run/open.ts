@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import { findDrFile } from '../../config/source.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
+import type { Host } from '../../step/host.ts';
 import type { Secret } from '../../step/input.ts';
 import { openStore, parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../../stores/open.ts';
 import type { Store } from '../../stores/store.ts';
@@ -10,12 +11,16 @@ import { openRecipients, openVault, parseRecipient } from '../../vaults/open.ts'
 import type { KeyRecipient } from '../../vaults/vault.ts';
 
 /** The inputs that opening reads; every step has these (inputs.ts). */
-interface PlaceInputs {
+interface PlaceInputs extends SignInInputs {
   config: string | undefined;
   component: string | undefined;
   name: string;
   store: string;
   storeSas: Secret | undefined;
+}
+
+/** How to sign in to Azure. */
+export interface SignInInputs {
   azureSubscription: string | undefined;
   azureClientId: string | undefined;
   azureTenantId: string | undefined;
@@ -45,7 +50,7 @@ export interface Place {
 export async function openPlace(context: StepContext): Promise<Place> {
   const inputs = context.inputs as unknown as PlaceInputs;
   const { host } = context;
-  const credential = once(async () => signIn(context, inputs));
+  const credential = signInOf(context);
   const store = await openStore(await storeTarget(context, inputs), {
     credential,
     debug: (message) => {
@@ -78,7 +83,7 @@ async function storeTarget({ host }: StepContext, inputs: PlaceInputs): Promise<
  * Opens the key recipients of a call, in the order in which they are tried.
  * @throws UsageError when nobody could open a backup
  */
-export async function openKeys(context: StepContext, place: Place): Promise<KeyRecipient[]> {
+export async function openKeys(context: StepContext, place: Pick<Place, 'credential'>): Promise<KeyRecipient[]> {
   const inputs = context.inputs as unknown as PlaceInputs & KeyInputs;
   const { host } = context;
   const { openWith = 'any' } = inputs;
@@ -112,9 +117,14 @@ export async function openKeys(context: StepContext, place: Place): Promise<KeyR
 
 const perBackup: ReadonlySet<string> = new Set(['vault', 'key-vault-secret', 'folder']);
 
-async function signIn(context: StepContext, inputs: PlaceInputs): Promise<TokenCredential> {
+/** The credential of a call, made when something asks. */
+export function signInOf(context: StepContext): Place['credential'] {
+  return once(() => credentialFrom(context.host, context.inputs as unknown as SignInInputs));
+}
+
+/** The credential that sign-in inputs describe. @throws UsageError when they make no way to sign in */
+export async function credentialFrom(host: Host, inputs: SignInInputs): Promise<TokenCredential> {
   const { azureCredential } = await import('../../azure/sign-in.ts');
-  const { host } = context;
   return azureCredential({
     host,
     audience: inputs.azureAudience,
