@@ -5,7 +5,8 @@ import { input } from '../../shared/step/input.ts';
 import { azureInputs, unlockInputs } from '../../shared/steps/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
-const decrypt = defineStep({
+/** The command as a step: it runs on the terminal host like any other. */
+export const decrypt = defineStep({
   name: 'decrypt',
   title: 'Lifeboat: decrypt',
   summary: 'Break glass: turns a downloaded data object and a key into the plain archive.',
