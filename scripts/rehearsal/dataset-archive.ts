@@ -14,7 +14,8 @@ const ID_INDEX = { v: new BSON.Int32(2), key: { _id: new BSON.Int32(1) }, name: 
  */
 export function* datasetArchive(options: DatasetOptions = {}): Generator<Uint8Array> {
   const dataset = chatDataset(options);
-  const header = { concurrentCollections: 4, version: '0.1', serverVersion: '7.0.14', toolVersion: '100.10.0' };
+  // mongorestore opens as many collections at once as the header says, and waits for ever when more than that interleave.
+  const header = { concurrentCollections: dataset.collections.length, version: '0.1', serverVersion: '7.0.14', toolVersion: '100.10.0' };
   yield encodePrelude(header, dataset.collections.map(preludeEntry));
   const digest = createDocumentDigest();
   for (const { collection, documents } of dataset.batches()) {
