@@ -11,7 +11,7 @@ import { firstDifference } from './json-difference.ts';
 import { canonicalJson, type JsonValue } from './json.ts';
 import { backupNames, type BackupNames } from './layout.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest, type VerifyLevel } from './manifest.ts';
-import { wrappedKeysOf } from './metadata.ts';
+import { dataMetadata, manifestMetadata, wrappedKeysOf } from './metadata.ts';
 import { checkStoredSize, readSample, readStored, type ReadStoredOptions, type Sample } from './stored.ts';
 
 export interface OpenRequest {
@@ -186,7 +186,7 @@ export async function verifyBackup(request: VerifyRequest): Promise<VerifyResult
   const opened = await openBackup(request);
   const { manifest, recipient } = opened;
   const label = `${manifest.component} ${manifest.timestamp}`;
-  await checkKeysBesideData(request, opened, label);
+  await checkMetadata(request, opened, label);
   const options: PlainOptions = { signal, ...(onProgress ? { onProgress } : {}) };
   const { regions } = manifest.encryption;
   if (level === 'sample') {
@@ -222,11 +222,31 @@ async function inspectAll(plain: AsyncIterable<Uint8Array>, newInspector: NewIns
   }
 }
 
-/** The metadata beside the data is what opens it when the manifest is lost; it must still be right. */
-async function checkKeysBesideData(request: OpenRequest, opened: OpenedBackup, label: string): Promise<void> {
-  const info = await request.store.stat(opened.names.data, request.signal);
-  const beside = info && wrappedKeysOf(info.metadata, opened.names.data);
-  const difference = firstDifference(opened.manifest.keyRecipients as unknown as JsonValue, beside as unknown as JsonValue | undefined);
-  if (difference === undefined) return;
-  throw new VerificationError(`${label}: the keys in the metadata of ${opened.names.data} are not the manifest's: ${difference}.`);
+/**
+ * The metadata beside the objects must still be right: what lies beside the data opens it when the manifest is lost, what lies beside the
+ * manifest is what a listing shows and a restore chooses by. What a version 1 writer put there is held against the manifest, text for text.
+ */
+async function checkMetadata(request: OpenRequest, { names, manifest }: OpenedBackup, label: string): Promise<void> {
+  const beside = (await request.store.stat(names.data, request.signal))?.metadata ?? {};
+  const keys = wrappedKeysOf(beside, names.data);
+  const difference = firstDifference(manifest.keyRecipients as unknown as JsonValue, keys as unknown as JsonValue | undefined);
+  if (difference !== undefined)
+    throw new VerificationError(
+      `${label}: the keys in the metadata "lifeboatkeys" of ${names.data} are not the manifest's: ${difference}.`,
+    );
+  requireMetadata(beside, dataMetadata(manifest, ''), names.data, label);
+  const listed = (await request.store.stat(names.manifest, request.signal))?.metadata ?? {};
+  requireMetadata(listed, manifestMetadata(manifest), names.manifest, label);
+}
+
+/** Who wrote it is not in the manifest, and a copy has another origin. */
+const OF_THE_RUN: ReadonlySet<string> = new Set(['attempt', 'origin']);
+
+function requireMetadata(found: Readonly<Record<string, string>>, expected: Record<string, string>, name: string, label: string): void {
+  const wrong = Object.keys(expected).find((key) => !OF_THE_RUN.has(key) && found[key] !== expected[key]);
+  if (wrong === undefined) return;
+  const what = found[wrong] === undefined ? 'is lost' : 'is not what the manifest says';
+  throw new VerificationError(`${label}: the metadata "${wrong}" of ${name} ${what}.`, {
+    fix: 'Something changed it after the backup. The data may still be good: take a copy in another store, or restore without the proof up front (verify-first).',
+  });
 }

@@ -146,11 +146,9 @@ export class FolderVault implements Vault {
     }
     try {
       await this.#checkPrivate(file, '600');
-      return JSON.parse(await handle.readFile('utf8')) as Stored;
-    } catch (thrown) {
-      if ((thrown as Error).name !== 'SyntaxError') throw thrown;
-      // The parser's message quotes the text, which holds the value.
-      throw new VaultError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not JSON.`, {
+      const stored = parseStored(await handle.readFile('utf8'), name);
+      if (stored) return stored;
+      throw new VaultError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not what a vault writes.`, {
         fix: 'Restore the file from a copy of the folder.',
       });
     } finally {
@@ -204,6 +202,25 @@ export class FolderVault implements Vault {
       });
     }
   }
+}
+
+/** A version's file; undefined when it does not hold a value. The rest of it is for people, and damage there costs nobody the value. */
+function parseStored(text: string, name: string): Stored | undefined {
+  let json: Partial<Stored> | null;
+  try {
+    json = JSON.parse(text) as Partial<Stored> | null;
+  } catch {
+    // The parser's message quotes the text, which holds the value.
+    return undefined;
+  }
+  if (typeof json?.value !== 'string') return undefined;
+  return {
+    name: typeof json.name === 'string' ? json.name : name,
+    value: json.value,
+    ...(typeof json.contentType === 'string' ? { contentType: json.contentType } : {}),
+    tags: typeof json.tags === 'object' ? json.tags : {},
+    created: typeof json.created === 'string' ? json.created : '',
+  };
 }
 
 async function writeWhole(folder: string, name: string, text: string): Promise<void> {

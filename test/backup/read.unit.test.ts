@@ -163,7 +163,9 @@ describe('verifyBackup', () => {
     const found = w.store.objects.get(w.data);
     if (!found) throw new Error('no data');
     w.store.objects.set(w.data, { ...found, info: { ...found.info, metadata: { ...found.info.metadata, lifeboatkeys: '[]' } } });
-    await expect(w.verify()).rejects.toThrow('the keys in the metadata of prod/mongodb/20241201_120000/data are not the manifest');
+    await expect(w.verify()).rejects.toThrow(
+      'the keys in the metadata "lifeboatkeys" of prod/mongodb/20241201_120000/data are not the manifest',
+    );
   });
 
   test('a sample proves its regions and says how many', async () => {
