@@ -1,0 +1,5 @@
+// All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside kill-backup, over the same boundaries.
+import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
+import type { Part } from './part.ts';
+
+export const PARTS: readonly Part[] = [damageFolder, damageKeys, damageArchive, damageBlob];

@@ -1,0 +1,5 @@
+// Bit rot and cuts of everything stored, in samples; ./scripts/faults tries every byte.
+import { damageArchive, damageBlob, damageFolder, damageKeys } from '../../scripts/campaign/damage.ts';
+import { campaignTests } from './support.ts';
+
+campaignTests([damageFolder, damageKeys, damageArchive, damageBlob]);
