@@ -211,8 +211,8 @@ async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { c
   if (typed === plan.confirmation) return true;
   throw new RefusedError(
     typed === undefined || typed === ''
-      ? `${plan.title}: not confirmed.`
-      : `${plan.title}: the confirmation "${typed}" does not match "${plan.confirmation}".`,
+      ? `Not confirmed: ${host.spell('confirm')} is missing. Nothing was touched.`
+      : `The confirmation "${typed}" does not match "${plan.confirmation}". Nothing was touched.`,
     { fix: `Look at the plan above. When it is what you want, set ${host.spell('confirm')} to ${plan.confirmation}.` },
   );
 }

@@ -324,13 +324,17 @@ describe('confirmDestruction', () => {
   });
 
   test.each<[string, MemoryHostOptions, string]>([
-    ['no answer', {}, 'Restore orders: not confirmed.'],
-    ['an empty answer', { answer: '' }, 'Restore orders: not confirmed.'],
-    ['another name', { inputs: { confirm: 'shop-staging' } }, 'Restore orders: the confirmation "shop-staging" does not match "shop".'],
+    ['no answer', {}, 'Not confirmed: confirm is missing. Nothing was touched.'],
+    ['an empty answer', { answer: '' }, 'Not confirmed: confirm is missing. Nothing was touched.'],
+    [
+      'another name',
+      { inputs: { confirm: 'shop-staging' } },
+      'The confirmation "shop-staging" does not match "shop". Nothing was touched.',
+    ],
     [
       'a right answer to a wrong input',
       { inputs: { confirm: 'Shop' }, answer: 'shop' },
-      'Restore orders: the confirmation "Shop" does not match "shop".',
+      'The confirmation "Shop" does not match "shop". Nothing was touched.',
     ],
   ])('%s is refused', async (_what, options, message) => {
     const { finish, touched: went } = await confirm(options);
