@@ -5,6 +5,7 @@ import { UsageError } from '../step/errors.ts';
 import type { Host } from '../step/host.ts';
 import type { ConfigSource, OpenConfig } from '../step/run.ts';
 import type { DrConfig, DrSources, VaultConfig } from './dr-config.ts';
+import { problemLine } from './problem.ts';
 
 export const DEFAULT_FILE = 'dr.yml';
 
@@ -40,6 +41,7 @@ export function drSource({ env, vaultSecret }: DrSourceOptions = {}): OpenConfig
         host.mask(secret);
       },
     });
+    for (const notice of config.notices) host.notice(problemLine(config.label, notice));
     const component = pickComponent(config, raw('component'), step.componentKind, host);
     return { label: config.label, lookup: (path) => lookup(config, component, path) } satisfies ConfigSource;
   };
