@@ -4,6 +4,7 @@ import { createCipheriv, createDecipheriv, createHash, type Hash } from 'node:cr
 import { z } from 'zod';
 import { VerificationError } from '../step/errors.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
+import { damage } from './damage.ts';
 
 /** Plain bytes of a region. Protocol 2.0 fixes 4 MiB; only the last region may be shorter. */
 export const REGION_BYTES = 4 * 1024 * 1024;
@@ -108,10 +109,10 @@ export class RegionEncoder {
 export function openRegion(stored: Uint8Array, index: number, contentKey: Uint8Array, label: string): Buffer[] {
   const from = index * STORED_REGION_BYTES;
   const range = `between byte ${from} and byte ${from + stored.length - 1}`;
-  if (stored.length <= REGION_OVERHEAD) throw new VerificationError(`${label} is cut at byte ${from + stored.length}.`);
+  if (stored.length <= REGION_OVERHEAD) throw damage(`${label} is cut at byte ${from + stored.length}.`);
   const nonce = stored.subarray(0, NONCE_BYTES);
   if (!nonceOf(index).equals(nonce)) {
-    throw new VerificationError(`${label} is damaged ${range}: region ${index} does not carry its own number.`);
+    throw damage(`${label} is damaged ${range}: region ${index} does not carry its own number.`);
   }
   const decipher = createDecipheriv('aes-256-gcm', contentKey, nonce);
   decipher.setAuthTag(stored.subarray(stored.length - TAG_BYTES));
@@ -123,7 +124,7 @@ export function openRegion(stored: Uint8Array, index: number, contentKey: Uint8A
   try {
     decipher.final();
   } catch (cause) {
-    throw new VerificationError(`${label} is damaged ${range} (region ${index} fails its AES-GCM tag).`, { cause });
+    throw damage(`${label} is damaged ${range} (region ${index} fails its AES-GCM tag).`, cause);
   }
   return out;
 }

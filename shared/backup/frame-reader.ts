@@ -2,7 +2,8 @@
 // The frame format is RFC 8878 section 3.1. A lying size never makes it allocate or give out more than it was allowed.
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import { errorMessage, VerificationError } from '../step/errors.ts';
+import { errorMessage, type VerificationError } from '../step/errors.ts';
+import { damage } from './damage.ts';
 import { laneCount, MAX_FRAME_BYTES, watched } from './frames.ts';
 
 const MAGIC = 0xfd2fb528;
@@ -56,9 +57,7 @@ async function unpack(frame: Frame, options: UnpackOptions): Promise<Buffer> {
     if (plain.length === frame.plainBytes) return plain;
     throw new Error(`it holds ${plain.length} bytes and says ${frame.plainBytes}`);
   } catch (cause) {
-    throw new VerificationError(`${options.place(frame.offset)}: the zstd frame there does not decompress: ${errorMessage(cause)}.`, {
-      cause,
-    });
+    throw damage(`${options.place(frame.offset)}: the zstd frame there does not decompress: ${errorMessage(cause)}.`, cause);
   }
 }
 
@@ -134,7 +133,7 @@ class FrameSplitter {
   }
 
   #wrong(what: string): VerificationError {
-    return new VerificationError(`${this.#options.place(this.#offset)}: the zstd frame there ${what}.`);
+    return damage(`${this.#options.place(this.#offset)}: the zstd frame there ${what}.`);
   }
 
   #byte(index: number): number {

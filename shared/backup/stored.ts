@@ -1,7 +1,7 @@
 // The way back: stored bytes → regions → frames → plain bytes, checked at every layer. Used by read-back, restore and validation alike.
 import { createHash } from 'node:crypto';
-import { VerificationError } from '../step/errors.ts';
 import type { Store } from '../stores/store.ts';
+import { damage } from './damage.ts';
 import { decryptRegions, openRegion, regionCount, storedOffset, storedRegion } from './encryption.ts';
 import { unpackFrames } from './frame-reader.ts';
 import type { Manifest } from './manifest.ts';
@@ -41,7 +41,7 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
     onStored(bytes) {
       hash.update(bytes);
       stored += bytes.length;
-      if (stored > sizes.stored) throw new VerificationError(`${label} has bytes after its end at byte ${sizes.stored}.`);
+      if (stored > sizes.stored) throw damage(`${label} has bytes after its end at byte ${sizes.stored}.`);
       options.onProgress?.(stored);
     },
   });
@@ -51,13 +51,13 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
     frames += 1;
     yield piece;
   }
-  if (stored !== sizes.stored) throw new VerificationError(`${label} is cut at byte ${stored}: ${sizes.stored} bytes were written.`);
-  if (plain !== sizes.plain) throw new VerificationError(`${label} holds ${plain} bytes of content instead of ${sizes.plain}.`);
+  if (stored !== sizes.stored) throw damage(`${label} is cut at byte ${stored}: ${sizes.stored} bytes were written.`);
+  if (plain !== sizes.plain) throw damage(`${label} holds ${plain} bytes of content instead of ${sizes.plain}.`);
   if (compression.algorithm === 'zstd' && frames !== compression.frames) {
-    throw new VerificationError(`${label} holds ${frames} zstd frames instead of ${compression.frames}.`);
+    throw damage(`${label} holds ${frames} zstd frames instead of ${compression.frames}.`);
   }
   if (hash.digest('hex') !== expected.sha256) {
-    throw new VerificationError(`${label} is not what was written: the SHA-256 of its ${stored} bytes differs from the manifest.`);
+    throw damage(`${label} is not what was written: the SHA-256 of its ${stored} bytes differs from the manifest.`);
   }
 }
 
@@ -88,7 +88,7 @@ export async function readSample(options: ReadStoredOptions, sample: Sample, onR
     const parts: Uint8Array[] = [];
     for await (const chunk of options.store.open(options.dataName, { ...range, signal: options.signal })) parts.push(Buffer.from(chunk));
     const bytes = Buffer.concat(parts);
-    if (bytes.length !== range.length) throw new VerificationError(`${options.label} is cut at byte ${range.offset + bytes.length}.`);
+    if (bytes.length !== range.length) throw damage(`${options.label} is cut at byte ${range.offset + bytes.length}.`);
     openRegion(bytes, index, options.contentKey, options.label);
     read += 1;
     onRead?.(range.length);
@@ -103,10 +103,9 @@ export async function readSample(options: ReadStoredOptions, sample: Sample, onR
  */
 export async function checkStoredSize(options: ReadStoredOptions): Promise<Readonly<Record<string, string>>> {
   const info = await options.store.stat(options.dataName, options.signal);
-  if (!info)
-    throw new VerificationError(`${options.label} is gone.`, { fix: 'Restore from another backup or from a copy in another store.' });
+  if (!info) throw damage(`${options.label} is gone.`);
   const expected = options.expected.sizes.stored;
-  if (info.size < expected) throw new VerificationError(`${options.label} is cut at byte ${info.size}: ${expected} bytes were written.`);
-  if (info.size > expected) throw new VerificationError(`${options.label} has bytes after its end at byte ${expected}.`);
+  if (info.size < expected) throw damage(`${options.label} is cut at byte ${info.size}: ${expected} bytes were written.`);
+  if (info.size > expected) throw damage(`${options.label} has bytes after its end at byte ${expected}.`);
   return info.metadata;
 }

@@ -126,7 +126,7 @@ class BackupRun {
           wrapForAll(this.#contentKey, this.#request.recipients, { component, timestamp: this.#timestamp, signal: this.#signal }),
         );
         const written = await this.#phase('writing', () => this.#write());
-        const verified = await this.#phase('reading back', () => this.#readBack(written));
+        const verified = await this.#phase('reading back', () => this.#provedReadBack(written));
         manifest = await this.#manifest(written, verified, started);
         this.#checkAborted();
         await this.#phase('committing', () => this.#commit(manifest));
@@ -255,6 +255,19 @@ class BackupRun {
     const written = this.#written;
     if (!written) throw new Error('the store asked for metadata before the last byte');
     return dataMetadata({ kind: this.#request.kind, timestamp: this.#timestamp, keyRecipients: this.#keys, ...written }, this.#attempt);
+  }
+
+  /** A damage found here is not yet anybody's backup: the way out is another attempt. */
+  async #provedReadBack(written: Written): Promise<Manifest['verified']> {
+    try {
+      return await this.#readBack(written);
+    } catch (cause) {
+      if (!(cause instanceof VerificationError)) throw cause;
+      throw new VerificationError(cause.message, {
+        cause,
+        fix: `Nothing of it is listed. Run the backup again; when it happens again, do not trust ${this.#request.store.location}.`,
+      });
+    }
   }
 
   /** Reads the stored object back, as `verify` says. @returns the manifest's `verified` */
