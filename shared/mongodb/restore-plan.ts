@@ -20,9 +20,14 @@ export interface RestoreOptions extends Selection {
   /** Collections that hold documents may be dropped and restored. */
   replace?: boolean;
   tempDir: string;
+  /** How the caller's user writes an input (`--target-database`), for what a refusal tells to do. Default: as it is. */
+  spell?: (input: 'rename' | 'targetDatabase' | 'include' | 'replace') => string;
   signal?: AbortSignal;
   log?: (line: string) => void;
 }
+
+/** The spelling of a caller that has no user: the input's own name. */
+export const asItIs = (input: string): string => input;
 
 /** One collection of a restore. */
 export interface PlannedNamespace {
@@ -55,7 +60,7 @@ export interface RestorePlan {
  * The renamings of a restore.
  * @throws UsageError when one target database is given for a backup of several
  */
-export function renamesOf({ report, renames = [], targetDatabase }: RestoreOptions): Renaming[] {
+export function renamesOf({ report, renames = [], targetDatabase, spell = asItIs }: RestoreOptions): Renaming[] {
   if (targetDatabase === undefined) return parseRenames(renames);
   const databases = [...new Set(report.namespaces.filter((namespace) => !isAccounts(namespace)).map(({ db }) => db))];
   const [only] = databases;
@@ -63,7 +68,7 @@ export function renamesOf({ report, renames = [], targetDatabase }: RestoreOptio
     throw new UsageError(
       `The backup holds ${databases.length} databases (${databases.join(', ')}), so one target database is not enough.`,
       {
-        fix: 'Use rename, such as shop=shop_check, once for each database, and include for those you want.',
+        fix: `Use ${spell('rename')}, such as shop=shop_check, once for each database, and ${spell('include')} for those you want.`,
       },
     );
   }
@@ -91,7 +96,7 @@ export async function makePlan(
   }
   const data = chosen.filter((namespace) => !isAccounts(namespace));
   const targets = data.map((namespace) => ({ namespace, to: renamed(namespace, renames) }));
-  refuseCollisions(targets);
+  refuseCollisions(targets, options);
   const there = await listCollections(server, [...new Set(targets.map(({ to }) => to.db))]);
   const namespaces: PlannedNamespace[] = [];
   for (const { namespace, to } of targets) {
@@ -123,13 +128,16 @@ export async function makePlan(
   };
 }
 
-function refuseCollisions(targets: readonly { namespace: Namespace; to: Namespace }[]): void {
+function refuseCollisions(
+  targets: readonly { namespace: Namespace; to: Namespace }[],
+  { spell = asItIs }: Pick<RestoreOptions, 'spell'>,
+): void {
   const seen = new Map<string, string>();
   for (const { namespace, to } of targets) {
     const other = seen.get(namespaceName(to));
     if (other !== undefined) {
       throw new UsageError(`Both ${other} and ${namespaceName(namespace)} would become ${namespaceName(to)}.`, {
-        fix: 'Give each its own name in rename.',
+        fix: `Give each its own name in ${spell('rename')}.`,
       });
     }
     seen.set(namespaceName(to), namespaceName(namespace));

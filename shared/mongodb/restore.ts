@@ -10,7 +10,7 @@ import { buildIndexes, type IndexFailure } from './index-build.ts';
 import { renamed, type Renaming, type Selection } from './namespaces.ts';
 import { readBack } from './read-back.ts';
 import { restoreWithDriver } from './restore-driver.ts';
-import { makePlan, renamesOf, type RestoreOptions, type RestorePlan } from './restore-plan.ts';
+import { asItIs, makePlan, renamesOf, type RestoreOptions, type RestorePlan } from './restore-plan.ts';
 import { restoreWithTools } from './restore-tools.ts';
 
 export type { PlannedNamespace, RestoreOptions, RestorePlan } from './restore-plan.ts';
@@ -63,11 +63,12 @@ export class Restore {
    */
   refuseOccupied(): void {
     const { occupied, fingerprint } = this.plan;
+    const { spell = asItIs } = this.#options;
     if (occupied.length === 0 || this.#options.replace) return;
     const names = occupied.slice(0, 3).map(({ to, existing }) => `${to} (${existing ?? 0} documents)`);
     const more = occupied.length > 3 ? ` and ${occupied.length - 3} more` : '';
     throw new RefusedError(`The target ${fingerprint} is not empty: ${names.join(', ')}${more}.`, {
-      fix: 'Restore beside it with rename or target-database, or allow the replacement with replace: true.',
+      fix: `Restore beside it with ${spell('rename')} or ${spell('targetDatabase')}, or allow the replacement with ${spell('replace')}.`,
     });
   }
 

@@ -9,7 +9,7 @@ import { dumpMongo } from '../../mongodb/dump.ts';
 import type { EngineChoice } from '../../mongodb/engine.ts';
 import { openRestore, restoreProblem, type Restore, type RestorePlan } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
-import { UserError, VerificationError } from '../../step/errors.ts';
+import { CancelledError, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
@@ -112,6 +112,7 @@ function restoreOptions(context: StepContext, inputs: Inputs, report: ArchiveRep
     ...(inputs.rename ? { renames: inputs.rename } : {}),
     ...(inputs.targetDatabase === undefined ? {} : { targetDatabase: inputs.targetDatabase }),
     replace: inputs.replace,
+    spell: (input) => context.host.spell(input),
   };
 }
 
@@ -161,6 +162,8 @@ class RestoreRun {
       if (this.#inputs.verifyFirst) await this.#verify();
       await this.#backUpTarget();
       return await this.#restoreAndProve();
+    } catch (thrown) {
+      throw this.#withWayBack(thrown);
     } finally {
       await lock.release();
     }
@@ -225,7 +228,8 @@ class RestoreRun {
     if (occupied.length === 0 || !this.#inputs.safetyBackup) return;
     const { host, clock } = this.#context;
     host.info(`Backing up ${plural(occupied.length, 'collection')} that will be replaced.`);
-    const include = occupied.map(({ to }) => to);
+    // Empty collections and views, too: a rollback must leave them as they were, not full.
+    const include = namespaces.filter(({ existing }) => existing !== undefined).map(({ to }) => to);
     const dump = await dumpMongo(dumpOptions(this.#context, { ...this.#inputs, include, exclude: undefined }));
     const { timestamp } = await backUpDump(this.#context, {
       place: this.#place,
@@ -318,6 +322,16 @@ class RestoreRun {
         rows: comparison.rows,
       },
     };
+  }
+
+  /** Whatever ends a restore half-way (a cancel, a server that went away), what was replaced can be put back: the last thing said. */
+  #withWayBack(thrown: unknown): unknown {
+    if (this.#safety === undefined || !(thrown instanceof UserError) || thrown.fix?.includes(this.#rollbackCommand())) return thrown;
+    const fix = `${thrown.fix === undefined ? '' : `${thrown.fix} `}Put back what was replaced: ${this.#rollbackCommand()}`;
+    const options = { fix, cause: thrown };
+    if (thrown instanceof CancelledError) return new CancelledError(thrown.message, options);
+    if (thrown instanceof VerificationError) return new VerificationError(thrown.message, options);
+    return new UserError(thrown.message, options);
   }
 
   #rollbackCommand(): string {
