@@ -49,16 +49,22 @@ export async function loadDataset(uri: string, options: LoadOptions = {}): Promi
     const traits = await probeServer(client, `${prefix}probe`);
     const dataset = chatDataset({ ...options, traits });
     await refuseExisting(client, dataset);
-    const { documents, bytes } = await insertAll(client, dataset, options);
-    return {
-      databases: dataset.databases,
-      collections: dataset.collections.length,
-      indexes: await createIndexes(client, dataset),
-      documents,
-      bytes,
-      seconds: (performance.now() - started) / 1000,
-      leftOut: [...BSON_SAMPLES.keys()].filter((name) => !traits.samples.has(name)),
-    };
+    try {
+      const { documents, bytes } = await insertAll(client, dataset, options);
+      return {
+        databases: dataset.databases,
+        collections: dataset.collections.length,
+        indexes: await createIndexes(client, dataset),
+        documents,
+        bytes,
+        seconds: (performance.now() - started) / 1000,
+        leftOut: [...BSON_SAMPLES.keys()].filter((name) => !traits.samples.has(name)),
+      };
+    } catch (thrown) {
+      // Half a data set would make the next drill refuse this server.
+      for (const name of dataset.databases) await client.db(name).dropDatabase();
+      throw thrown;
+    }
   } finally {
     await client.close();
   }
