@@ -8,6 +8,7 @@ import tl from 'azure-pipelines-task-lib/task.js';
 import { UsageError } from '../step/errors.ts';
 import type { Finish, Host, Progress, RunIdentity, ServiceConnection } from '../step/host.ts';
 import { readServiceConnection, requestOidcToken, systemAccessToken } from './azure-connection.ts';
+import { failureSummary } from './failure-summary.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { inertOnAzure } from './log-lines.ts';
 import { Masker } from './masking.ts';
@@ -122,6 +123,7 @@ export class AzureHost implements Host {
 
   async finish(finish: Finish): Promise<void> {
     this.setOutput('outcome', finish.outcome);
+    if (finish.error) await this.summary(failureSummary(finish));
     this.#uploadSummary();
     const text = finish.error
       ? [finish.error.message, finish.error.fix, finish.error.stack].filter((part) => part !== undefined).join('\n')

@@ -4,6 +4,7 @@ import * as core from '@actions/core';
 import { errorMessage, UserError } from '../step/errors.ts';
 import type { Finish, Host, Progress, RunIdentity } from '../step/host.ts';
 import { kebabCase } from '../step/input.ts';
+import { failureSummary } from './failure-summary.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { inertOnGithub } from './log-lines.ts';
 import { Masker } from './masking.ts';
@@ -122,6 +123,7 @@ export class GithubHost implements Host {
     if (finish.error) {
       const { message, fix, stack } = finish.error;
       this.error([message, fix, stack].filter((text) => text !== undefined).join('\n'));
+      await this.summary(failureSummary(finish));
     }
     // A step can only pass or fail here: partial passes, its doubts are warnings already.
     process.exitCode = finish.outcome === 'partial' ? 0 : finish.exitCode;
