@@ -36,7 +36,7 @@ export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
     throw new UserError(`There is no verified backup of ${component} in ${store.location}.`, {
       fix:
         backups.length === 0
-          ? 'Nothing was ever stored there: check store, prefix and component.'
+          ? 'Nothing was ever stored there: check store, name and component.'
           : `There are: ${choices(backups)}. Name one by its timestamp.`,
     });
   }
@@ -56,7 +56,7 @@ function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${store.location}.`, {
       fix:
         usable.length === 0
-          ? 'There is none at all: check store, prefix and component.'
+          ? 'There is none at all: check store, name and component.'
           : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
