@@ -9,8 +9,7 @@ const { Binary, Int32, Long, ObjectId } = BSON;
 /** GridFS's usual chunk, 255 KiB: with its fields the document stays below 256 KiB. */
 const CHUNK_BYTES = 255 * 1024;
 const MESSAGES_PER_BATCH = 1000;
-/** Bytes of uploads between two batches of messages; sets the mix: about a fifth of all bytes are chat. */
-const UPLOADS_PER_BATCH = 2.4 * 1024 * 1024;
+const DEFAULT_UPLOADS = 2.4 * 1024 * 1024;
 /** Chunks per insert: large enough to be fast, far below a message's 48 MB. */
 const CHUNKS_PER_BATCH = 12;
 /** The chat began here; fixed, so that the data is. */
@@ -35,6 +34,8 @@ export interface DatasetOptions {
   /** Begins every database's name, so that a drill only ever touches what it made. */
   prefix?: string;
   traits?: ServerTraits;
+  /** Bytes of uploads for every thousand messages: sets the mix. With the default, about a fifth of all bytes are chat. */
+  uploadsPerThousandMessages?: number;
 }
 
 export interface DatasetIndex {
@@ -75,8 +76,7 @@ export function chatDataset(options: DatasetOptions = {}): Dataset {
   return {
     databases: [...new Set(Object.values(collections).map(({ db }) => db))].sort(),
     collections: Object.values(collections),
-    batches: () =>
-      new Chat(collections, Math.max(options.size ?? DEFAULT_DATASET_SIZE, 2 ** 20), options.seed ?? 'lifeboat', traits).batches(),
+    batches: () => new Chat(collections, options, traits).batches(),
   };
 }
 
@@ -117,6 +117,7 @@ class Chat {
   readonly #size: number;
   readonly #traits: ServerTraits;
   readonly #random: SeededRandom;
+  readonly #uploadsPerBatch: number;
   readonly #users: { _id: string; username: string; name: string }[] = [];
   readonly #rooms: string[] = [];
   #bytes = 0;
@@ -124,11 +125,12 @@ class Chat {
   #uploads = 0;
   #clock = BEGIN;
 
-  constructor(collections: Collections, size: number, seed: string, traits: ServerTraits) {
+  constructor(collections: Collections, options: DatasetOptions, traits: ServerTraits) {
     this.#collections = collections;
-    this.#size = size;
+    this.#size = Math.max(options.size ?? DEFAULT_DATASET_SIZE, 2 ** 20);
     this.#traits = traits;
-    this.#random = new SeededRandom(seed);
+    this.#random = new SeededRandom(options.seed ?? 'lifeboat');
+    this.#uploadsPerBatch = ((options.uploadsPerThousandMessages ?? DEFAULT_UPLOADS) * MESSAGES_PER_BATCH) / 1000;
   }
 
   *batches(): Generator<DatasetBatch> {
@@ -151,7 +153,7 @@ class Chat {
     while (this.#bytes < this.#size) {
       yield this.#batch('logins', 50, () => this.#login());
       yield this.#batch('messages', Math.min(MESSAGES_PER_BATCH, Math.ceil((this.#size - this.#bytes) / 2000)), () => this.#message());
-      yield* this.#someUploads(Math.min(UPLOADS_PER_BATCH, this.#size - this.#bytes));
+      yield* this.#someUploads(Math.min(this.#uploadsPerBatch, this.#size - this.#bytes));
     }
   }
 

@@ -1,0 +1,78 @@
+// `./scripts/bench`: every number this project promises, measured here and now against the programs people would use instead.
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { formatBytes } from '../shared/step/format.ts';
+import { parseSize } from '../shared/step/input.ts';
+import { chatArchive } from './benchmarks/archives.ts';
+import { azureRow } from './benchmarks/azure-row.ts';
+import type { Bench, Group } from './benchmarks/bench.ts';
+import { engineRows } from './benchmarks/engine-rows.ts';
+import { memoryRows } from './benchmarks/memory-rows.ts';
+import { pipelineRows } from './benchmarks/pipeline-rows.ts';
+import { formatRows, judge, ROWS, type Measured, type RowName } from './benchmarks/rows.ts';
+import { startRow } from './benchmarks/start-row.ts';
+
+interface Options {
+  only?: string[];
+  input?: string;
+  size: number;
+  rounds: number;
+  json?: true;
+}
+
+const GROUPS: readonly Group[] = [pipelineRows, azureRow, memoryRows, engineRows, startRow];
+
+const command = new Command('scripts/bench')
+  .description(
+    [
+      'Measures backup and restore against gzip | openssl, zstd, restic, the Azure SDK, mongodump and mongorestore.',
+      'Each value is a ratio of times inside this run (the median of several rounds in alternating order), so that it',
+      'says something on any machine. Run it on an idle one. Programs that are missing are built once, or the row says why not.',
+    ].join('\n'),
+  )
+  .addOption(
+    new Option('--only <name>', 'measure this row, or those whose names begin so; may be given again').argParser(
+      (name: string, before: string[] | undefined) => {
+        if (!ROWS.some((row) => row.name.startsWith(name)))
+          throw new InvalidArgumentError(`Rows are ${ROWS.map((row) => row.name).join(', ')}.`);
+        return [...(before ?? []), name];
+      },
+    ),
+  )
+  .option('--input <archive>', 'a mongodump archive to use instead of the generated one')
+  .addOption(
+    new Option('--size <bytes>', 'size of the generated archive; made once and kept in the cache')
+      .argParser(parseSize)
+      .default(2 ** 30, '1GiB'),
+  )
+  .addOption(new Option('--rounds <n>', 'how often each program runs, after a warm-up').argParser(Number).default(3))
+  .option('--json', 'print rows as JSON: name, value, target, met, and the figures behind them');
+
+async function main(): Promise<number> {
+  const options = command.parse().opts<Options>();
+  const plans = ROWS.filter(({ name }) => !options.only || options.only.some((start) => name.startsWith(start)));
+  const archive = options.input ?? (await chatArchive(options.size));
+  const folder = mkdtempSync(join(tmpdir(), 'lifeboat-bench-'));
+  process.once('SIGINT', () => process.exit(130));
+  process.once('exit', () => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const bench: Bench = {
+    archive,
+    bytes: statSync(archive).size,
+    folder,
+    rounds: options.rounds,
+    wanted: new Set<RowName>(plans.map(({ name }) => name)),
+    say: (line) => process.stderr.write(`  ${line}\n`),
+  };
+  process.stderr.write(`Input: ${archive} (${formatBytes(bench.bytes)}), ${options.rounds} rounds\n`);
+  const measured = new Map<string, Measured>();
+  for (const group of GROUPS) for (const [name, value] of Object.entries(await group(bench))) measured.set(name, value);
+  const rows = plans.map((plan) => judge(plan, measured.get(plan.name) ?? { skipped: 'it was not measured' }));
+  process.stdout.write(options.json ? `${JSON.stringify(rows, null, 1)}\n` : `${formatRows(rows)}\n`);
+  return rows.some(({ met }) => met === false) ? 1 : 0;
+}
+
+process.exitCode = await main();
