@@ -1,5 +1,7 @@
 // All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside kill-backup, over the same boundaries.
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
+import { killBackup, killRestore } from './kill.ts';
 import type { Part } from './part.ts';
+import { weatherStore, weatherVault } from './weather.ts';
 
-export const PARTS: readonly Part[] = [damageFolder, damageKeys, damageArchive, damageBlob];
+export const PARTS: readonly Part[] = [damageFolder, damageKeys, damageArchive, damageBlob, killBackup, killRestore, weatherStore, weatherVault];

@@ -71,6 +71,6 @@ export async function backUp(world: World, overrides: Partial<BackupRequest> & {
 }
 
 /** Proves a backup to its last byte, as a restore does before it touches anything. */
-export async function prove(world: World, when: Timestamp = TIME, prefix = PREFIX): Promise<VerifyResult> {
-  return verifyBackup({ ...world, prefix, component: COMPONENT, timestamp: when, newInspector: newArchiveInspector });
+export async function prove(world: World, when: Timestamp = TIME, prefix = PREFIX, component = COMPONENT): Promise<VerifyResult> {
+  return verifyBackup({ ...world, prefix, component, timestamp: when, newInspector: newArchiveInspector });
 }
