@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ContainerClient } from '@azure/storage-blob';
 import { ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
+import { transferChecksum } from '../../shared/stores/azure-checksum.ts';
 import { AzureContainer } from '../../shared/stores/azure-container.ts';
 import { putBlob } from '../../shared/stores/azure-put.ts';
 import { openStore } from '../../shared/stores/open.ts';
@@ -81,6 +82,18 @@ describe('azure-blob store', () => {
     expect((await raw.getBlockBlobClient('blocks/data').getBlockList('committed')).committedBlocks).toHaveLength(302);
     const read = await (await openAt('/blocks')).read('data');
     expect(Buffer.compare(read as Uint8Array, content)).toBe(0);
+  });
+
+  test('sends checksums that the service checks, with and without FIPS mode', async () => {
+    const content = randomBytes(100_000);
+    const blob = raw.getBlockBlobClient('checksums/data');
+    const id = Buffer.from('0').toString('base64');
+    for (const fips of [false, true]) {
+      const checksumOf = await transferChecksum(fips);
+      await blob.stageBlock(id, content, content.length, checksumOf(content));
+      const damaged = blob.stageBlock(id, content, content.length, checksumOf(content.subarray(1)));
+      await expect(damaged).rejects.toMatchObject({ statusCode: 400 });
+    }
   });
 
   test('drops the blocks of a write that failed, and of one that was killed once they are old', async () => {

@@ -1,0 +1,71 @@
+// Addresses of stores: what they mean, and what is said about wrong ones.
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { UsageError } from '../../shared/step/errors.ts';
+import { openStore, parseStoreAddress, secretInStoreAddress, STORE_KINDS, type StoreConfig } from '../../shared/stores/open.ts';
+
+const credential = () => ({ getToken: async () => null });
+
+test.each([
+  ['/srv/backups', { kind: 'folder', path: '/srv/backups' }],
+  ['backups', { kind: 'folder', path: 'backups' }],
+  ['file:///srv/my%20backups', { kind: 'folder', path: '/srv/my backups' }],
+  [
+    'https://stdr.blob.core.windows.net/backups',
+    { kind: 'azure-blob', account: 'stdr', container: 'backups', endpoint: 'https://stdr.blob.core.windows.net' },
+  ],
+  [
+    'https://stdr.blob.core.usgovcloudapi.net/backups/team/a/',
+    { kind: 'azure-blob', account: 'stdr', container: 'backups', prefix: 'team/a', endpoint: 'https://stdr.blob.core.usgovcloudapi.net' },
+  ],
+  [
+    'https://127.0.0.1:10000/devstore1/backups/x?sv=2026&sig=abc%3D',
+    {
+      kind: 'azure-blob',
+      account: 'devstore1',
+      container: 'backups',
+      prefix: 'x',
+      endpoint: 'https://127.0.0.1:10000/devstore1',
+      sas: 'sv=2026&sig=abc%3D',
+    },
+  ],
+] as [string, StoreConfig][])('%s is understood', (address, config) => {
+  expect(parseStoreAddress(address)).toEqual(config);
+});
+
+test.each([
+  ['s3://bucket', /"s3:" is not a known kind/],
+  ['https://example.org/backups', /not an address of Azure Blob storage/],
+  ['https://stdr.blob.core.windows.net', /names no container/],
+  ['https://stdr.blob.core.windows.net/Backups', /"Backups" cannot be a container's name/],
+  ['https://stdr.blob.core.windows.net/backups?sv=2026', /not a SAS/],
+])('%s is refused with the reason', (address, message) => {
+  expect(() => parseStoreAddress(address)).toThrow(UsageError);
+  expect(() => parseStoreAddress(address)).toThrow(message);
+});
+
+test('a location opens the same store again and holds no secret', async () => {
+  for (const address of [
+    '/srv/backups',
+    'https://stdr.blob.core.windows.net/backups/team',
+    'https://stdr.blob.core.windows.net/backups?sig=secretvalue&sv=2026',
+  ]) {
+    const store = await openStore(address, { credential });
+    expect(store.location).not.toContain('secretvalue');
+    expect((await openStore(store.location, { credential })).location).toBe(store.location);
+  }
+  expect((await openStore('relative')).location).toBe(resolve('relative'));
+});
+
+test('only the query of an address is its secret', () => {
+  expect(secretInStoreAddress('https://stdr.blob.core.windows.net/backups?sig=x&sv=1')).toBe('sig=x&sv=1');
+  expect(secretInStoreAddress('https://stdr.blob.core.windows.net/backups')).toBeUndefined();
+  expect(secretInStoreAddress('/srv/what?')).toBeUndefined();
+});
+
+test('a store in Azure needs a sign-in or a SAS, and an unknown kind lists the known ones', async () => {
+  await expect(openStore('https://stdr.blob.core.windows.net/backups')).rejects.toThrow(/needs a sign-in/);
+  await expect(openStore({ kind: 'ftp', path: '/' } as unknown as StoreConfig)).rejects.toMatchObject({
+    fix: `Use one of: ${STORE_KINDS.join(', ')}.`,
+  });
+});
