@@ -1,7 +1,18 @@
 // All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside kill-backup, over the same boundaries.
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
+import { dumpTools } from './dump-tools.ts';
 import { killBackup, killRestore } from './kill.ts';
 import type { Part } from './part.ts';
 import { weatherStore, weatherVault } from './weather.ts';
 
-export const PARTS: readonly Part[] = [damageFolder, damageKeys, damageArchive, damageBlob, killBackup, killRestore, weatherStore, weatherVault];
+export const PARTS: readonly Part[] = [
+  damageFolder,
+  damageKeys,
+  damageArchive,
+  damageBlob,
+  killBackup,
+  killRestore,
+  weatherStore,
+  weatherVault,
+  dumpTools,
+];

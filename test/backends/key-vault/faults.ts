@@ -16,19 +16,19 @@ export type Effect =
   /** 401 with a claims challenge, as after a revocation (continuous access evaluation). */
   | { kind: 'revoked' };
 
-export interface Fault {
+export interface Fault<E = Effect> {
   /** `secrets/set`, `keys/unwrapKey`, …; all operations when absent. */
   operation?: string;
   /** How often; for ever with Infinity. Default 1. */
   times?: number;
-  effect: Effect;
+  effect: E;
 }
 
 /** The faults that wait for a request. Earlier ones come first. */
-export class Faults {
-  #waiting: { fault: Fault; left: number }[] = [];
+export class Faults<E = Effect> {
+  #waiting: { fault: Fault<E>; left: number }[] = [];
 
-  add(fault: Fault): void {
+  add(fault: Fault<E>): void {
     this.#waiting.push({ fault, left: fault.times ?? 1 });
   }
 
@@ -37,7 +37,7 @@ export class Faults {
   }
 
   /** Takes the fault that is due for an operation, if any. */
-  take(operation: string): Effect | undefined {
+  take(operation: string): E | undefined {
     const due = this.#waiting.find(({ fault }) => fault.operation === undefined || fault.operation === operation);
     if (!due) return undefined;
     due.left -= 1;

@@ -1,0 +1,128 @@
+// Runs the real command line and kills it with SIGKILL at one exact moment: `node killed-run.ts <moment> <arguments of lifeboat…>`.
+// Moments: `store.put:after`, `vault.set:before`, `store.open#2:chunk`, `lock.release:before`, `store.write:before@manifest.json`,
+// or `files:7`, before the seventh change to a file; `files:count` kills nobody and prints how many there are.
+import { syncBuiltinESMExports } from 'node:module';
+import promises, { type FileHandle } from 'node:fs/promises';
+import { openStore } from '../../shared/stores/open.ts';
+import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderVault } from '../../shared/vaults/folder.ts';
+import { runCli } from '../cli.ts';
+import { endProcess } from '../entries/end.ts';
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+function die(): never {
+  process.kill(process.pid, 'SIGKILL');
+  // The signal is on its way: nothing of ours may run meanwhile.
+  for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+}
+
+interface Moment {
+  object: string;
+  method: string;
+  nth: number;
+  when: 'before' | 'chunk' | 'after';
+  /** The end of the object's name, where it matters. */
+  name: string;
+}
+
+function parseMoment(text: string): Moment {
+  const [, object = '', method = '', nth = '1', when = '', name = ''] = /^(\w+)\.(\w+)(?:#(\d+))?:(\w+)(?:@(.+))?$/.exec(text) ?? [];
+  if (when !== 'before' && when !== 'chunk' && when !== 'after') throw new Error(`${text} is not a moment`);
+  return { object, method, nth: Number(nth), when, name };
+}
+
+/** Replaces a method of a class by one that dies at its moment. */
+function patch(prototype: object, moment: Moment): void {
+  const methods = prototype as Record<string, Method>;
+  const original = methods[moment.method];
+  if (!original) throw new Error(`there is no method ${moment.method}`);
+  let calls = 0;
+  methods[moment.method] = function (...args) {
+    const [name] = args;
+    if (moment.name !== '' && !(typeof name === 'string' && name.endsWith(moment.name))) return original.apply(this, args);
+    calls += 1;
+    if (calls !== moment.nth) return original.apply(this, args);
+    if (moment.when === 'before') die();
+    if (moment.when === 'chunk' && moment.method === 'put') {
+      const [, source, ...rest] = args;
+      return original.call(this, name, dyingStream(source as AsyncIterable<unknown>, 'chunk'), ...rest);
+    }
+    const result = original.apply(this, args);
+    if (result instanceof Promise) return result.then(die);
+    return dyingStream(result as AsyncIterable<unknown>, moment.when);
+  };
+}
+
+async function* dyingStream(source: AsyncIterable<unknown>, when: Moment['when']): AsyncGenerator {
+  for await (const chunk of source) {
+    yield chunk;
+    if (when === 'chunk') die();
+  }
+  die();
+}
+
+/** Dies when the lock is given back, which is a method of the lock and not of the store. */
+function patchRelease(prototype: object): void {
+  const methods = prototype as Record<string, Method>;
+  const original = methods['lock'] as (...args: unknown[]) => Promise<{ release: () => Promise<void> }>;
+  methods['lock'] = async function (...args) {
+    const lock = await original.apply(this, args);
+    return { ...lock, release: async () => die() };
+  };
+}
+
+/** Counts every change that the process makes to files, and dies before one of them. */
+function patchFiles(deadly: number): () => number {
+  let changes = 0;
+  const change = (): void => {
+    changes += 1;
+    if (changes === deadly) die();
+  };
+  const functions = promises as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const wrap = (
+    owner: Record<string, (...args: unknown[]) => Promise<unknown>>,
+    name: string,
+    counts: (args: unknown[]) => boolean,
+  ): void => {
+    const original = owner[name];
+    if (!original) throw new Error(`there is no ${name}`);
+    owner[name] = function (this: unknown, ...args) {
+      if (counts(args)) change();
+      return original.apply(this, args);
+    };
+  };
+  for (const name of ['link', 'rename', 'unlink', 'rm', 'mkdir', 'rmdir', 'chmod']) wrap(functions, name, () => true);
+  wrap(functions, 'open', ([, flags]) => flags !== undefined && flags !== 'r' && flags !== 0);
+  const firstOpen = functions['open'] as (...args: unknown[]) => Promise<FileHandle>;
+  let patched = false;
+  functions['open'] = async (...args) => {
+    const handle = await firstOpen(...args);
+    if (!patched) {
+      patched = true;
+      const prototype = Object.getPrototypeOf(handle) as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      for (const name of ['write', 'writeFile', 'sync']) wrap(prototype, name, () => true);
+    }
+    return handle;
+  };
+  syncBuiltinESMExports();
+  return () => changes;
+}
+
+const [what = '', ...args] = process.argv.slice(2);
+const files = /^files:(\d+|count)$/.exec(what)?.[1];
+if (files !== undefined) {
+  const count = patchFiles(files === 'count' ? Infinity : Number(files));
+  await runCli(args);
+  process.stdout.write(`\nchanges: ${count()}\n`);
+} else {
+  // The class of blob stores is known by its instances only.
+  const blob = Object.getPrototypeOf(await openStore('https://127.0.0.1:1/devstore1/none?sig=none')) as object;
+  const prototypes = what.startsWith('vault.') ? [FolderVault.prototype] : [FolderStore.prototype, blob];
+  for (const prototype of prototypes) {
+    if (what === 'lock.release:before') patchRelease(prototype);
+    else patch(prototype, parseMoment(what));
+  }
+  await runCli(args);
+}
+await endProcess();
