@@ -1,6 +1,6 @@
 // The host of the drill: a step's progress goes to the phase it is in, its words to a log file, its end to the drill.
 import { appendFileSync } from 'node:fs';
-import { Masker } from '../../shared/hosts/masking.ts';
+import { Masker } from '../../shared/step/masking.ts';
 import { UserError } from '../../shared/step/errors.ts';
 import type { Finish, Host, Progress } from '../../shared/step/host.ts';
 import type { PhaseRun } from './phases.ts';

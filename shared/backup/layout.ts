@@ -6,7 +6,7 @@ const COMPONENT = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PREFIX_SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const STEP = /^[a-z][a-z0-9-]{0,62}$/;
 /** Folders beside the components. */
-const RESERVED: ReadonlySet<string> = new Set(['locks', 'points', 'proofs', 'runs']);
+const RESERVED: ReadonlySet<string> = new Set(['audit', 'locks', 'points', 'proofs', 'runs']);
 
 /** The objects of one backup. */
 export interface BackupNames {
@@ -87,6 +87,27 @@ export function runsFolder(prefix: string): string {
 export function runName(prefix: string, timestamp: Timestamp, step: string, attempt = 1): string {
   if (!STEP.test(step)) throw new UsageError(`The step name ${shown(step)} cannot be used in a run record.`);
   return `${runsFolder(prefix)}${timestamp}-${step}${attempt > 1 ? `.${attempt}` : ''}.json`;
+}
+
+/** `<prefix>/audit/`: who did what; one object per entry, never written twice. */
+export function auditFolder(prefix: string): string {
+  return below(prefix, 'audit/');
+}
+
+/** An entry of the audit log; `n` from 1 tells apart entries of one run. Letters of the run's id that a name cannot have become dashes. */
+export function auditName(prefix: string, timestamp: Timestamp, run: string, n: number): string {
+  const id = run
+    .replace(/[^A-Za-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')
+    .slice(0, 64);
+  return `${auditFolder(prefix)}${timestamp}-${id === '' ? 'run' : id}-${n}.json`;
+}
+
+/** The moment in an audit entry's name; undefined when it is none. */
+export function parseAuditName(prefix: string, name: string): Timestamp | undefined {
+  const folder = auditFolder(prefix);
+  const match = /^(\d{8}_\d{6})-[A-Za-z0-9-]+-\d+\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
+  return parseTimestamp(match?.[1] ?? '');
 }
 
 /** A drill's result. */

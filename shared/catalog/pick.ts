@@ -55,9 +55,7 @@ function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly
   if (!backup) {
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${store.location}.`, {
       fix:
-        usable.length === 0
-          ? 'There is none at all: check store, name and component.'
-          : `Near it: ${choices(nearest(usable, timestamp))}.`,
+        usable.length === 0 ? 'There is none at all: check store, name and component.' : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
   if (backup.state === 'leftover' || backup.state === 'damaged') {

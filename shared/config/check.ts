@@ -22,6 +22,7 @@ export function checkRelations(yaml: YamlFile): ConfigProblem[] {
     if (COMPONENT_KINDS.includes(String(mapping(component).kind))) checkStores(['components', name], mapping(component), stores, say);
   }
   checkKeys(data, say);
+  checkChannels(data, say);
   return problems;
 }
 
@@ -60,6 +61,19 @@ function checkKeys(data: Loose, say: Say): void {
   for (const [field, value] of Object.entries(mapping(data.vault))) {
     if (typeof value === 'string' && value.includes('${vault:'))
       say(['vault', field], 'the vault cannot be found in itself: use ${env:NAME}');
+  }
+}
+
+function checkChannels(data: Loose, say: Say): void {
+  const known = Object.keys(mapping(data.components));
+  for (const [index, entry] of (Array.isArray(data.notify) ? (data.notify as unknown[]) : []).entries()) {
+    const { components } = mapping(entry);
+    for (const [place, name] of (Array.isArray(components) ? (components as unknown[]) : []).entries()) {
+      if (typeof name !== 'string' || known.includes(name)) continue;
+      const near = nearestSpelling(name, known);
+      const hint = near === undefined ? `components has ${known.join(', ')}` : `Did you mean ${near}?`;
+      say(['notify', index, 'components', place], `there is no component ${JSON.stringify(name)}. ${hint}`);
+    }
   }
 }
 

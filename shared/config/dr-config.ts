@@ -2,10 +2,11 @@
 import { isAbsolute, resolve } from 'node:path';
 import { UsageError } from '../step/errors.ts';
 import type { ComponentEntry } from './components/index.ts';
+import type { ChannelEntry } from './notify.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { resolveReferences } from './references.ts';
-import { SECRET_FIELDS, type Dr } from './schema.ts';
+import { isSecretPath, type Dr } from './schema.ts';
 import { nearestSpelling } from './spelling.ts';
 
 /** A store with everything resolved: what `openStore` takes. Folder paths are absolute; `sas` and `connectionString` are secrets. */
@@ -124,6 +125,24 @@ export class DrConfig {
     return recipients;
   }
 
+  /** The channels of `notify`, none when the file has none. */
+  channels(): readonly ChannelEntry[] {
+    return this.dr.notify ?? [];
+  }
+
+  /** A channel by its place in the list, resolved. @throws UsageError naming the missing variable */
+  async channel(index: number): Promise<ChannelEntry> {
+    const entry = this.channels()[index];
+    if (entry === undefined) throw new Error(`dr.yml has no channel ${index}`);
+    const at = (...keys: PropertyKey[]): PropertyKey[] => ['notify', index, ...keys];
+    const url = await this.#required(at('url'));
+    if (entry.kind === 'webhook')
+      return entry.secret === undefined ? { ...entry, url } : { ...entry, url, secret: await this.#required(at('secret')) };
+    if (entry.kind !== 'email') return { ...entry, url };
+    const to = await Promise.all(entry.to.map((_address, each) => this.#required(at('to', each))));
+    return { ...entry, url, from: await this.#required(at('from')), to };
+  }
+
   /**
    * What the file says at a path, resolved, as a step's input would be written (lists with commas); undefined when it does not say.
    * Defaults are not filled in. Secrets are masked first.
@@ -151,7 +170,7 @@ export class DrConfig {
       env,
       vaultSecret: vaultSecret && (async (name) => vaultSecret((await this.vault()) as VaultConfig, name)),
     });
-    const secret = SECRET_FIELDS.has(String(path.at(-1))) || value.includes('${vault:');
+    const secret = isSecretPath(path) || value.includes('${vault:');
     if (secret) for (const hidden of [...values, ...(values.length > 0 ? [text] : [])]) mask?.(hidden);
     return text;
   }

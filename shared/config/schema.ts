@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { componentSchema } from './components/index.ts';
 import { about, duration, entryName, NAME_PATTERN, plainText } from './fields.ts';
+import { notifySchema, SECRET_CHANNEL_FIELDS } from './notify.ts';
 import { storeSchema } from './stores.ts';
 import { recipientSchema, vaultSchema } from './vaults.ts';
 
@@ -55,6 +56,7 @@ export const drSchema = z
         description: 'What is protected, by name. The name is the folder of its backups in the store.',
         example: { mongodb: { kind: 'mongodb', source: { uri: '${env:MONGODB_URI}' }, store: 'primary' } },
       }).refine((components) => Object.keys(components).length > 0, { error: 'expected at least one component' }),
+      notify: notifySchema.optional(),
     },
     { error: 'expected a mapping of keys such as version, name, stores and components' },
   )
@@ -63,11 +65,16 @@ export const drSchema = z
 /** dr.yml with its defaults filled in. */
 export type Dr = z.infer<typeof drSchema>;
 
-/** A text field whose whole resolved value is a secret: masked before anything can log it. */
-export const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas', 'connectionString']);
+const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas', 'connectionString']);
+
+/** True for a text whose whole resolved value is a secret: masked before anything can log it. */
+export function isSecretPath(path: readonly PropertyKey[]): boolean {
+  const field = String(path.at(-1));
+  return SECRET_FIELDS.has(field) || (path[0] === 'notify' && SECRET_CHANNEL_FIELDS.has(field));
+}
 
 /** Keys of dr.yml that a later version will read. They are refused by name instead of silently ignored. `*` stands for one step. */
-export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'notify', 'components.*.source.kubernetes'];
+export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'components.*.source.kubernetes'];
 
 /** Kinds that a later version will know, by the path of the `kind` key. */
 export const LATER_KINDS: Readonly<Record<string, readonly string[]>> = {

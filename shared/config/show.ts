@@ -4,7 +4,7 @@ import { defaultKeys, type DrConfig } from './dr-config.ts';
 import { problemLine, type ConfigProblem } from './problem.ts';
 import { retentionRules, type Retention } from './retention.ts';
 import { nextRuns } from './schedule.ts';
-import { SECRET_FIELDS } from './schema.ts';
+import { isSecretPath } from './schema.ts';
 
 /** What `config show --json` prints. */
 export interface ShownConfig {
@@ -71,12 +71,12 @@ function rulesText({ within, ...counts }: Omit<Retention, 'preset'>): string {
 }
 
 /** References of secret fields become ***; where the value comes from stays readable. */
-function hideSecrets(value: unknown, key = ''): unknown {
-  if (Array.isArray(value)) return value.map((item) => hideSecrets(item, key));
+function hideSecrets(value: unknown, path: readonly PropertyKey[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => hideSecrets(item, [...path, index]));
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hideSecrets(item, name)]));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hideSecrets(item, [...path, name])]));
   }
-  if (typeof value !== 'string' || !SECRET_FIELDS.has(key)) return value;
+  if (typeof value !== 'string' || !isSecretPath(path)) return value;
   const whole = /^\$\{(?:env|vault):([^}]*)\}$/.exec(value);
   return whole ? `*** (from ${value})` : value.replace(/\$\{[^}]*\}/g, '***');
 }

@@ -11,7 +11,7 @@ import { readServiceConnection, requestOidcToken, systemAccessToken } from './az
 import { failureSummary } from './failure-summary.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { inertOnAzure } from './log-lines.ts';
-import { Masker } from './masking.ts';
+import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
 
 export class AzureHost implements Host {

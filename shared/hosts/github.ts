@@ -7,7 +7,7 @@ import { kebabCase } from '../step/input.ts';
 import { failureSummary } from './failure-summary.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { inertOnGithub } from './log-lines.ts';
-import { Masker } from './masking.ts';
+import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
 
 /** The runner drops a step's summary above 1 MiB (actions/runner FileCommandManager). */

@@ -10,7 +10,7 @@ import type { Finish, Host, Progress, RunIdentity } from '../step/host.ts';
 import { kebabCase } from '../step/input.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { renderMarkdown } from './markdown.ts';
-import { Masker } from './masking.ts';
+import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
 import { secretFileOption, secretVariable } from './terminal-secrets.ts';
 

@@ -80,13 +80,17 @@ const destroyingInputs = {
     example: 'rocketchat-production',
   }),
   dryRun: input.flag({ summary: 'Show the plan and stop before anything is touched.', default: 'false' }),
+  reason: input.string({
+    summary: 'Why this is done; kept in the audit log beside who did it.',
+    example: 'INC-4711: orders collection lost',
+  }),
 };
 
 /** Inputs that `defineStep` adds to a step that destroys. */
 export type DestroyingInputs = typeof destroyingInputs;
 
 /**
- * Declares a step. A step with `effects: 'destroys'` gets the inputs `confirm` and `dry-run` added.
+ * Declares a step. A step with `effects: 'destroys'` gets the inputs `confirm`, `dry-run` and `reason` added.
  * @throws Error at start-up when a name cannot be spelt on every host.
  */
 export function defineStep<const I extends InputSpecs, const O extends string>(

@@ -1,9 +1,11 @@
 // Names: what may be one, and that every name is read back as it was made.
 import { describe, expect, test } from '@jest/globals';
 import {
+  auditName,
   backupNames,
   checkComponent,
   lockName,
+  parseAuditName,
   parseBackupObject,
   parseRunName,
   pointName,
@@ -26,6 +28,7 @@ describe('layout', () => {
     expect(pointName('prod', TIME)).toBe('prod/points/20241201_120000.json');
     expect(proofName('prod', TIME, 'mongodb')).toBe('prod/proofs/20241201_120000-mongodb.json');
     expect(runName('prod', TIME, 'mongodb-backup')).toBe('prod/runs/20241201_120000-mongodb-backup.json');
+    expect(auditName('prod', TIME, '4711', 2)).toBe('prod/audit/20241201_120000-4711-2.json');
     expect(statusName('prod')).toBe('prod/status.json');
   });
 
@@ -47,5 +50,15 @@ describe('layout', () => {
 
   test.each(['..', '../x', 'x/..', '/x', 'x/', 'x//y', '.hidden', 'a b', 'x\ny'])('refuses the prefix %j', (prefix) => {
     expect(() => backupNames(prefix, 'mongodb', TIME)).toThrow(UsageError);
+  });
+
+  test("an audit entry's name is made of any run's id, and tells its moment", () => {
+    for (const run of ['12345/attempt 2', '../../etc', '', 'é', 'x'.repeat(300)]) {
+      const name = auditName('prod', TIME, run, 1);
+      expect(name).toMatch(/^prod\/audit\/20241201_120000-[A-Za-z0-9][A-Za-z0-9-]{0,63}-1\.json$/);
+      expect(parseAuditName('prod', name)).toBe(TIME);
+    }
+    expect(parseAuditName('prod', 'prod/audit/20241301_120000-1-1.json')).toBeUndefined();
+    expect(parseAuditName('prod', 'prod/runs/20241201_120000-1-1.json')).toBeUndefined();
   });
 });

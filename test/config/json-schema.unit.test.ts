@@ -54,7 +54,7 @@ describe('the schema and the loader agree', () => {
     ['a capital in a name', EXAMPLE.replace('  mongodb:', '  MongoDB:')],
     ['an unknown preset', EXAMPLE.replace('7-4-6', 'gfs')],
     ['a literal SAS', EXAMPLE.replace('account: stdrprod', 'account: stdrprod, sas: "abc"')],
-    ['a later key', `${EXAMPLE}notify: []\n`],
+    ['a later key', `${EXAMPLE}recovery: {}\n`],
   ])('both refuse %s', (_what, content) => {
     expect(() => parseDr(content, 'dr.yml')).toThrow();
     expect(validate(parse(content))).toBe(false);

@@ -302,8 +302,8 @@ describe('confirmDestruction', () => {
     return { ...result, touched: [...touched] };
   };
 
-  test('a destroying step has the inputs confirm and dry-run', () => {
-    expect(Object.keys(step.inputs)).toEqual(['confirm', 'dryRun']);
+  test('a destroying step has the inputs confirm, dry-run and reason', () => {
+    expect(Object.keys(step.inputs)).toEqual(['confirm', 'dryRun', 'reason']);
   });
 
   test('the plan is shown first', async () => {

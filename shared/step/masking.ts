@@ -1,4 +1,4 @@
-// Keeps secrets out of our own lines, whatever the CI system masks on top: defence in depth.
+// Keeps secrets out of what we say, store and send, whatever the CI system masks on top: defence in depth.
 
 /** Parts shorter than this are left alone: hiding every `}` of a JSON secret would make logs unreadable and hide nothing. */
 const SHORTEST_PART = 4;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Masker } from '../../shared/hosts/masking.ts';
+import { Masker } from '../../shared/step/masking.ts';
 
 describe('Masker', () => {
   test('hides a secret whole, and each of its lines alone', () => {

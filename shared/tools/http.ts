@@ -1,0 +1,122 @@
+// One small HTTP request to somebody else's service: bounded in time, repeated where that helps, its secrets in no message.
+import { UserError } from '../step/errors.ts';
+import { systemClock, type Clock } from './clock.ts';
+
+export interface HttpRequest {
+  method: 'GET' | 'POST' | 'PUT';
+  /** May be a secret as a whole: only its host is ever named. */
+  url: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Milliseconds for one attempt, the answer included; default 10,000. */
+  timeoutMs?: number;
+  /** Default 3. */
+  attempts?: number;
+  /** Milliseconds in which the last attempt must have begun; a longer Retry-After is not waited for. Default 20,000. */
+  patienceMs?: number;
+  clock?: Clock;
+  signal?: AbortSignal | undefined;
+}
+
+/** The service could not be reached, or it refused. */
+export class HttpError extends UserError {}
+
+const FIRST_WAIT_MS = 500;
+/** Letters of an answer that are shown. */
+const SHOWN = 120;
+
+/**
+ * Sends until the service answers 2xx. Repeats on connection errors, time-outs, 408, 429 and 5xx, waiting as Retry-After asks.
+ * Redirects are not followed: the body would go to a place that nobody named.
+ * @throws HttpError naming the host and what it answered; never the path, which may be a secret
+ */
+export async function sendHttp(request: HttpRequest): Promise<void> {
+  const { attempts = 3, patienceMs = 20_000, clock = systemClock, signal } = request;
+  const deadline = clock.monotonic() + patienceMs;
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await attemptOnce(request);
+    if (answer === undefined) return;
+    const wait = answer.retryAfterMs ?? FIRST_WAIT_MS * 2 ** (attempt - 1);
+    if (!answer.again || attempt >= attempts || signal?.aborted || clock.monotonic() + wait > deadline) {
+      throw new HttpError(`${hostOf(request.url)} ${answer.problem}${attempt > 1 ? `, after ${attempt} attempts` : ''}.`, {
+        cause: answer.cause,
+        ...(answer.fix === undefined ? {} : { fix: answer.fix }),
+      });
+    }
+    await clock.sleep(wait, signal);
+  }
+}
+
+interface Refusal {
+  /** Continues the sentence that begins with the host. */
+  problem: string;
+  again: boolean;
+  retryAfterMs?: number | undefined;
+  fix?: string;
+  cause?: unknown;
+}
+
+async function attemptOnce({ method, url, headers, body, timeoutMs = 10_000, signal }: HttpRequest): Promise<Refusal | undefined> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  try {
+    const response = await fetch(url, {
+      method,
+      redirect: 'manual',
+      signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
+      ...(headers ? { headers } : {}),
+      ...(body === undefined ? {} : { body }),
+    });
+    if (response.ok) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    return refusal(response, await shownBody(response, url));
+  } catch (cause) {
+    if (timeout.aborted) return { problem: `did not answer within ${timeoutMs / 1000} s`, again: true, cause };
+    if (signal?.aborted) return { problem: 'was not waited for', again: false, cause };
+    return { problem: `cannot be reached (${codeOf(cause)})`, again: true, cause };
+  }
+}
+
+function refusal({ status, headers }: Response, text: string): Refusal {
+  const problem = `answered ${status}${text === '' ? '' : `: ${text}`}`;
+  if (status === 429 || status === 503) return { problem, again: true, retryAfterMs: retryAfter(headers.get('retry-after')) };
+  if (status === 408 || status >= 500) return { problem, again: true };
+  if (status >= 300 && status < 400) return { problem, again: false, fix: 'Redirects are not followed: use the address it leads to.' };
+  if (status === 401 || status === 403 || status === 404 || status === 410) {
+    return { problem, again: false, fix: 'The address or its token is wrong, or was revoked: make a new one and store it as the secret.' };
+  }
+  return { problem, again: false };
+}
+
+/** Seconds, or a date (RFC 9110 10.2.3). */
+function retryAfter(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  const seconds = /^\d+$/.test(text.trim()) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000);
+}
+
+/** The beginning of an answer, in one line, without anything of the request's address. */
+async function shownBody(response: Response, url: string): Promise<string> {
+  const text = await response.text().catch(() => '');
+  if (/^\s*</.test(text)) return '';
+  const line = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
+  const { pathname, search } = new URL(url);
+  const leaks = [url, pathname, search].some((part) => part.length > 3 && line.includes(part));
+  return leaks || line.length <= SHOWN ? (leaks ? '' : line) : `${line.slice(0, SHOWN)}…`;
+}
+
+/** Host and port of an address: all of it that may be shown. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'the address';
+}
+
+function codeOf(thrown: unknown): string {
+  for (let cause: unknown = thrown; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== undefined) return code;
+    // Happy eyeballs: one error per address that was tried.
+    if (cause instanceof AggregateError) return codeOf(cause.errors[0]);
+  }
+  return thrown instanceof Error ? thrown.name : 'unknown reason';
+}
