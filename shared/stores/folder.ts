@@ -23,7 +23,7 @@ import { blocks, cancellable } from './source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
 
 const WRITE_BYTES = 1 << 20;
-const READ_BYTES = 1 << 20;
+const READ_BYTES = 256 << 10;
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;

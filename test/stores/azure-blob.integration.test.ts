@@ -33,11 +33,13 @@ storeConformance(
   () => openAt('/conformance'),
   () => ({
     reopen: () => openAt('/conformance'),
-    shortestExpiry: 15_000,
-    async abandonLock(name, owner) {
-      const blob = raw.getBlockBlobClient(`conformance/${name}`);
-      await blob.upload('', 0, { metadata: { owner: encodeURIComponent(owner) } });
-      await blob.getBlobLeaseClient().acquireLease(15);
+    expiry: {
+      shortest: 15_000,
+      async abandonLock(name, owner) {
+        const blob = raw.getBlockBlobClient(`conformance/${name}`);
+        await blob.upload('', 0, { metadata: { owner: encodeURIComponent(owner) } });
+        await blob.getBlobLeaseClient().acquireLease(15);
+      },
     },
   }),
 );
