@@ -111,10 +111,15 @@ function parseRecord(text: string): LockRecord | undefined {
 /** Creates a generation's file; false when somebody else was first. */
 async function create(folder: string, generation: number, record: LockRecord): Promise<boolean> {
   try {
-    const handle = await inFolder(folder, () => open(join(folder, fileName(generation)), 'wx', 0o600));
+    const path = join(folder, fileName(generation));
+    const handle = await inFolder(folder, () => open(path, 'wx', 0o600));
     try {
       await handle.writeFile(HELD + JSON.stringify(record));
       await handle.sync();
+    } catch (thrown) {
+      // A disk that is full: a lock that nobody holds would keep everybody out until it expires. Nobody can have followed it yet.
+      await removeFile(path).catch(() => false);
+      throw thrown;
     } finally {
       await handle.close();
     }
