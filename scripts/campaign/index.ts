@@ -1,4 +1,5 @@
-// All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside kill-backup, over the same boundaries.
+// All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside killBackup, over the same boundaries.
+import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
 import { dumpTools } from './dump-tools.ts';
 import { killBackup, killRestore } from './kill.ts';
@@ -15,4 +16,9 @@ export const PARTS: readonly Part[] = [
   weatherStore,
   weatherVault,
   dumpTools,
+  shrunk,
+  expiredToken,
+  twoRuns,
+  clocks,
+  fullDisk,
 ];

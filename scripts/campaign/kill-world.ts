@@ -1,8 +1,9 @@
 // What the kill parts share: a database, a store and a vault; runs of the real command line; and what must hold after a run was killed.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, readdirSync, utimesSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MongoClient } from 'mongodb';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
@@ -14,6 +15,7 @@ import { FolderStore } from '../../shared/stores/folder.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { startMongo } from '../../test/backends/mongodb.ts';
 import type { Trial } from './part.ts';
 import { prove } from './small-backup.ts';
 
@@ -175,4 +177,24 @@ export async function judgeAftermath(
   problems.push(...(await world.problems({ leftovers: false })), ...(await world.litter()));
   if (problems.length === 0) trial.survive();
   else trial.slip(`${label}: ${problems.join('; ')}`);
+}
+
+/** Starts a database with some documents, makes one good backup of it, and hands both over. */
+export async function withWorld(trial: Trial, work: (world: KillWorld, client: MongoClient) => Promise<void>): Promise<void> {
+  const mongo = await startMongo();
+  const client = new MongoClient(mongo.uri);
+  try {
+    const documents = Array.from({ length: 300 }, (_, index) => ({ _id: index as never, text: `message ${index} `.repeat(20) }));
+    await client.db('chat').collection('messages').deleteMany({});
+    await client.db('chat').collection('messages').insertMany(documents);
+    const root = join(trial.folder, 'first');
+    mkdirSync(root);
+    const world = new KillWorld(root, mongo.uri);
+    const first = await world.step('mongodb-backup', -5);
+    if (first.outcome !== 'succeeded') throw new Error(`the first backup is ${first.outcome}: ${first.error?.message ?? ''}`);
+    await work(world, client);
+  } finally {
+    await client.close();
+    await mongo.stop();
+  }
 }

@@ -1,9 +1,6 @@
 // SIGKILL at every commit boundary and at random moments of a backup and of a restore, run by the real command line in a process of its own.
-import { MongoClient } from 'mongodb';
-import { join } from 'node:path';
-import { mkdirSync, rmSync } from 'node:fs';
-import { startMongo } from '../../test/backends/mongodb.ts';
-import { judgeAftermath, KillWorld, runCommand } from './kill-world.ts';
+import { rmSync } from 'node:fs';
+import { judgeAftermath, runCommand, withWorld, type KillWorld } from './kill-world.ts';
 import type { Part, Trial } from './part.ts';
 
 interface Moment {
@@ -114,24 +111,4 @@ async function committed(world: KillWorld): Promise<number> {
   let count = 0;
   for await (const { name } of world.store.list('prod/mongodb/')) count += Number(name.endsWith('/manifest.json'));
   return count;
-}
-
-/** Starts a database with some documents, makes one good backup of it, and hands both over. */
-async function withWorld(trial: Trial, work: (world: KillWorld) => Promise<void>): Promise<void> {
-  const mongo = await startMongo();
-  const client = new MongoClient(mongo.uri);
-  try {
-    const documents = Array.from({ length: 300 }, (_, index) => ({ _id: index as never, text: `message ${index} `.repeat(20) }));
-    await client.db('chat').collection('messages').deleteMany({});
-    await client.db('chat').collection('messages').insertMany(documents);
-    const root = join(trial.folder, 'first');
-    mkdirSync(root);
-    const world = new KillWorld(root, mongo.uri);
-    const first = await world.step('mongodb-backup', -5);
-    if (first.outcome !== 'succeeded') throw new Error(`the first backup is ${first.outcome}: ${first.error?.message ?? ''}`);
-    await work(world);
-  } finally {
-    await client.close();
-    await mongo.stop();
-  }
 }
