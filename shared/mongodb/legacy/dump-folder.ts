@@ -1,0 +1,312 @@
+// Turns a tar of a mongodump folder (`<db>/<collection>.bson` and `.metadata.json`) into an archive stream, in two passes over the tar:
+// the archive names all collections before the first document, the tar does not.
+import { createCRC64 } from 'hash-wasm';
+import { Readable } from 'node:stream';
+import { extract, type Header } from 'tar-stream';
+import { errorMessage, UserError, VerificationError } from '../../step/errors.ts';
+import { documentEnd, MalformedDocumentError, namespaceName, TERMINATOR, type CollectionEntry, type Namespace } from '../archive.ts';
+import { encodeBlockHeader, encodeNamespaceEnd, encodePrelude } from '../archive-writer.ts';
+import { parseMetadata } from '../collection-metadata.ts';
+import { gunzip } from '../plain-archive.ts';
+
+/** Documents per block of the archive, in bytes, about. */
+const BLOCK_BYTES = 1024 * 1024;
+/** A collection's metadata is larger only if it is none. */
+const MAX_METADATA_BYTES = 16 * 1024 * 1024;
+const TOOL_VERSION = 'lifeboat import';
+
+/** A file of the tar; read to its end, or `resume`d, before the next one comes. */
+type Entry = AsyncIterable<Uint8Array> & { header: Header; resume(): unknown };
+
+/** One collection of the dump, found in the first pass. */
+interface FolderCollection {
+  entry: CollectionEntry;
+  /** Under which name the documents stand in the archive; differs for a time series. */
+  data: Namespace;
+  /** Name of the `.bson` file in the tar; undefined for a view. */
+  file: string | undefined;
+}
+
+/** A dump folder as the first pass found it. */
+export interface DumpFolder {
+  collections: FolderCollection[];
+  serverVersion: string;
+  /** Bytes of `.bson` files as packed in the tar. */
+  bytes: number;
+  /** Files that do not belong to a dump. */
+  ignored: string[];
+}
+
+type NewPass = () => AsyncIterable<Uint8Array>;
+
+/**
+ * First pass: which collections there are, with their metadata.
+ * @throws UserError when it is no dump folder, or names in it lead out of it; VerificationError when the tar is damaged
+ */
+export async function surveyDumpFolder(tar: NewPass): Promise<DumpFolder> {
+  const files = new Map<string, number>();
+  const metadata = new Map<string, string>();
+  const ignored: string[] = [];
+  let serverVersion = 'unknown';
+  for await (const entry of entriesOf(tar())) {
+    const { name, size } = entry.header;
+    const path = safeName(name);
+    if (isBson(path)) {
+      if (files.has(path)) throw new UserError(`The tar holds ${path} twice.`, { fix: 'Unpack it, keep the right one, pack it again.' });
+      files.set(path, size);
+    } else if (/\.metadata\.json(\.gz)?$/.test(path)) metadata.set(plainName(path), await smallText(entry, path));
+    else if (/(^|\/)prelude\.json(\.gz)?$/.test(path)) serverVersion = versionIn(await smallText(entry, path)) ?? serverVersion;
+    else ignored.push(path);
+    entry.resume();
+  }
+  if (files.size === 0) {
+    throw new UserError('The tar holds no .bson file: it is not a dump folder of mongodump.', {
+      fix: 'Import a tar of the folder that mongodump --out wrote: <database>/<collection>.bson.',
+    });
+  }
+  return {
+    collections: collectionsOf([...files.keys()], metadata),
+    serverVersion,
+    bytes: [...files.values()].reduce((sum, size) => sum + size, 0),
+    ignored,
+  };
+}
+
+/** Second pass: the archive. @throws VerificationError naming the file that is cut or damaged */
+export async function* archiveOfDumpFolder(tar: NewPass, { collections, serverVersion }: DumpFolder): AsyncGenerator<Uint8Array> {
+  yield encodePrelude(
+    { concurrentCollections: 1, version: '0.1', serverVersion, toolVersion: TOOL_VERSION },
+    collections.map(({ entry }) => entry),
+  );
+  const byFile = new Map(collections.map((collection) => [collection.file, collection]));
+  const left = new Set(collections);
+  for await (const entry of entriesOf(tar())) {
+    const path = safeName(entry.header.name);
+    const collection = isBson(path) ? byFile.get(path) : undefined;
+    if (!collection) {
+      entry.resume();
+      continue;
+    }
+    left.delete(collection);
+    yield* collectionBlocks(plainEntry(entry, path), collection.data, path);
+  }
+  // Views, and collections of which a dump has the metadata alone.
+  for (const { data, file } of left) {
+    if (file !== undefined)
+      throw new VerificationError(`${file} was in the tar a moment ago and is gone: the file changed while it was read.`);
+    yield* collectionBlocks(Readable.from([]), data, '');
+  }
+}
+
+/** Blocks of whole documents, and the end of the namespace with its checksum. */
+async function* collectionBlocks(bson: AsyncIterable<Uint8Array>, data: Namespace, path: string): AsyncGenerator<Uint8Array> {
+  const crc = (await createCRC64('c96c5795d7870f42')).init();
+  const header = encodeBlockHeader(data);
+  let blocks = 0;
+  for await (const documents of wholeDocuments(bson, path)) {
+    crc.update(documents);
+    blocks += 1;
+    yield Buffer.concat([header, documents, TERMINATOR]);
+  }
+  const end = encodeNamespaceEnd(data, BigInt(`0x${crc.digest()}`));
+  // mongodump writes one empty block for an empty collection.
+  yield blocks === 0 ? Buffer.concat([header, TERMINATOR, end]) : end;
+}
+
+/** Cuts a stream of documents into pieces of whole ones. @throws VerificationError with the byte offset in the file */
+async function* wholeDocuments(bson: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  let held: Buffer = Buffer.alloc(0);
+  let offset = 0;
+  /** What the next document needs at least: until then, collecting is cheaper than trying. */
+  let parts: Uint8Array[] = [];
+  let waiting = 0;
+  for await (const chunk of bson) {
+    parts.push(Uint8Array.from(chunk));
+    waiting += chunk.length;
+    if (waiting < BLOCK_BYTES) continue;
+    held = Buffer.concat([held, ...parts]);
+    [parts, waiting] = [[], 0];
+    const end = endOfWhole(held, path, offset);
+    if (end > 0) yield held.subarray(0, end);
+    held = held.subarray(end);
+    offset += end;
+  }
+  held = Buffer.concat([held, ...parts]);
+  const end = endOfWhole(held, path, offset);
+  if (end < held.length) {
+    throw new VerificationError(`${path} ends in the middle of a document, at byte ${offset + end}: it is cut off or damaged.`, {
+      fix: 'Nothing was stored. Look for another copy of the old backup.',
+    });
+  }
+  if (end > 0) yield held;
+}
+
+function endOfWhole(bytes: Uint8Array, path: string, offset: number): number {
+  let at = 0;
+  try {
+    for (let end = documentEnd(bytes, at); end > 0; end = documentEnd(bytes, at)) at = end;
+  } catch (thrown) {
+    if (!(thrown instanceof MalformedDocumentError)) throw thrown;
+    throw new VerificationError(`${path} is damaged at byte ${offset + thrown.index}: ${thrown.message}.`, { cause: thrown });
+  }
+  return at;
+}
+
+/** The files of a tar, one after the other. @throws VerificationError when it is cut off or damaged */
+async function* entriesOf(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
+  const unpack = extract();
+  let failure: unknown;
+  const feeding = feed(tar, unpack).catch((thrown: unknown) => {
+    failure = thrown;
+    unpack.destroy(thrown as Error);
+  });
+  try {
+    for await (const entry of unpack as unknown as AsyncIterable<Entry>) {
+      const { type, name } = entry.header;
+      if (type === 'file' || type === 'contiguous-file') yield entry;
+      else if (type === 'directory') entry.resume();
+      else throw new UserError(`The tar holds ${JSON.stringify(name)}, which is a ${type}: dumps hold only files.`);
+    }
+    await feeding;
+  } catch (thrown) {
+    if (failure instanceof UserError) throw failure;
+    if (thrown instanceof UserError) throw thrown;
+    throw new VerificationError(`The tar is cut off or damaged: ${errorMessage(failure ?? thrown)}.`, {
+      cause: thrown,
+      fix: 'Nothing was stored. Look for another copy of the file.',
+    });
+  } finally {
+    unpack.destroy();
+    await feeding;
+  }
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, into: ReturnType<typeof extract>): Promise<void> {
+  for await (const chunk of source) {
+    if (into.destroyed) return;
+    // The sources use their buffers again.
+    if (into.write(Uint8Array.from(chunk))) continue;
+    await new Promise<void>((resolve) => {
+      into.once('drain', resolve);
+      into.once('close', resolve);
+    });
+  }
+  into.end(undefined);
+}
+
+/** A name that stays below the folder; nothing is ever written under it, but a dump has no such names. @throws UserError */
+function safeName(name: string): string {
+  const path = name.replace(/^(\.\/)+/, '');
+  if (path.startsWith('/') || path.includes('\0') || path.split('/').includes('..')) {
+    throw new UserError(`The tar holds the name ${JSON.stringify(name)}, which leads out of its folder.`, {
+      fix: 'No dump has such names. Check where the file comes from.',
+    });
+  }
+  return path;
+}
+
+function isBson(path: string): boolean {
+  // macOS puts `._name` beside `name`.
+  return /\.bson(\.gz)?$/.test(path) && !path.slice(path.lastIndexOf('/') + 1).startsWith('._');
+}
+
+/** Without `.gz`: `mongodump --gzip` packs each file of the folder. */
+function plainName(path: string): string {
+  return path.replace(/\.gz$/, '');
+}
+
+function plainEntry(entry: Entry, path: string): AsyncIterable<Uint8Array> {
+  return path.endsWith('.gz') ? gunzip(entry) : entry;
+}
+
+async function smallText(entry: Entry, path: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of plainEntry(entry, path)) {
+    bytes += chunk.length;
+    if (bytes > MAX_METADATA_BYTES) throw new UserError(`${path} in the tar is too large to be the metadata of a collection.`);
+    parts.push(Uint8Array.from(chunk));
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function versionIn(prelude: string): string | undefined {
+  try {
+    const { ServerVersion: version } = JSON.parse(prelude) as { ServerVersion?: unknown };
+    return typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function collectionsOf(files: readonly string[], metadata: ReadonlyMap<string, string>): FolderCollection[] {
+  const collections: FolderCollection[] = [];
+  const texts = new Map(metadata);
+  for (const file of files) {
+    const name = plainName(file).slice(0, -'.bson'.length);
+    const namespace = namespaceOf(name, files);
+    const series = namespace.collection.replace(/^system\.buckets\./, '');
+    const seriesText = texts.get(`${beside(name, series)}.metadata.json`);
+    if (series !== namespace.collection && seriesText !== undefined) {
+      texts.delete(`${beside(name, series)}.metadata.json`);
+      collections.push(collectionOf({ db: namespace.db, collection: series }, seriesText, namespace, file, 'timeseries'));
+      continue;
+    }
+    const text = texts.get(`${name}.metadata.json`) ?? '';
+    texts.delete(`${name}.metadata.json`);
+    collections.push(collectionOf(namespace, text, namespace, file, ''));
+  }
+  for (const [path, text] of texts) {
+    const namespace = namespaceOf(path.slice(0, -'.metadata.json'.length), files);
+    const { options, type } = parseMetadata(text);
+    const view = type === 'view' || 'viewOn' in options;
+    collections.push(collectionOf(namespace, text, namespace, undefined, view ? 'view' : ''));
+  }
+  return collections.sort((a, b) => (namespaceName(a.data) < namespaceName(b.data) ? -1 : 1));
+}
+
+function collectionOf(named: Namespace, metadata: string, data: Namespace, file: string | undefined, type: string): FolderCollection {
+  const collection = fullName(named.collection, metadata);
+  const own = named.collection === data.collection;
+  return { entry: { db: named.db, collection, metadata, size: 0, type }, data: own ? { db: data.db, collection } : data, file };
+}
+
+/** mongodump cuts file names of long collection names short; the metadata has the whole name. */
+function fullName(fromFile: string, metadata: string): string {
+  try {
+    const { collectionName } = JSON.parse(metadata) as { collectionName?: unknown };
+    if (typeof collectionName === 'string' && collectionName !== '' && fromFile.includes('%24')) return collectionName;
+  } catch {
+    // Old tools wrote metadata that is not JSON; the file's name will do.
+  }
+  return fromFile.includes('%') ? decoded(fromFile) : fromFile;
+}
+
+/** mongodump percent-encodes what a file name cannot hold. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+function beside(name: string, collection: string): string {
+  return `${name.slice(0, name.lastIndexOf('/') + 1)}${collection}`;
+}
+
+/** The folder of a file is its database; `oplog.bson` above the databases is the oplog, which belongs to none. */
+function namespaceOf(name: string, files: readonly string[]): Namespace {
+  const slash = name.lastIndexOf('/');
+  const folder = name.slice(0, slash + 1);
+  const collection = name.slice(slash + 1);
+  const above = files.some((file) => file.startsWith(folder) && file.slice(folder.length).includes('/'));
+  if (collection === 'oplog' && above) return { db: '', collection };
+  const db = decoded(folder.slice(folder.lastIndexOf('/', slash - 1) + 1, -1));
+  if (db === '') {
+    throw new UserError(`The tar holds ${name}.bson outside of any folder, so that its database is not known.`, {
+      fix: 'Pack the folder of the dump, so that names are <database>/<collection>.bson.',
+    });
+  }
+  return { db, collection };
+}
