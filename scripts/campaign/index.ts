@@ -2,6 +2,7 @@
 import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
 import { dumpTools } from './dump-tools.ts';
+import { bombs, manifests, names } from './hostile.ts';
 import { killBackup, killRestore } from './kill.ts';
 import type { Part } from './part.ts';
 import { weatherStore, weatherVault } from './weather.ts';
@@ -21,4 +22,7 @@ export const PARTS: readonly Part[] = [
   twoRuns,
   clocks,
   fullDisk,
+  names,
+  manifests,
+  bombs,
 ];
