@@ -107,15 +107,18 @@ export interface StoredManifest {
  * @throws UserError when the content report is too large
  */
 export function serializeManifest(manifest: Manifest, contentKey: Uint8Array): Buffer {
-  // As it will be read: without undefined fields.
-  const body = JSON.parse(JSON.stringify(manifest)) as Record<string, JsonValue>;
-  const bytes = Buffer.from(exactText({ ...body, hmac: hmacOf(body, contentKey) }));
-  if (bytes.length > MAX_MANIFEST_BYTES) {
-    throw new UserError(
-      `${manifest.component} ${manifest.timestamp}: the list of what is in it takes ${bytes.length} bytes, more than a manifest may have (${MAX_MANIFEST_BYTES}).`,
+  const tooLarge = (length: number): UserError =>
+    new UserError(
+      `${manifest.component} ${manifest.timestamp}: the list of what is in it takes ${length} bytes, more than a manifest may have (${MAX_MANIFEST_BYTES}).`,
       { fix: 'Split the component: select fewer databases or namespaces for each.' },
     );
-  }
+  const compact = JSON.stringify(manifest);
+  // Already too long without its indentation: nobody should wait for the rest.
+  if (compact.length > MAX_MANIFEST_BYTES) throw tooLarge(compact.length);
+  // As it will be read: without undefined fields.
+  const body = JSON.parse(compact) as Record<string, JsonValue>;
+  const bytes = Buffer.from(exactText({ ...body, hmac: hmacOf(body, contentKey) }));
+  if (bytes.length > MAX_MANIFEST_BYTES) throw tooLarge(bytes.length);
   const checked = schema.safeParse(JSON.parse(bytes.toString()));
   if (!checked.success) throw new Error(`the manifest to be written is not valid: ${problemOf(checked.error)}`);
   return bytes;
