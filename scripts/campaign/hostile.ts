@@ -29,7 +29,7 @@ const STRANGE = [
   '.',
   '-rf',
   '%2e%2e%2f',
-  "quote'\"`$(id)",
+  'quote\'"`$(id)',
   'ünïcode/🛟',
   '\u202eright-to-left',
   '🛟'.repeat(63) + 'abc',
@@ -100,7 +100,7 @@ async function strangeObject(trial: Trial, store: World['store'], name: string):
 
 export const manifests: Part = {
   name: 'manifests',
-  what: 'hostile manifests: .. in names, sizes of 2^53, deep nesting, a million namespaces, another backup\'s key',
+  what: "hostile manifests: .. in names, sizes of 2^53, deep nesting, a million namespaces, another backup's key",
   async run(trial) {
     const world = folderWorld(trial, 'store');
     const { manifest } = await backUp(world);
@@ -141,7 +141,10 @@ function* hostileManifests(manifest: Manifest, good: string): Generator<[label: 
   yield ['format version 2^53', text({ formatVersion: 2 ** 53 })];
   yield ['no key recipients', text({ keyRecipients: [] })];
   yield ['a thousand key recipients', text({ keyRecipients: Array.from({ length: 1000 }, () => manifest.keyRecipients[0]) })];
-  yield ['a key id with ..', text({ keyRecipients: manifest.keyRecipients.map((key) => ({ ...key, keyId: '../../../etc/000001-0000000000000000' })) })];
+  yield [
+    'a key id with ..',
+    text({ keyRecipients: manifest.keyRecipients.map((key) => ({ ...key, keyId: '../../../etc/000001-0000000000000000' })) }),
+  ];
   yield ['a content that was swapped', text({ content: { totals: { documents: 1 } } })];
   yield ['a prototype', good.replace('{', '{ "__proto__": { "polluted": true },')];
   yield ['nested 100,000 deep', text({}).replace('"content"', `"deep": ${'['.repeat(100_000)}${']'.repeat(100_000)},\n  "content"`)];
@@ -198,7 +201,11 @@ export const bombs: Part = {
       await trial.refused(`a frame that ${label}`, { kinds: ['verification'], names: /20241201_120000/ }, () => prove(world));
       const grown = (process.memoryUsage().rss - before) / MIB;
       const seconds = (performance.now() - started) / 1000;
-      trial.holds(`a frame that ${label} took ${Math.round(grown)} MiB and ${seconds.toFixed(1)} s`, grown < 600 && seconds < 20, 'detected');
+      trial.holds(
+        `a frame that ${label} took ${Math.round(grown)} MiB and ${seconds.toFixed(1)} s`,
+        grown < 600 && seconds < 20,
+        'detected',
+      );
     }
   },
 };
