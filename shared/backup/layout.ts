@@ -5,8 +5,12 @@ import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 const COMPONENT = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PREFIX_SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const STEP = /^[a-z][a-z0-9-]{0,62}$/;
+const HOLD_ID = /^[a-z0-9]{8}$/;
 /** Folders beside the components. */
-const RESERVED: ReadonlySet<string> = new Set(['audit', 'locks', 'points', 'proofs', 'runs']);
+const RESERVED: ReadonlySet<string> = new Set(['audit', 'holds', 'locks', 'points', 'proofs', 'runs']);
+
+/** Beside a backup's data from before its manifest goes until its keys are gone. */
+export const PRUNE_FILE = 'prune.json';
 
 /** The objects of one backup. */
 export interface BackupNames {
@@ -14,6 +18,8 @@ export interface BackupNames {
   folder: string;
   data: string;
   manifest: string;
+  /** Lies there only while the backup is being removed. */
+  prune: string;
 }
 
 /**
@@ -55,7 +61,7 @@ function below(prefix: string, rest: string): string {
 /** Names of one backup's objects. @throws UsageError for a bad prefix or component */
 export function backupNames(prefix: string, component: string, timestamp: Timestamp): BackupNames {
   const folder = `${componentFolder(prefix, component)}${timestamp}/`;
-  return { folder, data: `${folder}data`, manifest: `${folder}manifest.json` };
+  return { folder, data: `${folder}data`, manifest: `${folder}manifest.json`, prune: `${folder}${PRUNE_FILE}` };
 }
 
 /** `<prefix>/<component>/`: what to list for one component. */
@@ -71,6 +77,11 @@ export function prefixFolder(prefix: string): string {
 /** The lock that one run at a time holds on a component. */
 export function lockName(prefix: string, component: string): string {
   return below(prefix, `locks/${checkComponent(component)}`);
+}
+
+/** A short-lived object with which rights and clock of a store are tried; beside the locks, where nothing is listed. */
+export function probeName(prefix: string, id: string): string {
+  return below(prefix, `locks/probe-${id}`);
 }
 
 /** A recovery point's group manifest. */
@@ -113,6 +124,25 @@ export function parseAuditName(prefix: string, name: string): Timestamp | undefi
 /** A drill's result. */
 export function proofName(prefix: string, timestamp: Timestamp, component: string): string {
   return below(prefix, `proofs/${timestamp}-${checkComponent(component)}.json`);
+}
+
+/** `<prefix>/holds/<component>/`: what keeps backups from being pruned. */
+export function holdsFolder(prefix: string, component: string): string {
+  return below(prefix, `holds/${checkComponent(component)}/`);
+}
+
+/** One hold on one backup; a backup may have several. @throws UsageError for an id that is no 8 lower-case letters and digits */
+export function holdName(prefix: string, component: string, timestamp: Timestamp, id: string): string {
+  if (!HOLD_ID.test(id)) throw new UsageError(`The hold ${shown(id)} cannot be used.`, { fix: 'list-backups shows the ids of holds.' });
+  return `${holdsFolder(prefix, component)}${timestamp}.${id}.json`;
+}
+
+/** A hold's name taken apart; undefined when it is none. */
+export function parseHoldName(prefix: string, component: string, name: string): { timestamp: Timestamp; id: string } | undefined {
+  const folder = holdsFolder(prefix, component);
+  const match = /^(\d{8}_\d{6})\.([a-z0-9]{8})\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
+  const timestamp = parseTimestamp(match?.[1] ?? '');
+  return timestamp && { timestamp, id: match?.[2] ?? '' };
 }
 
 /** The latest state of everything, for dashboards. */

@@ -6,7 +6,8 @@ import type { WrappedKey } from '../vaults/vault.ts';
 import { asciiJson, encodeEncryptionData, parseEncryptionData, parseWith } from './encryption.ts';
 import type { Manifest, VerifyLevel } from './manifest.ts';
 
-const keysSchema = z.array(
+/** Wrapped keys as metadata, manifests and prune markers hold them. */
+export const keysSchema = z.array(
   z.object({
     kind: z.enum(['key-vault-secret', 'key-vault-key', 'escrow', 'folder']),
     keyId: z.string(),

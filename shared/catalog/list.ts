@@ -1,7 +1,7 @@
 // Which backups are there: told from names and metadata alone, so that a listing of 10,000 backups is a handful of requests.
 import { timestampToDate, type Timestamp } from '../step/timestamp.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
-import { componentFolder, parseBackupObject, prefixFolder } from '../backup/layout.ts';
+import { componentFolder, parseBackupObject, prefixFolder, PRUNE_FILE } from '../backup/layout.ts';
 import { readListedFacts, type ListedFacts } from '../backup/metadata.ts';
 
 /**
@@ -10,8 +10,9 @@ import { readListedFacts, type ListedFacts } from '../backup/metadata.ts';
  * - `suspect`: committed, but its content is doubtful (empty, or much smaller than before).
  * - `damaged`: the manifest is there, but the data is gone or has another size.
  * - `leftover`: data without a manifest. Not a backup; an interrupted run's, or one still at work.
+ * - `pruning`: retention has decided against it and was interrupted while it removed it; the next `apply-retention` goes on.
  */
-export type BackupState = 'verified' | 'committed' | 'suspect' | 'damaged' | 'leftover';
+export type BackupState = 'verified' | 'committed' | 'suspect' | 'damaged' | 'leftover' | 'pruning';
 
 /** One line of a listing. Its facts come from unauthenticated metadata: good for choosing, proved only when the backup is opened. */
 export interface ListedBackup extends ListedFacts {
@@ -22,6 +23,8 @@ export interface ListedBackup extends ListedFacts {
   state: BackupState;
   /** Bytes of the data object as the store has it; 0 when it is gone. */
   dataBytes: number;
+  /** Why the store itself will not let it be deleted: `legal hold`, `immutable until 2027-01-31`. */
+  locked?: string;
 }
 
 export interface ListQuery {
@@ -35,7 +38,10 @@ export interface ListQuery {
 /** Lists backups, oldest first, components of one moment by name. @throws StoreError */
 export async function listBackups(store: Store, prefix: string, query: ListQuery = {}): Promise<ListedBackup[]> {
   const folder = query.component === undefined ? prefixFolder(prefix) : componentFolder(prefix, query.component);
-  const found = new Map<string, { component: string; timestamp: Timestamp; data?: ObjectInfo; manifest?: ObjectInfo }>();
+  const found = new Map<
+    string,
+    { component: string; timestamp: Timestamp; data?: ObjectInfo; manifest?: ObjectInfo; prune?: ObjectInfo }
+  >();
   for await (const info of store.list(folder, query.signal)) {
     const object = parseBackupObject(prefix, info.name);
     if (!object || (query.since && timestampToDate(object.timestamp) < query.since)) continue;
@@ -45,15 +51,27 @@ export async function listBackups(store: Store, prefix: string, query: ListQuery
     found.set(key, entry);
     if (file === 'data') entry.data = info;
     else if (file === 'manifest.json') entry.manifest = info;
+    else if (file === PRUNE_FILE) entry.prune = info;
   }
   const backups: ListedBackup[] = [];
-  for (const { component, timestamp, data, manifest } of found.values()) {
-    if (!data && !manifest) continue;
+  for (const { component, timestamp, data, manifest, prune } of found.values()) {
+    if (!data && !manifest && !prune) continue;
     const facts = readListedFacts((manifest ?? data)?.metadata ?? {});
     const dataBytes = data?.size ?? 0;
-    backups.push({ ...facts, component, timestamp, time: timestampToDate(timestamp), dataBytes, state: stateOf(facts, data, manifest) });
+    // Until the first object is gone, a backup that is about to be removed is a whole backup.
+    const state = prune && !(data && manifest) ? 'pruning' : stateOf(facts, data, manifest);
+    const locked = lockedText(data, manifest);
+    const time = timestampToDate(timestamp);
+    backups.push({ ...facts, component, timestamp, time, dataBytes, state, ...(locked === undefined ? {} : { locked }) });
   }
   return backups.sort((a, b) => compare(a.timestamp, b.timestamp) || compare(a.component, b.component));
+}
+
+function lockedText(...objects: (ObjectInfo | undefined)[]): string | undefined {
+  const locks = objects.flatMap((object) => object?.locked ?? []);
+  if (locks.includes('legal hold')) return 'legal hold';
+  const until = locks.filter((lock) => lock !== 'legal hold').toSorted((a, b) => b.getTime() - a.getTime())[0];
+  return until && `immutable until ${until.toISOString().slice(0, 10)}`;
 }
 
 function stateOf(facts: ListedFacts, data: ObjectInfo | undefined, manifest: ObjectInfo | undefined): BackupState {

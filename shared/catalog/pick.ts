@@ -2,7 +2,7 @@
 import { RefusedError, UserError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { Store } from '../stores/store.ts';
-import { listBackups, type ListedBackup } from './list.ts';
+import { listBackups, type BackupState, type ListedBackup } from './list.ts';
 import { listRuns } from './runs.ts';
 
 export interface PickRequest {
@@ -48,19 +48,24 @@ export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
   });
 }
 
+const UNUSABLE: Partial<Record<BackupState, string>> = {
+  leftover: 'was never completed: it has no manifest',
+  damaged: 'is damaged: its data is gone or has another size',
+  pruning: 'is being removed by retention',
+};
+
 function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly ListedBackup[]): PickedBackup {
   const { component, store } = request;
   const backup = backups.find((candidate) => candidate.timestamp === timestamp);
-  const usable = backups.filter((candidate) => candidate.state !== 'leftover' && candidate.state !== 'damaged');
+  const usable = backups.filter(({ state }) => !(state in UNUSABLE));
   if (!backup) {
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${store.location}.`, {
       fix:
         usable.length === 0 ? 'There is none at all: check store, name and component.' : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
-  if (backup.state === 'leftover' || backup.state === 'damaged') {
-    const why =
-      backup.state === 'leftover' ? 'was never completed: it has no manifest' : 'is damaged: its data is gone or has another size';
+  const why = UNUSABLE[backup.state];
+  if (why !== undefined) {
     throw new UserError(`The backup of ${component} at ${timestamp} in ${store.location} ${why}.`, {
       fix:
         usable.length === 0
@@ -76,25 +81,33 @@ function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly
   return { backup, notices: [`The backup of ${component} at ${timestamp} ${doubt}.`] };
 }
 
-interface Attempt {
+/** Something that wanted to be a backup, and what became of it, such as `failed`. */
+export interface Attempt {
   timestamp: string;
   what: string;
 }
 
-function newestAttempt(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt | undefined {
-  const what = {
+/** The newest of all that tried to be a backup. */
+export function newestAttempt(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt | undefined {
+  const what: Partial<Record<BackupState, string>> = {
     verified: 'is verified',
     committed: 'was not fully read back',
     suspect: 'is marked suspect',
     damaged: 'is damaged',
     leftover: 'was never completed',
   };
-  const attempts = [...failed, ...backups.map(({ timestamp, state }) => ({ timestamp, what: what[state] }))];
+  const listed = backups.flatMap(({ timestamp, state }) => (what[state] === undefined ? [] : [{ timestamp, what: what[state] }]));
+  const attempts = [...failed, ...listed];
   return attempts.reduce<Attempt | undefined>((newest, next) => (newest && newest.timestamp > next.timestamp ? newest : next), undefined);
 }
 
 /** Runs that tried to back this component up and left nothing: told by their records. */
-async function failedAttempts({ store, prefix, component, signal }: PickRequest): Promise<Attempt[]> {
+export async function failedAttempts({
+  store,
+  prefix,
+  component,
+  signal,
+}: Pick<PickRequest, 'store' | 'prefix' | 'component' | 'signal'>): Promise<Attempt[]> {
   const attempts: Attempt[] = [];
   for (const run of await listRuns(store, prefix, signal)) {
     if (run.component !== component || run.backup === undefined || parseTimestamp(run.backup) === undefined) continue;

@@ -150,16 +150,3 @@ function reasonsToKeep({ time, offsetMinutes = 0 }: Moment, position: number, ol
   }
   return reasons;
 }
-
-/** `7 daily, 4 weekly, all within 14d`: rules as people read them. */
-export function rulesText(rules: RetentionRules): string {
-  const parts: string[] = COUNTED.filter(([name]) => rules[name] !== undefined && rules[name] !== 0).map(([name, label]) =>
-    rules[name] === 'unlimited' ? `every ${label}` : `${String(rules[name])} ${label}`,
-  );
-  if (rules.within && !isEmptyPeriod(rules.within)) parts.push(`all within ${formatPeriod(rules.within)}`);
-  for (const [name, label] of WITHIN) {
-    const period = rules[name];
-    if (period && !isEmptyPeriod(period)) parts.push(`${label} within ${formatPeriod(period)}`);
-  }
-  return parts.join(', ');
-}

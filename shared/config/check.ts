@@ -40,6 +40,7 @@ function checkStores(path: PropertyKey[], component: Loose, stores: string[], sa
   };
   known(component.store, [...path, 'store']);
   const copies = Array.isArray(component.copies) ? (component.copies as unknown[]) : [];
+  for (const name of Object.keys(mapping(mapping(component.retention).stores))) known(name, [...path, 'retention', 'stores', name]);
   const home = component.store ?? (stores.length === 1 ? stores[0] : undefined);
   for (const [index, copy] of copies.entries()) {
     known(copy, [...path, 'copies', index]);
@@ -85,7 +86,6 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   for (const [name, component] of Object.entries(dr.components)) {
     const at = (key: string): PropertyKey[] => ['components', name, key];
     if (component.copies) say(at('copies'), 'checked, but this version does not make copies yet');
-    if (component.retention) say(at('retention'), 'checked, but this version does not delete old backups yet');
     if (rpo === undefined || component.schedule === undefined) continue;
     const gap = longestGap(component.schedule, now);
     if (gap > parseDuration(rpo)) {

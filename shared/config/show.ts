@@ -2,7 +2,7 @@
 import { stringify } from 'yaml';
 import { defaultKeys, type DrConfig } from './dr-config.ts';
 import { problemLine, type ConfigProblem } from './problem.ts';
-import { retentionRules, type Retention } from './retention.ts';
+import { retentionRules, rulesText, type Retention, type WrittenRules } from './retention.ts';
 import { nextRuns } from './schedule.ts';
 import { isSecretPath } from './schema.ts';
 
@@ -14,7 +14,9 @@ export interface ShownConfig {
     name: string;
     kind: string;
     store?: string;
-    retention?: Omit<Retention, 'preset'>;
+    retention?: WrittenRules;
+    /** Stores with rules of their own. */
+    storeRetention?: Record<string, WrittenRules>;
     schedule?: string;
     nextRuns?: string[];
   }[];
@@ -39,7 +41,7 @@ export function shownConfig(config: DrConfig, now: Date): ShownConfig {
       name,
       kind,
       ...(store === undefined ? {} : { store }),
-      ...(retention ? { retention: retentionRules(retention) } : {}),
+      ...(retention ? { retention: retentionRules(retention), ...storeRules(retention) } : {}),
       ...(schedule === undefined ? {} : { schedule, nextRuns: nextRuns(schedule, now, RUNS_SHOWN).map((run) => run.toISOString()) }),
     })),
     notices: config.notices,
@@ -50,8 +52,7 @@ export function shownConfig(config: DrConfig, now: Date): ShownConfig {
 export function shownText(shown: ShownConfig): string {
   const lines = [`# ${shown.file}: defaults filled in, secrets as ***`, stringify(shown.config, { lineWidth: 0 }).trimEnd()];
   const retained = shown.components.filter(({ retention }) => retention);
-  if (retained.length > 0)
-    lines.push('', '# Retention', ...retained.map(({ name, retention = {} }) => `#   ${name}: ${rulesText(retention)}`));
+  if (retained.length > 0) lines.push('', '# Retention', ...retained.flatMap(retentionLines));
   const scheduled = shown.components.filter(({ nextRuns: runs = [] }) => runs.length > 0);
   if (scheduled.length > 0) {
     const minutes = (iso: string): string => iso.slice(0, 16).replace('T', ' ');
@@ -65,9 +66,16 @@ export function shownText(shown: ShownConfig): string {
   return lines.join('\n');
 }
 
-function rulesText({ within, ...counts }: Omit<Retention, 'preset'>): string {
-  const parts = Object.entries(counts).map(([rule, count]) => `${count} ${rule}`);
-  return [...parts, ...(within === undefined ? [] : [`all within ${within}`])].join(', ');
+function storeRules(retention: Retention): Pick<ShownConfig['components'][number], 'storeRetention'> {
+  const names = Object.keys(retention.stores ?? {});
+  return names.length === 0 ? {} : { storeRetention: Object.fromEntries(names.map((name) => [name, retentionRules(retention, name)])) };
+}
+
+function retentionLines({ name, retention = {}, storeRetention = {} }: ShownConfig['components'][number]): string[] {
+  return [
+    `#   ${name}: ${rulesText(retention)}`,
+    ...Object.entries(storeRetention).map(([store, rules]) => `#   ${name} in ${store}: ${rulesText(rules)}`),
+  ];
 }
 
 /** References of secret fields become ***; where the value comes from stays readable. */

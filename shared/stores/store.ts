@@ -11,6 +11,8 @@ export interface ObjectInfo {
   etag: string;
   /** Keys are lower-case letters and digits; values any printable ASCII. */
   metadata: Readonly<Record<string, string>>;
+  /** Why the store will refuse to delete it, where a listing tells: an end in the future, or a hold without one. */
+  locked?: Date | 'legal hold';
 }
 
 export interface WriteOptions {

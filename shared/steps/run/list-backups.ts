@@ -19,8 +19,8 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
     signal,
   });
   backups.reverse();
-  const shown = backups.filter(({ state }) => state !== 'leftover');
-  const leftovers = backups.length - shown.length;
+  const shown = backups.filter(({ state }) => state !== 'leftover' && state !== 'pruning');
+  const leftovers = backups.filter(({ state }) => state === 'leftover').length;
   const latest = shown.find(({ state }) => state === 'verified');
 
   const where = `${store.location}, below ${prefixFolder(prefix) || 'the root'}`;
@@ -60,5 +60,12 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
 }
 
 function stateText({ state }: ListedBackup): string {
-  return { verified: 'verified', committed: 'not fully read back', suspect: 'SUSPECT', damaged: 'DAMAGED', leftover: 'leftover' }[state];
+  return {
+    verified: 'verified',
+    committed: 'not fully read back',
+    suspect: 'SUSPECT',
+    damaged: 'DAMAGED',
+    leftover: 'leftover',
+    pruning: 'being removed',
+  }[state];
 }

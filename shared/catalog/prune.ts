@@ -1,0 +1,162 @@
+// Removes backups that retention decided against: data, manifest and keys as one unit, keys last. A run that is killed between any two
+// steps is finished by the next one.
+//
+// Order for one backup: marker → data → manifest → keys → marker. The marker (`prune.json`) holds what is needed to go on when data and
+// manifest are gone, and tells everybody else that what is left is neither a backup nor the leftover of an interrupted one.
+import { z } from 'zod';
+import { errorMessage } from '../step/errors.ts';
+import type { RunIdentity } from '../step/host.ts';
+import type { Timestamp } from '../step/timestamp.ts';
+import { forgetAll } from '../backup/content-key.ts';
+import { backupNames } from '../backup/layout.ts';
+import type { CopyPlace } from '../backup/leftovers.ts';
+import { keysSchema, wrappedKeysOf } from '../backup/metadata.ts';
+import type { ObjectInfo } from '../stores/store.ts';
+import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
+import { releaseHolds } from './hold.ts';
+
+export interface PruneRequest {
+  /** The store to remove from. Its lock on the component is held by the caller. */
+  place: CopyPlace;
+  component: string;
+  /** Every other store that may have the same backups: a key stays while one of them has the data. */
+  others: readonly CopyPlace[];
+  /** True when `others` is complete, as dr.yml says it; otherwise the key of a copy stays, as its original may be elsewhere. */
+  othersKnown: boolean;
+  recipients: readonly KeyRecipient[];
+  /** Who removes, for the marker. */
+  by: RunIdentity;
+  now: Date;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PruneOutcome {
+  timestamp: Timestamp;
+  /**
+   * - `removed`: nothing of it is left in this store, and its keys are gone or still needed elsewhere.
+   * - `stays`: the store would not delete it; it is whole.
+   * - `unfinished`: part of it is gone; the next run goes on.
+   */
+  result: 'removed' | 'stays' | 'unfinished';
+  /** Per-backup keys that were deleted. */
+  keysForgotten: number;
+  /** Why it stays or is unfinished, or what a person should know. */
+  notice?: string;
+}
+
+const markerSchema = z.object({ formatVersion: z.literal(1), origin: z.string(), keys: keysSchema });
+
+interface Marker {
+  origin: string;
+  keys: WrappedKey[];
+}
+
+/** Removes one backup, or finishes the removal that was interrupted. Idempotent. @throws only when it is cancelled */
+export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): Promise<PruneOutcome> {
+  const { store, prefix } = request.place;
+  const { signal } = request;
+  const names = backupNames(prefix, request.component, timestamp);
+  let touched = false;
+  try {
+    const files = new Map<string, ObjectInfo>();
+    for await (const info of store.list(names.folder, signal)) files.set(info.name, info);
+    if (files.size === 0) return { timestamp, result: 'removed', keysForgotten: 0 };
+    const whole = files.has(names.data) && files.has(names.manifest);
+    touched = !whole;
+    const marker = whole || !files.has(names.prune) ? await mark(request, timestamp, files) : await readMarker(request, names.prune);
+    // Data first: a store that will not let it go must not lose the manifest.
+    for (const name of [names.data, names.manifest, ...files.keys()]) {
+      if (name === names.prune || !files.has(name)) continue;
+      await store.delete(name, signal);
+      files.delete(name);
+      touched = true;
+    }
+    const { forgotten, open, notice } = await forgetKeys(request, timestamp, marker);
+    if (open !== undefined) return { timestamp, result: 'unfinished', keysForgotten: forgotten, notice: open };
+    await releaseHolds(store, prefix, { component: request.component, timestamp }, signal);
+    await store.delete(names.prune, signal);
+    return { timestamp, result: 'removed', keysForgotten: forgotten, ...(notice === undefined ? {} : { notice }) };
+  } catch (thrown) {
+    if (signal?.aborted) throw thrown;
+    if (touched) return { timestamp, result: 'unfinished', keysForgotten: 0, notice: errorMessage(thrown) };
+    return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, errorMessage(thrown)) };
+  }
+}
+
+/** Writes down what is needed to go on without data and manifest. */
+async function mark(request: PruneRequest, timestamp: Timestamp, files: ReadonlyMap<string, ObjectInfo>): Promise<Marker> {
+  const { store, prefix } = request.place;
+  const names = backupNames(prefix, request.component, timestamp);
+  const metadata = files.get(names.data)?.metadata ?? {};
+  const marker: Marker = {
+    origin: metadata['origin'] ?? 'unknown',
+    keys: wrappedKeysOf(metadata, names.data) ?? (await keysOfManifest(request, names.manifest)),
+  };
+  const body = {
+    ...{ formatVersion: 1, component: request.component, timestamp, started: request.now.toISOString(), by: request.by },
+    ...marker,
+  };
+  await store.write(names.prune, Buffer.from(`${JSON.stringify(body, null, 2)}\n`), {
+    contentType: 'application/json',
+    signal: request.signal,
+  });
+  return marker;
+}
+
+/** The data is gone or bare: its manifest says the same. A manifest that cannot be read leaves the keys where they are. */
+async function keysOfManifest({ place, signal }: PruneRequest, name: string): Promise<WrappedKey[]> {
+  const bytes = await place.store.read(name, { signal });
+  try {
+    return bytes === undefined
+      ? []
+      : keysSchema.parse((JSON.parse(Buffer.from(bytes).toString()) as { keyRecipients?: unknown }).keyRecipients);
+  } catch {
+    return [];
+  }
+}
+
+async function readMarker({ place, signal }: PruneRequest, name: string): Promise<Marker> {
+  const bytes = await place.store.read(name, { signal });
+  try {
+    return markerSchema.parse(JSON.parse(Buffer.from(bytes ?? new Uint8Array()).toString()));
+  } catch {
+    return { origin: 'unknown', keys: [] };
+  }
+}
+
+/** Takes the marker back from a backup that the store would not delete. @returns what to tell */
+async function unmark({ place, signal }: PruneRequest, name: string, reason: string): Promise<string> {
+  try {
+    await place.store.delete(name, signal);
+  } catch {
+    // Harmless: beside a whole backup a marker means nothing.
+  }
+  return reason;
+}
+
+/** Deletes the keys when no store has the data any more. `open`: why that is not settled yet. */
+async function forgetKeys(
+  request: PruneRequest,
+  timestamp: Timestamp,
+  { origin, keys }: Marker,
+): Promise<{ forgotten: number; open?: string; notice?: string }> {
+  const perBackup = keys.filter(({ kind }) => kind === 'key-vault-secret' || kind === 'folder');
+  if (perBackup.length === 0) return { forgotten: 0 };
+  for (const other of request.others) {
+    const { data } = backupNames(other.prefix, request.component, timestamp);
+    try {
+      // The last store to lose the data forgets the keys.
+      if (await other.store.stat(data, request.signal)) return { forgotten: 0 };
+    } catch (thrown) {
+      if (request.signal?.aborted) throw thrown;
+      return { forgotten: 0, open: `its keys stay until ${other.store.location} can say whether it has a copy: ${errorMessage(thrown)}` };
+    }
+  }
+  if (!request.othersKnown && origin !== 'backup') {
+    return { forgotten: 0, notice: 'its keys stay: this was a copy, and where the original is, is not known' };
+  }
+  const orphan = perBackup.find((key) => !request.recipients.some((recipient) => recipient.matches(key)));
+  if (orphan) return { forgotten: 0, open: `its key ${orphan.keyId} stays: no vault that was given has it` };
+  const failures = await forgetAll(perBackup, request.recipients, request.signal);
+  return { forgotten: perBackup.length - failures.length, ...(failures.length === 0 ? {} : { open: failures.join('; ') }) };
+}
