@@ -1,5 +1,6 @@
 // `defineStep`: the single source of a step, from which every host's face is generated.
 import type { Clock } from '../tools/clock.ts';
+import type { UserError } from './errors.ts';
 import type { Host } from './host.ts';
 import { input, type InputSpec } from './input.ts';
 
@@ -47,6 +48,8 @@ export interface StepReturn {
   doubts?: string[];
   /** Machine-readable result for `--json`. Never a secret. */
   result?: unknown;
+  /** Returned instead of thrown by a step that fails with a result to show. */
+  failure?: UserError;
 }
 
 export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends string = string> {

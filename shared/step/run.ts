@@ -57,8 +57,10 @@ async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings:
   const doubts = returned.doubts ?? [];
   for (const doubt of doubts) host.warning(doubt);
   warnings.push(...doubts);
+  const result = returned.result === undefined ? {} : { result: returned.result };
+  if (returned.failure) return { ...failure(returned.failure, host, warnings), ...result };
   const outcome = doubts.length > 0 ? 'partial' : 'succeeded';
-  return { outcome, exitCode: EXIT_CODES[outcome], warnings, ...(returned.result === undefined ? {} : { result: returned.result }) };
+  return { outcome, exitCode: EXIT_CODES[outcome], warnings, ...result };
 }
 
 function failure(thrown: unknown, host: Host, warnings: string[]): Finish {

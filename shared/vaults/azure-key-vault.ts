@@ -18,6 +18,9 @@ interface SetOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** How often a purge looks again for a secret that is not there yet; see TRANSITION_PAUSE. */
+const PURGE_LOOKS = 3;
+
 export class AzureKeyVault implements Vault {
   readonly kind = 'azure-key-vault';
   readonly location: string;
@@ -117,6 +120,24 @@ export class AzureKeyVault implements Vault {
       if (!underWay && !started) return false;
       started = true;
       return 'again';
+    });
+  }
+
+  async purge(name: string, signal?: AbortSignal): Promise<boolean> {
+    checkSecretName(name, this.location);
+    let looked = 0;
+    return this.#throughTransitions(name, 'purge', signal, async ({ options }) => {
+      try {
+        await this.#client.purgeDeletedSecret(name, options);
+        return true;
+      } catch (thrown) {
+        const status = statusOf(thrown);
+        if (status === 403) return false;
+        if (status !== 404) throw thrown;
+        // A delete takes some seconds until its secret can be purged.
+        looked += 1;
+        return looked > PURGE_LOOKS ? true : ('again' as const);
+      }
     });
   }
 

@@ -60,6 +60,11 @@ export interface Vault {
   deleted(name: string, signal?: AbortSignal): Promise<DeletedSecret | undefined>;
   /** Brings a softly deleted secret back, with all versions, and waits until it can be read. False when there is nothing to bring back. */
   recover(name: string, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Removes a softly deleted secret for good: for probes, never for keys. `false` when the vault protects it (purge protection, a missing
+   * permission) and keeps it for its retention time. Absent where nothing is kept after a delete.
+   */
+  purge?(name: string, signal?: AbortSignal): Promise<boolean>;
   /** The parts of an id of this vault; undefined when the id belongs elsewhere. */
   parseId(id: string): { name: string; version: string } | undefined;
 }

@@ -14,7 +14,10 @@ const BELOW = {
   mongodb: ['step', 'tools', 'stores', 'vaults', 'backup'],
   config: ['step'],
   hosts: ['step'],
-  steps: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config'],
+  notify: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
+  monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
+  doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config'],
+  steps: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
 } satisfies Record<string, string[]>;
 
 /** package.json, as seen from shared/. */
@@ -29,6 +32,7 @@ const ARROWS_OF_FILES: Record<string, string[]> = {
   'step/run.ts': ['tools/clock.ts'],
   // The version that goes into manifests.
   'steps/run/mongodb-backup.ts': [PROJECT],
+  'steps/run/import-backup.ts': [PROJECT],
 };
 const WORDS = new Set(['step/errors.ts', 'step/timestamp.ts', 'step/format.ts', 'step/input.ts']);
 

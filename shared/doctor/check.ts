@@ -1,0 +1,98 @@
+// One check of `doctor`: what it found and what to do; and running many of them side by side, each with a time-out.
+import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
+import { formatSeconds } from '../step/format.ts';
+
+export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped';
+
+/** What a check found. */
+export interface Finding {
+  status: CheckStatus;
+  /** What was seen, one sentence. */
+  seen: string;
+  /** What to do about it; may hold a command to paste. */
+  fix?: string;
+}
+
+export interface Check {
+  /** Kebab-case, such as `store-access`. */
+  name: string;
+  /** Looks; throws what its rooms throw. Leaves nothing behind, also when it is cancelled. */
+  look(signal: AbortSignal): Promise<Finding>;
+}
+
+export interface CheckResult extends Finding {
+  name: string;
+  seconds: number;
+}
+
+export interface RunChecksOptions {
+  /** Milliseconds that one check may take. */
+  timeout: number;
+  signal: AbortSignal;
+  monotonic: () => number;
+}
+
+/** Runs all checks side by side; the results stand in the order of the checks. @throws CancelledError */
+export async function runChecks(checks: readonly Check[], options: RunChecksOptions): Promise<CheckResult[]> {
+  const results = await Promise.all(checks.map((check) => runCheck(check, options)));
+  if (options.signal.aborted) throw new CancelledError();
+  return results;
+}
+
+async function runCheck(check: Check, { timeout, signal, monotonic }: RunChecksOptions): Promise<CheckResult> {
+  const started = monotonic();
+  const deadline = AbortSignal.timeout(timeout);
+  const finding = await Promise.race([
+    check.look(AbortSignal.any([signal, deadline])).catch((thrown: unknown) => failedFinding(thrown, deadline, timeout)),
+    // A library that does not hear the signal must not keep the others waiting.
+    ended(deadline, timeout),
+  ]);
+  return { name: check.name, ...finding, seconds: Number(((monotonic() - started) / 1000).toFixed(2)) };
+}
+
+/** Time for a check to clean up after its deadline, milliseconds. */
+const CLEAN_UP_MS = 5_000;
+
+async function ended(deadline: AbortSignal, timeout: number): Promise<Finding> {
+  return new Promise((resolve) => {
+    deadline.addEventListener('abort', () => {
+      setTimeout(() => {
+        resolve(tooSlow(timeout));
+      }, CLEAN_UP_MS).unref();
+    });
+  });
+}
+
+function failedFinding(thrown: unknown, deadline: AbortSignal, timeout: number): Finding {
+  return deadline.aborted ? tooSlow(timeout) : findingOf(thrown);
+}
+
+function tooSlow(timeout: number): Finding {
+  return {
+    status: 'failed',
+    seen: `No answer within ${formatSeconds(timeout / 1000)}.`,
+    fix: 'Check that a firewall does not swallow the requests of this machine; --timeout gives it more time.',
+  };
+}
+
+/** What was thrown as a finding: our errors carry their fix. */
+export function findingOf(thrown: unknown): Finding {
+  const fix = thrown instanceof UserError ? thrown.fix : undefined;
+  return { status: 'failed', seen: errorMessage(thrown), ...(fix === undefined ? {} : { fix }) };
+}
+
+/** A check that does not apply here. */
+export function skipped(why: string): Finding {
+  return { status: 'skipped', seen: why };
+}
+
+/** True when a service answered 401 or 403 somewhere below what was thrown. */
+export function isForbidden(thrown: unknown): boolean {
+  const seen = new Set<unknown>();
+  for (let error = thrown; typeof error === 'object' && error !== null && !seen.has(error); error = (error as { cause?: unknown }).cause) {
+    seen.add(error);
+    const { statusCode } = error as { statusCode?: unknown };
+    if (statusCode === 401 || statusCode === 403) return true;
+  }
+  return false;
+}

@@ -1,0 +1,136 @@
+// Checks of the store: a probe object written, read back, listed and deleted; the store's clock against ours; free space.
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { StatsFs } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { probeName } from '../backup/layout.ts';
+import { formatBytes, formatSeconds } from '../step/format.ts';
+import type { Store } from '../stores/store.ts';
+import type { Clock } from '../tools/clock.ts';
+import { findingOf, isForbidden, skipped, type Check, type Finding } from './check.ts';
+import { sizeText } from './mongodb.ts';
+
+export interface StoreSubject {
+  store: Store;
+  prefix: string;
+  clock: Clock;
+  /** Expected bytes of the next backup, before compression. */
+  estimate: () => Promise<number | undefined>;
+  /** What to paste when the store says "forbidden"; undefined where there is nothing to paste. */
+  grant: () => Promise<string | undefined>;
+}
+
+/** Milliseconds that a clean-up may take after a check was cancelled. */
+const CLEAN_UP_MS = 10_000;
+/** From here on a person should know. */
+const WARN_SKEW_MS = 60_000;
+/** Azure refuses tokens and signatures of clocks that are about a quarter of an hour wrong; some services earlier. */
+const BAD_SKEW_MS = 240_000;
+/** The seeds' alert: less than 20 % free. */
+const MIN_FREE_SHARE = 0.2;
+
+interface Probe {
+  finding: Finding;
+  /** The store's time of the write less ours, milliseconds; undefined when nothing was written. */
+  skew: number | undefined;
+}
+
+/** Checks that share one probe object. Nothing of it stays, also when a check is cancelled. */
+export function storeChecks(subject: StoreSubject): Check[] {
+  let probing: Promise<Probe> | undefined;
+  const probe = (signal: AbortSignal): Promise<Probe> => (probing ??= probeStore(subject, signal));
+  return [
+    { name: 'store-access', look: async (signal) => (await probe(signal)).finding },
+    { name: 'clock', look: async (signal) => clockFinding((await probe(signal)).skew) },
+    { name: 'space', look: async () => space(subject) },
+  ];
+}
+
+async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal: AbortSignal): Promise<Probe> {
+  const name = probeName(prefix, randomUUID());
+  const bytes = randomBytes(1024);
+  let doing = 'written';
+  let skew: number | undefined;
+  try {
+    const before = clock.now().getTime();
+    const { modified } = await store.write(name, bytes, { ifAbsent: true, signal });
+    skew = modified.getTime() - (before + clock.now().getTime()) / 2;
+    doing = 'read back';
+    const read = await store.read(name, { signal });
+    if (!read || !bytes.equals(read))
+      return {
+        skew,
+        finding: {
+          status: 'failed',
+          seen: `A probe in ${store.location} came back as something else than was written.`,
+          fix: 'Do not use this store: check its disk, or whatever stands between.',
+        },
+      };
+    doing = 'listed';
+    const names: string[] = [];
+    for await (const info of store.list(name, signal)) names.push(info.name);
+    if (!names.includes(name))
+      return {
+        skew,
+        finding: {
+          status: 'failed',
+          seen: `${store.location} does not list what was just written.`,
+          fix: 'A backup would not be found again. Check for a cache or a filter in between.',
+        },
+      };
+    doing = 'deleted';
+    await store.delete(name, signal);
+    return { skew, finding: { status: 'ok', seen: `A probe was written, read back, listed and deleted in ${store.location}.` } };
+  } catch (thrown) {
+    const found = findingOf(thrown);
+    const command = isForbidden(thrown) ? await grant() : undefined;
+    return {
+      skew,
+      finding: {
+        ...found,
+        seen: `A probe could not be ${doing}: ${found.seen}`,
+        ...(command === undefined ? {} : { fix: `${found.fix ?? 'Give the identity the right.'}\n${command}` }),
+      },
+    };
+  } finally {
+    // Also after a lost answer; not with the check's own signal, which may have been aborted.
+    await store.delete(name, AbortSignal.timeout(CLEAN_UP_MS)).catch(() => false);
+  }
+}
+
+function clockFinding(skew: number | undefined): Finding {
+  if (skew === undefined) return skipped('The store could not be written, so its clock was not seen.');
+  const away = Math.abs(skew);
+  const text = `This machine's clock is ${formatSeconds(away / 1000)} ${skew > 0 ? 'behind' : 'ahead of'} the store's`;
+  if (away >= WARN_SKEW_MS) {
+    return {
+      status: away >= BAD_SKEW_MS ? 'failed' : 'warning',
+      seen: `${text}.`,
+      fix: 'Set the clock by NTP (timedatectl set-ntp true): sign-in tokens and the timestamps of backups depend on it.',
+    };
+  }
+  return { status: 'ok', seen: `${text}: close enough.` };
+}
+
+async function space({ store, estimate }: StoreSubject): Promise<Finding> {
+  if (store.kind !== 'folder') return skipped(`A store of kind ${store.kind} has no disk of its own to fill up.`);
+  const { bavail, blocks, bsize } = await statfsAbove(store.location);
+  const free = bavail * bsize;
+  const share = blocks > 0 ? bavail / blocks : 1;
+  const needed = await estimate();
+  const seen = `${formatBytes(free)} free (${Math.round(share * 100)} %) at ${store.location}; the next backup is ${sizeText(needed)} before compression.`;
+  const fix = 'Free space, keep fewer backups (retention), or use another store.';
+  if (needed !== undefined && free < needed) return { status: 'failed', seen, fix };
+  if (share < MIN_FREE_SHARE) return { status: 'warning', seen, fix };
+  return { status: 'ok', seen };
+}
+
+/** The folder may not exist before the first backup. */
+async function statfsAbove(folder: string): Promise<StatsFs> {
+  try {
+    return await statfs(folder);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(folder) === folder) throw thrown;
+    return statfsAbove(dirname(folder));
+  }
+}

@@ -1,0 +1,35 @@
+// The step `backup-all`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, targetInputs } from './inputs.ts';
+
+export const backupAll = defineStep({
+  name: 'backup-all',
+  title: 'Lifeboat: back up everything',
+  summary: 'Backs up every component of dr.yml as one recovery point: one timestamp, and a group manifest that says what belongs together.',
+  description:
+    'Runs the backup step of each component, one after the other, and goes on after one that failed. The group manifest ' +
+    'points/<timestamp>.json names the backups that belong together. Some failed: partial. All failed: failed.',
+  effects: 'writes',
+  inputs: {
+    config: targetInputs.config,
+    type: input.choice(['full', 'mongodb'], { summary: 'Everything, or the components of one kind.', default: 'full' }),
+    timestamp: input.timestamp({
+      summary: 'Timestamp of the recovery point; the time of the start when absent.',
+      example: '20241201_120000',
+    }),
+    ...azureInputs,
+  },
+  outputs: {
+    timestamp: { summary: 'Timestamp of the recovery point and of every backup in it.' },
+    components: { summary: 'Number of components backed up.' },
+    failed: { summary: 'Number of components that failed.' },
+    storedBytes: { summary: 'Size of all of them in the store in bytes.' },
+    seconds: { summary: 'Duration in seconds.' },
+  },
+  examples: [
+    { what: 'Everything in dr.yml', args: '--type full' },
+    { what: 'Another file', args: '--config clusters/west/dr.yml' },
+  ],
+  run: async (context) => (await import('./run/backup-all.ts')).runBackupAll(context),
+});

@@ -1,0 +1,48 @@
+// The step `doctor`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+
+export const doctor = defineStep({
+  name: 'doctor',
+  title: 'Lifeboat: doctor',
+  summary: 'Checks everything a backup and a restore need, and says for each problem what to do.',
+  description:
+    'Connection, login and permissions of the database; rights, clock and space of the store; rights of the vault; whether the key of the latest ' +
+    'backup opens; tools, sign-in to Azure, schedule. Probes are taken away again. Checks without a subject are skipped.',
+  effects: 'reads',
+  componentKind: 'mongodb',
+  inputs: {
+    ...targetInputs,
+    ...mongodbInputs,
+    mongodbUri: input.secret({
+      summary: 'Connection string of the MongoDB: mongodb://… or mongodb+srv://…',
+      config: 'source.uri',
+      group: 'MongoDB',
+    }),
+    ...storeInputs,
+    store: input.string({
+      summary: 'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder.',
+      example: 'https://stdrprod.blob.core.windows.net/backups',
+      config: 'store',
+      group: 'Store',
+    }),
+    ...keyInputs,
+    ...unlockInputs,
+    only: input.list({ summary: 'Only these checks, by name.', example: 'store-access, vault-access' }),
+    timeout: input.duration({ summary: 'How long one check may take.', default: '30s' }),
+    ...azureInputs,
+  },
+  outputs: {
+    ok: { summary: 'Number of checks that found nothing wrong.' },
+    warnings: { summary: 'Number of checks with a warning.' },
+    failed: { summary: 'Number of checks that failed.' },
+    checks: { summary: 'Every check as JSON: name, status, seen, fix.' },
+  },
+  examples: [
+    { what: 'Everything dr.yml names', args: '' },
+    { what: 'Rights in Azure only, for a script', args: '--only store-access,vault-access --json' },
+  ],
+  check: (inputs, spell) => (inputs.timeout < 1000 ? [`${spell('timeout')} is shorter than a second.`] : []),
+  run: async (context) => (await import('./run/doctor.ts')).runDoctor(context),
+});

@@ -1,0 +1,190 @@
+// What `backup-all` does: the backup step of every component under one timestamp, then the group manifest.
+import { writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
+import { pointName } from '../../backup/layout.ts';
+import { drSource, findDrFile } from '../../config/source.ts';
+import { loadDr } from '../../config/load.ts';
+import type { DrConfig } from '../../config/dr-config.ts';
+import type { AnyStep, StepContext, StepReturn } from '../../step/define.ts';
+import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
+import type { Finish } from '../../step/host.ts';
+import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
+import { runStep } from '../../step/run.ts';
+import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import { ObjectExistsError } from '../../stores/errors.ts';
+import { openStore } from '../../stores/open.ts';
+import type { Store } from '../../stores/store.ts';
+import { azureInputs } from '../inputs.ts';
+import { mongodbBackup } from '../mongodb-backup.ts';
+import { signInOf } from './open.ts';
+import { PartHost } from './part-host.ts';
+import { commandBlock, page, table } from './summary.ts';
+import { readVaultSecret } from './vault-secret.ts';
+
+interface Inputs {
+  config: string | undefined;
+  type: 'full' | 'mongodb';
+  timestamp: Timestamp | undefined;
+}
+
+/** The backup step of each kind of component. */
+const STEP_OF_KIND: Record<string, AnyStep> = { mongodb: mongodbBackup };
+
+interface Part {
+  member: PointMember;
+  seconds: number;
+}
+
+export async function runBackupAll(context: StepContext): Promise<StepReturn> {
+  const { config, type, timestamp: given } = context.inputs as unknown as Inputs;
+  const { clock, signal } = context;
+  const timestamp = given ?? formatTimestamp(clock.now());
+  const started = clock.monotonic();
+  const dr = await loadConfig(context, config);
+  const names = dr.componentNames(type === 'full' ? undefined : type);
+  if (names.length === 0) {
+    throw new UsageError(`${dr.label} has no component of kind ${type}.`, { fix: 'Add one, or use type full.' });
+  }
+  const stores = await openStores(context, dr, names);
+  await refuseTaken(dr.dr.name, timestamp, stores);
+  const parts: Part[] = [];
+  for (const component of names) {
+    parts.push(await backUp(context, dr, component, timestamp));
+    if (signal.aborted)
+      throw new CancelledError('Cancelled. Backups that were finished before stay; there is no recovery point of this run.');
+  }
+  const point: RecoveryPoint = {
+    timestamp,
+    name: dr.dr.name,
+    created: clock.now(),
+    complete: names.length === dr.componentNames().length && parts.every(({ member }) => isThere(member)),
+    run: context.host.run,
+    components: parts.map(({ member }) => member),
+  };
+  if (point.components.some(isThere)) {
+    for (const store of new Set(stores.values())) await writePoint(store, dr.dr.name, point, signal);
+  }
+  return report(context, dr, point, parts, (clock.monotonic() - started) / 1000);
+}
+
+async function loadConfig(context: StepContext, given: string | undefined): Promise<DrConfig> {
+  const file = findDrFile(given);
+  if (file === undefined) {
+    throw new UsageError('There is no dr.yml in the working folder, and only it can say what "all" is.', {
+      fix: `Go to its folder, set ${context.host.spell('config')}, or write one: lifeboat init.`,
+    });
+  }
+  return loadDr(file, {
+    mask: (secret) => {
+      context.host.mask(secret);
+    },
+  });
+}
+
+/** Component → its store; components of one store share the object. */
+async function openStores(context: StepContext, dr: DrConfig, names: readonly string[]): Promise<Map<string, Store>> {
+  const credential = signInOf(context);
+  const opened = new Map<string, Store>();
+  const byComponent = new Map<string, Store>();
+  for (const component of names) {
+    const name = dr.storeNameOf(component);
+    if (name === undefined) throw new UsageError(`${dr.label} has no stores: there is nowhere to put the backups.`, { fix: 'Add stores.' });
+    const store = opened.get(name) ?? (await openStore(await dr.store(name), { credential }));
+    opened.set(name, store);
+    byComponent.set(component, store);
+  }
+  return byComponent;
+}
+
+/** @throws ObjectExistsError before anything is dumped */
+async function refuseTaken(prefix: string, timestamp: Timestamp, stores: ReadonlyMap<string, Store>): Promise<void> {
+  for (const store of new Set(stores.values())) {
+    if (!(await store.stat(pointName(prefix, timestamp)))) continue;
+    throw new ObjectExistsError(`There is already a recovery point ${timestamp} in ${store.location}.`, {
+      fix: 'Give another timestamp, or leave it out.',
+    });
+  }
+}
+
+/** Runs a component's step to its end; what went wrong is in the member. */
+async function backUp(context: StepContext, dr: DrConfig, component: string, timestamp: Timestamp): Promise<Part> {
+  const { host, clock } = context;
+  const { kind } = dr.component(component);
+  const step = STEP_OF_KIND[kind];
+  if (!step) throw new Error(`no backup step for components of kind ${kind}`);
+  const started = clock.monotonic();
+  const part = new PartHost(host, {
+    label: component,
+    inputs: { component, timestamp },
+    shared: ['config', ...Object.keys(azureInputs)],
+  });
+  const finish = await host.group(`${component} (${kind})`, () =>
+    runStep(step, part, { clock, openConfig: drSource({ vaultSecret: readVaultSecret }) }),
+  );
+  return { member: memberOf(component, kind, part.outputs, finish), seconds: (clock.monotonic() - started) / 1000 };
+}
+
+function memberOf(component: string, kind: string, outputs: Readonly<Record<string, string>>, finish: Finish): PointMember {
+  const { outcome, warnings, error } = finish;
+  const count = (name: string): Record<string, number> => (outputs[name] === undefined ? {} : { [name]: Number(outputs[name]) });
+  return {
+    component,
+    kind,
+    outcome,
+    ...(outputs['location'] === undefined ? {} : { store: outputs['location'] }),
+    ...(outputs['verified'] === undefined ? {} : { verified: outputs['verified'] === 'true' }),
+    ...count('documents'),
+    ...count('plainBytes'),
+    ...count('storedBytes'),
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...(error === undefined ? {} : { error: [error.message, error.fix].filter((text) => text !== undefined).join(' ') }),
+  };
+}
+
+function isThere({ outcome }: PointMember): boolean {
+  return outcome === 'succeeded' || outcome === 'partial';
+}
+
+async function report(
+  context: StepContext,
+  dr: DrConfig,
+  point: RecoveryPoint,
+  parts: readonly Part[],
+  seconds: number,
+): Promise<StepReturn> {
+  const failed = point.components.filter((member) => !isThere(member));
+  const done = point.components.length - failed.length;
+  const storedBytes = point.components.reduce((sum, { storedBytes: bytes = 0 }) => sum + bytes, 0);
+  context.setOutput('timestamp', point.timestamp);
+  context.setOutput('components', done);
+  context.setOutput('failed', failed.length);
+  context.setOutput('storedBytes', storedBytes);
+  context.setOutput('seconds', seconds.toFixed(1));
+  await context.host.summary(
+    page(
+      failed.length === 0
+        ? `### Recovery point ${point.timestamp}: ${plural(done, 'component')} of ${dr.dr.name}`
+        : `### Recovery point ${point.timestamp}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
+      table(
+        ['component', 'outcome', 'documents', 'stored', 'time', ''],
+        parts.map(({ member, seconds: took }) => [
+          member.component,
+          isThere(member) ? (member.verified ? 'verified' : member.outcome) : 'FAILED',
+          member.documents === undefined ? '-' : formatCount(member.documents),
+          member.storedBytes === undefined ? '-' : formatBytes(member.storedBytes),
+          formatSeconds(took),
+          member.error ?? member.warnings?.join(' ') ?? '',
+        ]),
+      ),
+      done === 0 ? undefined : 'Validate it with',
+      done === 0 ? undefined : commandBlock(`lifeboat verify ${point.timestamp}`),
+    ),
+  );
+  const told = failed.map(({ component, error }) => `${component}: ${error ?? 'failed'}`);
+  if (done === 0) {
+    throw new UserError(
+      `Not one of ${plural(point.components.length, 'component')} could be backed up:\n${told.map((line) => `- ${line}`).join('\n')}`,
+    );
+  }
+  const warnings = point.components.flatMap(({ component, warnings: own = [] }) => own.map((text) => `${component}: ${text}`));
+  return { doubts: [...told, ...warnings], result: { ...point, seconds: Number(seconds.toFixed(1)) } };
+}

@@ -1,0 +1,219 @@
+// What `doctor` does: opens what is configured, runs every check side by side, and shows what each saw.
+import { findDrFile } from '../../config/source.ts';
+import { runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
+import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
+import { encryptionCheck, keyAccessCheck, keyOverview, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
+import { mongoChecks } from '../../doctor/mongodb.ts';
+import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor/azure-roles.ts';
+import { scheduleChecks } from '../../doctor/schedule.ts';
+import { storeChecks } from '../../doctor/store.ts';
+import type { EngineChoice } from '../../mongodb/engine.ts';
+import type { Selection } from '../../mongodb/namespaces.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { UsageError, UserError } from '../../step/errors.ts';
+import { formatCount, plural } from '../../step/format.ts';
+import type { Secret } from '../../step/input.ts';
+import { openVault } from '../../vaults/open.ts';
+import type { RecipientKind } from '../../vaults/vault.ts';
+import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
+import { commandBlock, details, page, table } from './summary.ts';
+
+interface DoctorInputs extends SignInInputs, Selection {
+  config: string | undefined;
+  component: string | undefined;
+  name: string;
+  mongodbUri: Secret | undefined;
+  engine: EngineChoice;
+  store: string | undefined;
+  vault: string | undefined;
+  escrowKey: string | undefined;
+  only: string[] | undefined;
+  /** Milliseconds. */
+  timeout: number;
+}
+
+export async function runDoctor(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as DoctorInputs;
+  const { clock, signal } = context;
+  const mongo = mongoChecks({
+    uri: inputs.mongodbUri,
+    engine: inputs.engine,
+    ...(inputs.include ? { include: inputs.include } : {}),
+    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
+  });
+  let keys: Promise<KeyFacts[]> | undefined;
+  try {
+    const place = inputs.store === undefined ? undefined : await openPlace(context);
+    const overview = (stop: AbortSignal): Promise<KeyFacts[]> =>
+      (keys ??= place ? keyOverview(place.store, place.prefix, clock.now(), stop) : Promise.resolve([]));
+    const checks = wanted(inputs.only, [
+      ...mongo.checks,
+      ...(place
+        ? placeChecks(context, place, mongo.estimate)
+        : [{ name: 'store-access', look: async () => skipped('No store is given.') }]),
+      await vaultAccess(context, inputs),
+      ...(place ? [await keyAccess(context, inputs, place), encryptionCheck(overview)] : []),
+      ...signInChecks({
+        host: context.host,
+        azure: usesAzure(inputs, place),
+        credential: signInOf(context),
+        clientId: inputs.azureClientId,
+        audience: inputs.azureAudience,
+      }),
+      ...scheduleChecks({
+        store: place?.store,
+        prefix: inputs.name,
+        component: inputs.component,
+        schedule: await scheduleOf(inputs),
+        now: clock.now(),
+      }),
+    ]);
+    const results = await runChecks(checks, { timeout: inputs.timeout, signal, monotonic: () => clock.monotonic() });
+    return await report(context, results, (await keys?.catch(() => undefined)) ?? []);
+  } finally {
+    await mongo.close();
+  }
+}
+
+/** @throws UsageError for a name that no check has */
+function wanted(only: readonly string[] | undefined, checks: readonly Check[]): readonly Check[] {
+  if (!only?.length) return checks;
+  const unknown = only.filter((name) => !checks.some((check) => check.name === name));
+  if (unknown.length > 0) {
+    throw new UsageError(`There is no check ${unknown.join(', ')}.`, { fix: `Checks are: ${checks.map(({ name }) => name).join(', ')}.` });
+  }
+  return checks.filter(({ name }) => only.includes(name));
+}
+
+function placeChecks({ clock }: StepContext, place: Place, estimate: () => Promise<number | undefined>): Check[] {
+  const { store, prefix, credential } = place;
+  const grant = async (): Promise<string | undefined> => {
+    const [account = '', container = ''] = azureParts(store.location);
+    return store.kind === 'azure-blob' ? storeRoleCommand(await azureIdentity(credential), account, container) : undefined;
+  };
+  return storeChecks({ store, prefix, clock, estimate, grant });
+}
+
+/** `https://stdrprod.blob.core.windows.net/backups` → account and container. */
+function azureParts(location: string): string[] {
+  const { hostname, pathname } = new URL(location);
+  return [hostname.split('.')[0] as string, pathname.split('/')[1] ?? ''];
+}
+
+async function vaultAccess(context: StepContext, { vault: address }: DoctorInputs): Promise<Check> {
+  const name = 'vault-access';
+  if (address === undefined) return { name, look: async () => skipped('No vault is given.') };
+  const credential = signInOf(context);
+  return opened(name, async () => {
+    const vault = await openVault(address, { credential });
+    return vaultCheck({
+      vault,
+      grant: async () => {
+        if (vault.kind !== 'azure-key-vault') return undefined;
+        const vaultName = new URL(vault.location).hostname.split('.')[0] as string;
+        return vaultRoleCommand(await azureIdentity(credential), vaultName, 'Key Vault Secrets Officer');
+      },
+    });
+  });
+}
+
+async function keyAccess(context: StepContext, inputs: DoctorInputs, { store, prefix, credential }: Place): Promise<Check> {
+  const closed = new Set<RecipientKind>(inputs.escrowKey === undefined ? ['escrow'] : []);
+  return opened('key-access', async () =>
+    keyAccessCheck({ store, prefix, component: inputs.component, recipients: await openKeys(context, { credential }) }, closed),
+  );
+}
+
+/** A check whose subject cannot even be opened says so itself, instead of ending all the others. */
+async function opened(name: string, make: () => Promise<Check>): Promise<Check> {
+  try {
+    return await make();
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    return {
+      name,
+      look: () => {
+        throw thrown;
+      },
+    };
+  }
+}
+
+function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): boolean {
+  return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
+}
+
+async function scheduleOf({ config, component }: DoctorInputs): Promise<string | null | undefined> {
+  const file = findDrFile(config);
+  if (file === undefined) return null;
+  if (component === undefined) return undefined;
+  const { loadDr } = await import('../../config/load.ts');
+  return (await loadDr(file)).text(['components', component, 'schedule']);
+}
+
+async function report(context: StepContext, results: readonly CheckResult[], keys: readonly KeyFacts[]): Promise<StepReturn> {
+  const by = (status: CheckStatus): CheckResult[] => results.filter((result) => result.status === status);
+  const [failed, warnings, ok] = [by('failed'), by('warning'), by('ok')];
+  context.setOutput('ok', ok.length);
+  context.setOutput('warnings', warnings.length);
+  context.setOutput('failed', failed.length);
+  context.setOutput('checks', JSON.stringify(results));
+  const forbidden = failed.some(({ fix = '' }) => fix.includes('az role assignment create'));
+  const head =
+    failed.length > 0
+      ? `${plural(failed.length, 'check')} of ${results.length} FAILED`
+      : warnings.length > 0
+        ? `Ready, with ${plural(warnings.length, 'warning')}`
+        : 'Everything is ready';
+  await context.host.summary(
+    page(
+      `### ${head}`,
+      table(
+        ['check', '', 'what was seen'],
+        results.map(({ name, status, seen }) => [name, STATUS_TEXT[status], seen]),
+      ),
+      ...[...failed, ...warnings].flatMap(({ name, fix }) => fixText(name, fix)),
+      ...ok.flatMap(({ name, fix }) => (fix === undefined ? [] : fixText(name, fix))),
+      forbidden ? details('A role with nothing but what is needed', commandBlock(JSON.stringify(roleDefinition(), null, 2))) : undefined,
+      keys.length === 0 ? undefined : details(`Keys of ${plural(keys.length, 'backup')}`, keyTable(keys)),
+    ),
+  );
+  const doubts = warnings.map(({ name, seen }) => `${name}: ${seen}`);
+  const result = { checks: results, encryption: { cipher: 'AES-256-GCM', keys }, ...(forbidden ? { role: roleDefinition() } : {}) };
+  if (failed.length === 0) return { doubts, result };
+  return {
+    doubts,
+    result,
+    failure: new UserError(
+      `${plural(failed.length, 'check')} of ${results.length} failed:\n${failed.map(({ name, seen }) => `- ${name}: ${seen}`).join('\n')}`,
+      { fix: 'The summary above says what to do about each; --json has it, too.' },
+    ),
+  };
+}
+
+const STATUS_TEXT: Record<CheckStatus, string> = { ok: 'ok', warning: 'WARNING', failed: 'FAILED', skipped: '-' };
+/** Backups shown in the summary; `--json` has all. */
+const KEYS_SHOWN = 20;
+
+function fixText(name: string, fix: string | undefined): string[] {
+  if (fix === undefined) return [];
+  const [sentence = '', ...command] = fix.split('\n');
+  return [`**${name}**: ${sentence}`, ...(command.length > 0 ? [commandBlock(command.join('\n'))] : [])];
+}
+
+function keyTable(keys: readonly KeyFacts[]): string {
+  const shown = keys.toReversed().slice(0, KEYS_SHOWN);
+  const rest = keys.length - shown.length;
+  return page(
+    table(
+      ['backup', 'data', 'content key made', 'wrapped for'],
+      shown.map(({ component, timestamp, cipher, created, recipients }) => [
+        `${component} ${timestamp}`,
+        cipher,
+        created.slice(0, 10),
+        recipients.map(({ kind, algorithm }) => `${kind} (${algorithm})`).join(', '),
+      ]),
+    ),
+    rest > 0 ? `And ${formatCount(rest)} older ones; --json has them all.` : undefined,
+  );
+}

@@ -1,0 +1,166 @@
+// What `import-backup` does: an old file → archive stream → the same way into the store as any backup, under its old timestamp.
+import project from '../../../package.json' with { type: 'json' };
+import type { JsonValue } from '../../backup/json.ts';
+import { writeBackup, type BackupResult } from '../../backup/write.ts';
+import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import { doubtsOf } from '../../mongodb/doubts.ts';
+import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '../../mongodb/legacy/import.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { UsageError } from '../../step/errors.ts';
+import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
+import { Secret } from '../../step/input.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import { openVault } from '../../vaults/open.ts';
+import { collectionRows, restoreCommand } from './mongodb-texts.ts';
+import { openKeys, openPlace, type Place } from './open.ts';
+import { lockOwner, recorded } from './record.ts';
+import { commandBlock, details, facts, page, table } from './summary.ts';
+
+interface Inputs {
+  component: string | undefined;
+  name: string;
+  file: string;
+  timestamp: Timestamp | undefined;
+  passphrase: Secret | undefined;
+  passphraseSecret: string | undefined;
+  iterations: number;
+  vault: string | undefined;
+}
+
+export async function runImportBackup(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const component = inputs.component ?? 'mongodb';
+  const timestamp = momentOf(context, inputs);
+  const started = context.clock.monotonic();
+  const place = await openPlace(context);
+  const recipients = await openKeys(context, place);
+  const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs, place));
+  // Looked at before anything is recorded: what cannot be read is not an attempt at a backup.
+  const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
+  context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
+  if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
+  return recorded(context, place, { step: 'import-backup', component }, async () => {
+    const result = await writeBackup({
+      ...place,
+      component,
+      kind: 'mongodb',
+      timestamp,
+      recipients,
+      source: old.source,
+      newInspector: newArchiveInspector,
+      facts: (content) => factsOf(old, content as unknown as ArchiveReport),
+      tools: { lifeboat: project.version },
+      ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
+      owner: lockOwner(context, 'import-backup'),
+      clock: context.clock,
+      signal: context.signal,
+      onProgress: (progress) => {
+        context.host.progress(progress);
+      },
+      onNotice: (message) => {
+        context.host.notice(message);
+      },
+    });
+    return report(context, place, old, result, (context.clock.monotonic() - started) / 1000);
+  });
+}
+
+/** @throws UsageError when neither input nor name tells, or it has not come yet */
+function momentOf({ host, clock }: StepContext, { timestamp, file }: Inputs): Timestamp {
+  const found = timestamp ?? timestampInName(file);
+  if (found === undefined) {
+    throw new UsageError(`The name of ${file} does not tell when the backup was made.`, {
+      fix: `Set ${host.spell('timestamp')}, such as 20241201_120000 (UTC).`,
+    });
+  }
+  if (isFuture(found, clock.now())) {
+    throw new UsageError(`${found} has not come yet; an old backup cannot be from then.`, {
+      fix: `Set ${host.spell('timestamp')} to the moment of the backup, in UTC.`,
+    });
+  }
+  return found;
+}
+
+/** @throws UsageError when the vault has no such secret */
+async function passphraseInVault({ host, signal }: StepContext, inputs: Inputs, place: Place): Promise<Secret | undefined> {
+  const { passphraseSecret: name, vault: address } = inputs;
+  if (name === undefined || address === undefined) return undefined;
+  const vault = await openVault(address, { credential: place.credential });
+  const found = await vault.get(name, signal);
+  if (!found) {
+    throw new UsageError(`There is no secret ${name} in ${vault.location}.`, {
+      fix: `Check ${host.spell('passphraseSecret')}, or give the passphrase itself: ${host.spell('passphrase')}.`,
+    });
+  }
+  // The first line, as openssl reads a -pass file.
+  const text = found.value.split(/\r?\n/)[0] as string;
+  host.mask(text);
+  return new Secret(text);
+}
+
+function factsOf({ facts: imported }: LegacyBackup, content: ArchiveReport) {
+  return {
+    source: { version: content.serverVersion, imported: { ...imported } as Record<string, JsonValue> },
+    consistency: content.oplog === undefined ? ('per-collection' as const) : ('point-in-time' as const),
+    suspect: doubtsOf(content, undefined, { maxShrinkPercent: 100 }),
+  };
+}
+
+async function report(
+  context: StepContext,
+  { store }: Place,
+  old: LegacyBackup,
+  result: BackupResult,
+  seconds: number,
+): Promise<StepReturn> {
+  const { manifest, component, timestamp, names } = result;
+  const { name } = context.inputs as unknown as Inputs;
+  const content = manifest.content as unknown as ArchiveReport;
+  const { documents, namespaces } = content.totals;
+  const id = names.folder.replace(/\/$/, '');
+  const command = restoreCommand(context, { timestamp, component, name });
+  context.setOutput('timestamp', timestamp);
+  context.setOutput('backup', id);
+  context.setOutput('documents', documents);
+  context.setOutput('sha256', old.facts.sha256);
+  context.setOutput('storedBytes', manifest.sizes.stored);
+  context.setOutput('seconds', seconds.toFixed(1));
+  await context.host.summary(
+    page(
+      `### Old backup ${timestamp} imported and proved restorable`,
+      manifest.suspect.map((reason) => `- **${reason}**`).join('\n'),
+      facts([
+        ['From', `${old.facts.file}, ${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}`],
+        ['SHA-256 of the file', old.facts.sha256],
+        ['What', `${formatCount(documents)} documents in ${plural(namespaces, 'collection')}, of a server ${content.serverVersion}`],
+        ['Size', `${formatBytes(manifest.sizes.plain)} unpacked, ${formatBytes(manifest.sizes.stored)} stored`],
+        ['Time', formatSeconds(seconds)],
+        ['Where', `${id} in ${store.location}`],
+      ]),
+      'Restore it with',
+      commandBlock(command),
+      details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
+    ),
+  );
+  return {
+    doubts: manifest.suspect,
+    result: {
+      component,
+      timestamp,
+      backup: id,
+      location: store.location,
+      imported: old.facts,
+      documents,
+      collections: namespaces,
+      storedBytes: manifest.sizes.stored,
+      verified: manifest.verified.level,
+      seconds: Number(seconds.toFixed(1)),
+      restore: command,
+    },
+  };
+}
+
+function someOf(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(', ');
+  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
+}
