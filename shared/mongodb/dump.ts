@@ -2,6 +2,7 @@
 import type { Progress } from '../step/host.ts';
 import { CancelledError } from '../step/errors.ts';
 import type { Secret } from '../step/input.ts';
+import { inTime } from '../tools/process.ts';
 import { estimateBytes, readCatalog, type Catalog } from './catalog.ts';
 import { connectMongo, explainMongoError, pinToOneMember, type MongoServer, type Topology } from './connect.ts';
 import { dumpWithDriver, DRIVER_TOOL_VERSION, snapshotObstacle } from './dump-driver.ts';
@@ -43,7 +44,7 @@ export interface MongoDump {
   estimate: number | undefined;
   /** What is left out because the login may not read it: reasons for the outcome `partial`. */
   doubts: string[];
-  /** Gives up a dump that is not going to be read. */
+  /** Gives up a dump that is not going to be read (any further); waits until mongodump is gone and its file with the password, too. */
   close(): Promise<void>;
 }
 
@@ -63,8 +64,9 @@ export async function dumpMongo(options: DumpOptions): Promise<MongoDump> {
       log: options.log,
     });
     const consistency = await consistencyOf(server, engine, catalog, selector.everything, estimate);
+    const source = sourceOf(options, server, engine, catalog, consistency.obstacle === undefined, estimate);
     return {
-      source: sourceOf(options, server, engine, catalog, consistency.obstacle === undefined, estimate),
+      source,
       facts: {
         engine: engine.kind,
         ...(engine.kind === 'tools' && engine.tool.version !== undefined ? { toolVersion: engine.tool.version } : {}),
@@ -78,12 +80,21 @@ export async function dumpMongo(options: DumpOptions): Promise<MongoDump> {
       },
       estimate,
       doubts: catalog.doubts,
-      close: () => server.close(),
+      close: () => closeDump(source, server),
     };
   } catch (thrown) {
     await server.close();
     throw explainDump(thrown, options);
   }
+}
+
+/** A mongodump that ignores SIGTERM is killed after ten seconds; nothing is waited for much longer than that. */
+const CLOSE_MS = 15_000;
+
+async function closeDump(source: AsyncGenerator<Uint8Array>, server: MongoServer): Promise<void> {
+  const ended = source.return(undefined).catch(() => undefined);
+  await server.close();
+  await inTime(ended, CLOSE_MS, 'Ending the dump').catch(() => undefined);
 }
 
 async function* sourceOf(

@@ -117,7 +117,12 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
       host.notice(message);
     },
   };
-  return writeBackup(request);
+  try {
+    return await writeBackup(request);
+  } finally {
+    // A dump that nobody began to read (the component was locked) still holds its connection.
+    await dump.close();
+  }
 }
 
 function selection({ include, exclude }: { include: string[] | undefined; exclude: string[] | undefined }): Record<string, JsonValue> {
@@ -133,9 +138,10 @@ async function previousReport(
   inputs: BackupInputs,
 ): Promise<ArchiveReport | undefined> {
   const { host, signal } = context;
+  // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
+  const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
+  if (!last) return undefined;
   try {
-    const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
-    if (!last) return undefined;
     const { manifest } = await openBackup({ store, prefix, component, timestamp: last.timestamp, recipients, signal });
     const same = (['include', 'exclude'] as const).every(
       (key) => JSON.stringify(manifest.source[key] ?? null) === JSON.stringify(inputs[key] ?? null),

@@ -226,7 +226,7 @@ class RestoreRun {
   async #backUpTarget(): Promise<void> {
     const { occupied, namespaces } = this.#restore.plan;
     if (occupied.length === 0 || !this.#inputs.safetyBackup) return;
-    const { host, clock } = this.#context;
+    const { host } = this.#context;
     host.info(`Backing up ${plural(occupied.length, 'collection')} that will be replaced.`);
     // Empty collections and views, too: a rollback must leave them as they were, not full.
     const include = namespaces.filter(({ existing }) => existing !== undefined).map(({ to }) => to);
@@ -235,7 +235,7 @@ class RestoreRun {
       place: this.#place,
       recipients: this.#request.recipients,
       component: safetyComponent(this.#component),
-      timestamp: formatTimestamp(clock.now()),
+      timestamp: await this.#safetyTimestamp(),
       inputs: { verify: 'full', compression: 'zstd', compressionLevel: 3, maxShrink: 100, include, exclude: undefined },
       dump,
       source: {
@@ -248,6 +248,14 @@ class RestoreRun {
     host.notice(
       `What is replaced is in the safety backup ${safetyComponent(this.#component)} ${timestamp}. To put it back: ${this.#rollbackCommand()}`,
     );
+  }
+
+  /** Now, but later than every safety backup there is: a rollback takes the last one, also after two restores in a second or a clock that went back. */
+  async #safetyTimestamp(): Promise<Timestamp> {
+    const { clock, signal } = this.#context;
+    const { store, prefix } = this.#place;
+    const last = (await listBackups(store, prefix, { component: safetyComponent(this.#component), signal })).at(-1);
+    return formatTimestamp(new Date(Math.max(clock.now().getTime(), last === undefined ? 0 : last.time.getTime() + 1000)));
   }
 
   async #restoreAndProve(): Promise<StepReturn> {
