@@ -1,6 +1,6 @@
 // What every test server needs: a cache outside the repository, a free port, a child process that never outlives us, a certificate.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -237,7 +237,8 @@ export interface Certificate {
 
 /** A self-signed certificate for localhost and 127.0.0.1, good for a week, written into `folder`. Trust it with `trustHere`, in child processes with NODE_EXTRA_CA_CERTS. */
 export async function selfSignedCertificate(folder: string, extraNames: string[] = []): Promise<Certificate> {
-  const pems = await generate([{ name: 'commonName', value: 'localhost' }], {
+  // A name of its own: among several roots of one name OpenSSL takes the first, which is another server's.
+  const pems = await generate([{ name: 'commonName', value: `localhost ${randomBytes(4).toString('hex')}` }], {
     keySize: 2048,
     notAfterDate: new Date(Date.now() + 7 * 86_400_000),
     extensions: [
