@@ -57,7 +57,7 @@ export const expiredToken: Part = {
     try {
       const address = await azurite.createContainer('tokens');
       const recipients = folderWorld(trial, 'keys').recipients;
-      const seconds = 3;
+      const seconds = 2;
       let asked = 0;
       const credential = {
         getToken: async () => {
@@ -261,7 +261,7 @@ function folderWorld(trial: Trial, name: string): World {
 }
 
 /** An archive that does not fit into one block of a blob. */
-async function largeArchive(bytes = 20 * 1024 * 1024): Promise<Buffer> {
+async function largeArchive(bytes = 10 * 1024 * 1024): Promise<Buffer> {
   const { datasetArchive } = await import('../rehearsal/dataset-archive.ts');
   return Buffer.concat([...datasetArchive({ size: bytes })]);
 }

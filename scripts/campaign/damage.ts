@@ -167,7 +167,7 @@ async function damage(trial: Trial, world: World, thing: Thing, some = 120): Pro
   await trial.survives(`${name} put back`, () => prove(world));
 }
 
-/** Tries one bit (all eight, and all bits at once, when everything is tried) of a byte. */
+/** Flips one bit of a byte, any of the eight; when everything is tried, all bits at once as well. */
 async function flipped(trial: Trial, bytes: Buffer, at: number, attempt: (changed: Buffer, label: string) => Promise<void>): Promise<void> {
   const masks = trial.full ? [1 << trial.random.below(8), 0xff] : [1 << trial.random.below(8)];
   for (const mask of masks) {

@@ -63,7 +63,7 @@ export const killRestore: Part = {
   what: 'SIGKILL at the boundaries and at random moments of a restore that replaces data',
   run: async (trial) =>
     withWorld(trial, async (world) => {
-      for (const index of trial.places(RESTORE_MOMENTS.length, 3)) {
+      for (const index of trial.places(RESTORE_MOMENTS.length, 2)) {
         await killAt(trial, world, RESTORE_MOMENTS[index] as string, 'mongodb-restore');
       }
       await killAtRandom(trial, world, 'mongodb-restore');

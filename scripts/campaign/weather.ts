@@ -75,7 +75,7 @@ function nextTimestamp(): ReturnType<typeof timestamp> {
 async function passing(weather: StoreWeather): Promise<void> {
   const { trial, proxy } = weather;
   const all = OPERATIONS.flatMap((operation) => PASSING.map((effect) => ({ operation, effect })));
-  for (const index of trial.places(all.length, 8)) {
+  for (const index of trial.places(all.length, 5)) {
     const { operation, effect } = all[index] as (typeof all)[number];
     const label = `${effect.kind} at ${operation}`;
     proxy.faults.clear();

@@ -2,4 +2,4 @@
 import { killBackup, killRestore } from '../../scripts/campaign/kill.ts';
 import { campaignTests } from './support.ts';
 
-campaignTests([killBackup, killRestore], 2);
+campaignTests([killBackup, killRestore], 1);
