@@ -254,8 +254,8 @@ class RestoreRun {
   async #safetyTimestamp(): Promise<Timestamp> {
     const { clock, signal } = this.#context;
     const { store, prefix } = this.#place;
-    const last = (await listBackups(store, prefix, { component: safetyComponent(this.#component), signal })).at(-1);
-    return formatTimestamp(new Date(Math.max(clock.now().getTime(), last === undefined ? 0 : last.time.getTime() + 1000)));
+    const before = await listBackups(store, prefix, { component: safetyComponent(this.#component), signal });
+    return formatTimestamp(new Date(Math.max(clock.now().getTime(), ...before.map(({ time }) => time.getTime() + 1000))));
   }
 
   async #restoreAndProve(): Promise<StepReturn> {
