@@ -2,6 +2,7 @@
 import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
 import { dumpTools } from './dump-tools.ts';
+import { exitCodes } from './exit-codes.ts';
 import { bombs, manifests, names } from './hostile.ts';
 import { killBackup, killRestore } from './kill.ts';
 import type { Part } from './part.ts';
@@ -12,6 +13,7 @@ export const PARTS: readonly Part[] = [
   damageKeys,
   damageArchive,
   damageBlob,
+  exitCodes,
   killBackup,
   killRestore,
   weatherStore,
