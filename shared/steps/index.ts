@@ -1,5 +1,6 @@
 // The registry of steps. A new step is one file and one line here; every host's face follows from it.
 import type { AnyStep } from '../step/define.ts';
+import { auditStep } from './audit.ts';
 import { backupAll } from './backup-all.ts';
 import { backupIntegrityCheck } from './backup-integrity-check.ts';
 import { backupValidation } from './backup-validation.ts';
@@ -8,6 +9,8 @@ import { importBackup } from './import-backup.ts';
 import { listBackupsStep } from './list-backups.ts';
 import { mongodbBackup } from './mongodb-backup.ts';
 import { mongodbRestore } from './mongodb-restore.ts';
+import { notifyStep } from './notify.ts';
+import { statusStep } from './status.ts';
 
 export const steps: readonly AnyStep[] = [
   mongodbBackup,
@@ -15,6 +18,9 @@ export const steps: readonly AnyStep[] = [
   backupValidation,
   backupIntegrityCheck,
   listBackupsStep,
+  statusStep,
+  notifyStep,
+  auditStep,
   backupAll,
   importBackup,
   doctor,

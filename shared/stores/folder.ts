@@ -1,6 +1,6 @@
 // The store in a folder: a local disk, a mounted share, a volume. Every object is a plain file under its own name.
 import { constants, type BigIntStats } from 'node:fs';
-import { link, open, readdir, rename, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { link, open, readdir, rename, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfCancelled } from '../step/errors.ts';
 import { ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
@@ -20,7 +20,7 @@ import { lockInFolder } from './folder-lock.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
 import { blocks, cancellable } from './source.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
 const WRITE_BYTES = 1 << 20;
 const READ_BYTES = 256 << 10;
@@ -115,6 +115,19 @@ export class FolderStore implements Store {
       throw thrown;
     }
     return Buffer.concat(chunks);
+  }
+
+  /** Of the file system the folder lies on; undefined while there is no folder. */
+  async space(): Promise<StoreSpace | undefined> {
+    return guarded(`Looking up the room in ${this.location}`, async () => {
+      try {
+        const { blocks: all, bavail, bsize } = await statfs(this.location);
+        return { total: all * bsize, free: bavail * bsize };
+      } catch (thrown) {
+        if (errorCode(thrown) === 'ENOENT') return undefined;
+        throw thrown;
+      }
+    });
   }
 
   async stat(name: string): Promise<ObjectInfo | undefined> {

@@ -58,6 +58,13 @@ export interface Lock {
   release(): Promise<void>;
 }
 
+/** Room in a store, in bytes. */
+export interface StoreSpace {
+  total: number;
+  /** What this process may still fill. */
+  free: number;
+}
+
 /**
  * A store. Every method throws StoreError (a UserError) naming the store, the object and the cause; a missing object is
  * `undefined` or ObjectMissingError as stated. Names are checked: no empty, `.` or `..` segment, no control character.
@@ -90,4 +97,6 @@ export interface Store {
   lock(name: string, options: LockOptions): Promise<Lock>;
   /** Removes what interrupted writes older than `olderThan` left behind (temporary files, uncommitted blocks). Returns how many. */
   sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
+  /** How much room there is; undefined when it cannot be known. Absent: such stores have no end (a cloud's object storage). */
+  space?(): Promise<StoreSpace | undefined>;
 }

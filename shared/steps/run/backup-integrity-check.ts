@@ -9,7 +9,8 @@ import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
-import { openKeys, openPlace } from './open.ts';
+import { openKeys, openPlace, type Place } from './open.ts';
+import { recorded } from './record.ts';
 import { facts, page, table } from './summary.ts';
 
 interface Inputs {
@@ -25,10 +26,18 @@ interface Inputs {
 
 export async function runBackupIntegrityCheck(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as Inputs;
+  const component = inputs.component ?? 'mongodb';
+  return recorded(
+    context,
+    () => openPlace(context),
+    { step: 'backup-integrity-check', component },
+    (place) => checkIntegrity(context, inputs, component, place),
+  );
+}
+
+async function checkIntegrity(context: StepContext, inputs: Inputs, component: string, place: Place): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
-  const component = inputs.component ?? 'mongodb';
-  const place = await openPlace(context);
   const { store, prefix } = place;
   const recipients = await openKeys(context, place);
   const { backup, notices } = await pickBackup({

@@ -9,6 +9,7 @@ import { formatBytes, formatRate, formatSeconds, plural } from '../../step/forma
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
+import { recorded, type RunNotes } from './record.ts';
 import { page, table } from './summary.ts';
 
 interface Inputs {
@@ -37,15 +38,25 @@ const INSPECTORS: Partial<Record<string, () => Promise<NewInspector>>> = {
 
 export async function runBackupValidation(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as Inputs;
+  const run = { step: 'backup-validation', component: inputs.component };
+  return recorded(
+    context,
+    () => openPlace(context),
+    run,
+    (place, notes) => validate(context, inputs, place, notes),
+  );
+}
+
+async function validate(context: StepContext, inputs: Inputs, place: Place, notes: RunNotes): Promise<StepReturn> {
   const { host, clock } = context;
   const started = clock.monotonic();
-  const place = await openPlace(context);
   const recipients = await openKeys(context, place);
   const backups = await choose(context, inputs, place);
   const checked: Checked[] = [];
   for (const backup of backups) checked.push(await check(context, inputs.depth, place, recipients, backup));
 
   const failed = checked.filter(({ problem }) => problem !== undefined);
+  notes.badBackups = failed.map(({ component, timestamp }) => `${component}/${timestamp}`);
   const seconds = (clock.monotonic() - started) / 1000;
   context.setOutput('checked', checked.length);
   context.setOutput('failed', failed.length);

@@ -38,17 +38,22 @@ export async function runMongodbBackup(context: StepContext): Promise<StepReturn
   const inputs = context.inputs as unknown as BackupInputs;
   const component = inputs.component ?? 'mongodb';
   const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
-  const place = await openPlace(context);
-  const recipients = await openKeys(context, place);
-  return recorded(context, place, { step: 'mongodb-backup', component, backup: timestamp }, async () => {
-    const started = context.clock.monotonic();
-    const previous = await previousReport(context, place, recipients, component, inputs);
-    const dump = await dumpMongo(dumpOptions(context, inputs));
-    say(context, dump);
-    const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
-    const seconds = (context.clock.monotonic() - started) / 1000;
-    return report(context, place, inputs, result, dump, seconds);
-  });
+  const run = { step: 'mongodb-backup', component, backup: timestamp };
+  return recorded(
+    context,
+    () => openPlace(context),
+    run,
+    async (place) => {
+      const started = context.clock.monotonic();
+      const recipients = await openKeys(context, place);
+      const previous = await previousReport(context, place, recipients, component, inputs);
+      const dump = await dumpMongo(dumpOptions(context, inputs));
+      say(context, dump);
+      const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
+      const seconds = (context.clock.monotonic() - started) / 1000;
+      return report(context, place, inputs, result, dump, seconds);
+    },
+  );
 }
 
 /** Options of a dump from a step's inputs and its host. */

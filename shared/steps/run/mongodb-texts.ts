@@ -2,6 +2,7 @@
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { formatBytes, formatCount } from '../../step/format.ts';
+import { quoted } from './next-command.ts';
 
 /** More collections than this are summed up in a summary. */
 const MOST_ROWS = 50;
@@ -48,8 +49,4 @@ export function restoreCommand(
 
 function withoutQuery(address: string): string {
   return /^https?:/i.test(address) ? (address.split('?')[0] as string) : address;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

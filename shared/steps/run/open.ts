@@ -1,6 +1,5 @@
 // From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
 import type { TokenCredential } from '@azure/core-auth';
-import { findDrFile } from '../../config/source.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import type { Host } from '../../step/host.ts';
@@ -9,6 +8,7 @@ import { openStore, parseStoreAddress, secretInStoreAddress, type StoreConfig } 
 import type { Store } from '../../stores/store.ts';
 import { openRecipients, openVault, parseRecipient } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import { openDrFile } from './dr-file.ts';
 
 /** The inputs that opening reads; every step has these (inputs.ts). */
 interface PlaceInputs extends SignInInputs {
@@ -48,35 +48,30 @@ export interface Place {
 
 /** Opens the store of a call. @throws UsageError */
 export async function openPlace(context: StepContext): Promise<Place> {
-  const inputs = context.inputs as unknown as PlaceInputs;
+  return openPlaceAt(context, (context.inputs as unknown as PlaceInputs).store);
+}
+
+/** Opens a store by its name in dr.yml or by its address, signed in as the call says. @throws UsageError */
+export async function openPlaceAt(context: StepContext, address: string): Promise<Place> {
   const { host } = context;
   const credential = signInOf(context);
-  const store = await openStore(await storeTarget(context, inputs), {
+  const store = await openStore(await storeTarget(context, address), {
     credential,
     debug: (message) => {
       host.debug(message);
     },
   });
-  return { store, prefix: inputs.name, credential };
+  return { store, prefix: (context.inputs as unknown as PlaceInputs).name, credential };
 }
 
 /** A store of dr.yml by name, else the address itself; with the SAS where one was given. */
-async function storeTarget({ host }: StepContext, inputs: PlaceInputs): Promise<string | StoreConfig> {
-  const inAddress = secretInStoreAddress(inputs.store);
-  if (inAddress !== undefined) host.mask(inAddress);
-  const file = findDrFile(inputs.config);
-  let config = undefined as StoreConfig | undefined;
-  if (file !== undefined) {
-    const { loadDr } = await import('../../config/load.ts');
-    const dr = await loadDr(file, {
-      mask: (secret) => {
-        host.mask(secret);
-      },
-    });
-    if (dr.hasStore(inputs.store)) config = await dr.store(inputs.store);
-  }
-  config ??= parseStoreAddress(inputs.store);
-  return config.kind === 'azure-blob' && inputs.storeSas !== undefined ? { ...config, sas: inputs.storeSas.reveal() } : config;
+async function storeTarget(context: StepContext, address: string): Promise<string | StoreConfig> {
+  const inAddress = secretInStoreAddress(address);
+  if (inAddress !== undefined) context.host.mask(inAddress);
+  const dr = await openDrFile(context);
+  const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
+  const { storeSas } = context.inputs as unknown as PlaceInputs;
+  return config.kind === 'azure-blob' && storeSas !== undefined ? { ...config, sas: storeSas.reveal() } : config;
 }
 
 /**

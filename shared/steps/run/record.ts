@@ -1,18 +1,48 @@
-// Wraps a step's work so that every run leaves a record in the store, failed ones too.
+// Wraps a step's work so that every run leaves a record in the store and an audit entry where it changed something, and the right people are told.
 import { hostname } from 'node:os';
+import { writeAudit, type AuditEvent } from '../../catalog/audit.ts';
 import { writeRunRecord } from '../../catalog/runs.ts';
 import type { JsonValue } from '../../backup/json.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
-import { CancelledError, errorMessage, outcomeOf, UserError, type Outcome } from '../../step/errors.ts';
+import type { Effects, StepContext, StepReturn } from '../../step/define.ts';
+import { CancelledError, errorMessage, outcomeOf, UserError, type ErrorKind, type Outcome } from '../../step/errors.ts';
+import type { Masker } from '../../step/masking.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import { historyOf, openAnnouncer } from './announce.ts';
+import { nextCommand } from './next-command.ts';
 import type { Place } from './open.ts';
+import { maskerOf } from './secrets.ts';
 
 export interface RecordedRun {
   step: string;
-  component: string;
+  /** Absent: a run about several components. */
+  component?: string | undefined;
   /** The backup that the run makes. */
   backup?: Timestamp;
+  /** Default: `writes` for a run that makes a backup, else `reads`. What writes or destroys is in the audit log. */
+  effects?: Effects;
 }
+
+/** What a run finds out on its way and its record keeps, however it ends. */
+export interface RunNotes {
+  /** Backups that were found bad, as `<component>/<timestamp>`. */
+  badBackups?: readonly string[];
+  /** The backup that was chosen to be restored, for the audit log. */
+  usedBackup?: Timestamp;
+}
+
+/** How the work ended. */
+interface Ending {
+  started: Date;
+  outcome: Outcome;
+  error?: string;
+  errorKind?: ErrorKind | 'bug';
+  fix?: string;
+  returned: StepReturn;
+  notes: RunNotes;
+}
+
+/** The store answers within this time or goes without; not the step's own signal: a cancelled run is recorded, too. */
+const WRITE_MS = 20_000;
 
 /** Who holds a lock, for whoever is refused. */
 export function lockOwner(context: StepContext, step: string): string {
@@ -20,54 +50,133 @@ export function lockOwner(context: StepContext, step: string): string {
   return `${step}, run ${url ?? id} on ${hostname()}`;
 }
 
-/** Runs the work and writes the record, whatever happens. A record that cannot be written is a warning, never a failure. */
-export async function recorded(context: StepContext, place: Place, run: RecordedRun, work: () => Promise<StepReturn>): Promise<StepReturn> {
+/**
+ * Runs the work, writes the record and tells who is to be told, whatever happens. A record or a message that fails is a warning, never a failure.
+ * @param place the store, or what opens it: then a store that cannot be opened is told, too
+ */
+export async function recorded(
+  context: StepContext,
+  place: Place | (() => Promise<Place>),
+  run: RecordedRun,
+  work: (place: Place, notes: RunNotes) => Promise<StepReturn>,
+): Promise<StepReturn> {
   const started = context.clock.now();
-  let outcome: Outcome = 'succeeded';
-  let error: string | undefined;
-  let returned: StepReturn = {};
+  const masker = maskerOf(context);
+  const rehearsal = (context.inputs as { dryRun?: boolean }).dryRun === true;
+  const announcer = rehearsal
+    ? undefined
+    : await openAnnouncer(context, { component: run.component, beat: run.backup !== undefined, masker });
+  announcer?.begin();
+  const ending: Ending = { started, outcome: 'succeeded', returned: {}, notes: {} };
+  let opened: Place | undefined;
   try {
-    returned = await work();
-    if ((returned.doubts?.length ?? 0) > 0) outcome = 'partial';
-    return returned;
+    opened = typeof place === 'function' ? await place() : place;
+    if (!rehearsal && run.effects === 'destroys') await audit(context, opened, run, { at: started, event: 'begun' }, masker);
+    ending.returned = await work(opened, ending.notes);
+    if ((ending.returned.doubts?.length ?? 0) > 0) ending.outcome = 'partial';
+    return ending.returned;
   } catch (thrown) {
-    const kind = context.signal.aborted ? new CancelledError().kind : thrown instanceof UserError ? thrown.kind : 'failed';
-    outcome = outcomeOf(kind);
-    error = errorMessage(thrown);
+    Object.assign(ending, failureOf(context, thrown, masker));
     throw thrown;
   } finally {
-    // A refusal touched nothing and is nobody's attempt at a backup.
-    if (outcome !== 'refused') await write(context, place, run, { started, outcome, error, returned });
+    // A plan touched nothing: it is nobody's attempt.
+    const record = rehearsal ? undefined : opened && (await write(context, opened, run, ending));
+    const ended = { at: context.clock.now(), event: ending.outcome, backup: ending.notes.usedBackup, error: ending.error };
+    if (opened && !rehearsal) await audit(context, opened, run, ended, masker);
+    await announcer?.end(endedRun(context, run, ending), () => historyOf(context, opened, run, record));
   }
 }
 
-async function write(
-  context: StepContext,
-  { store, prefix }: Place,
-  { step, component, backup }: RecordedRun,
-  { started, outcome, error, returned }: { started: Date; outcome: Outcome; error: string | undefined; returned: StepReturn },
-): Promise<void> {
+function failureOf({ signal }: StepContext, thrown: unknown, masker: Masker): Pick<Ending, 'outcome' | 'error' | 'errorKind' | 'fix'> {
+  const kind = thrown instanceof UserError ? thrown.kind : 'failed';
+  const known = signal.aborted && kind !== 'refused' ? new CancelledError().kind : kind;
+  const fix = thrown instanceof UserError ? thrown.fix : undefined;
+  return {
+    outcome: outcomeOf(known),
+    error: masker.clean(errorMessage(thrown)),
+    errorKind: thrown instanceof UserError || signal.aborted ? known : 'bug',
+    ...(fix === undefined ? {} : { fix: masker.clean(fix) }),
+  };
+}
+
+function endedRun(context: StepContext, run: RecordedRun, { started, outcome, error, fix, returned }: Ending) {
+  const { host, clock, inputs } = context;
+  const { step, component } = run;
+  const next = nextCommand(context, { step, component, backup: run.backup, outcome });
+  return {
+    step,
+    component,
+    name: (inputs as { name: string }).name,
+    outcome,
+    error,
+    fix,
+    doubts: returned.doubts,
+    next,
+    started,
+    finished: clock.now(),
+    run: host.run,
+  };
+}
+
+/** @returns the record's name */
+async function write(context: StepContext, { store, prefix }: Place, run: RecordedRun, ending: Ending): Promise<string | undefined> {
+  const { step, component, backup } = run;
+  const { started, outcome, error, errorKind, returned, notes } = ending;
+  // A refusal touched nothing and is nobody's attempt at a backup.
+  if (outcome === 'refused') return undefined;
   try {
-    await writeRunRecord(
+    return await writeRunRecord(
       store,
       prefix,
       formatTimestamp(started),
       {
         step,
         outcome,
-        component,
+        ...(component === undefined ? {} : { component }),
         started,
         finished: context.clock.now(),
         run: context.host.run,
         ...(backup === undefined ? {} : { backup }),
         ...(error === undefined ? {} : { error }),
+        ...(errorKind === undefined ? {} : { errorKind }),
+        ...(notes.badBackups?.length ? { badBackups: notes.badBackups } : {}),
         ...(returned.doubts?.length ? { warnings: returned.doubts } : {}),
         ...(returned.result === undefined ? {} : { result: returned.result as JsonValue }),
       },
-      // Not the step's own signal: a cancelled run is recorded, too.
-      AbortSignal.timeout(20_000),
+      AbortSignal.timeout(WRITE_MS),
     );
   } catch (thrown) {
     context.host.warning(`The record of this run could not be written: ${errorMessage(thrown)}`);
+    return undefined;
+  }
+}
+
+/** An entry of the audit log for what writes or destroys. A log that cannot be written must not stand in the way of a recovery: it is a warning. */
+async function audit(
+  context: StepContext,
+  { store, prefix }: Place,
+  { step, component, backup, effects = backup === undefined ? 'reads' : 'writes' }: RecordedRun,
+  event: Pick<AuditEvent, 'at' | 'event' | 'backup' | 'error'>,
+  masker: Masker,
+): Promise<void> {
+  if (effects === 'reads') return;
+  const { reason, timestamp } = context.inputs as { reason?: string; timestamp?: string };
+  try {
+    await writeAudit(
+      store,
+      prefix,
+      context.host.run,
+      {
+        ...event,
+        step,
+        effects,
+        component,
+        backup: event.backup ?? backup ?? timestamp,
+        reason: reason === undefined ? undefined : masker.clean(reason),
+      },
+      AbortSignal.timeout(WRITE_MS),
+    );
+  } catch (thrown) {
+    context.host.warning(`The audit log could not be written: ${errorMessage(thrown)}`);
   }
 }

@@ -1,0 +1,153 @@
+// All channels of a dr.yml together: opened once, told at the same time, each failing on its own.
+import type { DrConfig } from '../config/dr-config.ts';
+import { DEFAULT_EVENTS, type ChannelEntry, type NotifyEvent } from '../config/notify.ts';
+import { errorMessage, UserError } from '../step/errors.ts';
+import type { Masker } from '../step/masking.ts';
+import type { Clock } from '../tools/clock.ts';
+import type { Channel, SendOptions } from './channel.ts';
+import { isWanted, type Message } from './message.ts';
+import { openChannel } from './open.ts';
+
+/** Nothing takes longer in all, retries included: a backup that is done must not wait for a chat. */
+const DEADLINE_MS = 30_000;
+/** A run that was cancelled is killed seconds later. */
+const CANCELLED_DEADLINE_MS = 4000;
+
+export interface OpenNotificationsOptions {
+  masker: Masker;
+  /** Told of every channel that cannot be used or did not take a message. */
+  warn: (message: string) => void;
+  clock?: Clock;
+}
+
+interface OpenedChannel {
+  channel: Channel;
+  entry: ChannelEntry;
+}
+
+/** What a message is about, beside its own fields. */
+export interface TellOptions {
+  /** True for the run of a backup: the heartbeats' business. */
+  beat?: boolean;
+  /** True when the run was cancelled: there is little time. */
+  cancelled?: boolean;
+}
+
+export class Notifications {
+  readonly #channels: readonly OpenedChannel[];
+  readonly #options: OpenNotificationsOptions;
+  #starting: Promise<unknown> = Promise.resolve();
+
+  constructor(channels: readonly OpenedChannel[], options: OpenNotificationsOptions) {
+    this.#channels = channels;
+    this.#options = options;
+  }
+
+  /** Opens channels. One whose secret is missing is a warning; the others are told all the same. */
+  static async open(
+    entries: Iterable<ChannelEntry | (() => Promise<ChannelEntry>)>,
+    options: OpenNotificationsOptions,
+  ): Promise<Notifications> {
+    const channels: OpenedChannel[] = [];
+    for (const given of entries) {
+      try {
+        const entry = typeof given === 'function' ? await given() : given;
+        for (const secret of [entry.url, 'secret' in entry ? entry.secret : undefined])
+          if (secret !== undefined) hide(options.masker, entry, secret);
+        channels.push({ channel: await openChannel(entry), entry });
+      } catch (thrown) {
+        options.warn(`A channel of notify cannot be used. ${said(thrown)}`);
+      }
+    }
+    return new Notifications(channels, options);
+  }
+
+  /** The channels of a dr.yml. */
+  static async ofConfig(config: DrConfig, options: OpenNotificationsOptions): Promise<Notifications> {
+    return Notifications.open(
+      config.channels().map((_entry, index) => () => config.channel(index)),
+      options,
+    );
+  }
+
+  get size(): number {
+    return this.#channels.length;
+  }
+
+  /** True when somebody wants to know of such an event: when nobody does, nothing has to be found out. */
+  wants(event: NotifyEvent, component: string | undefined, options: TellOptions = {}): boolean {
+    return this.#for(event, component, options).length > 0;
+  }
+
+  /** Tells the heartbeats that a backup begins. Does not wait: the work goes on meanwhile. */
+  begin(component: string | undefined): void {
+    const beating = this.#channels.filter(({ channel, entry }) => channel.start !== undefined && isAbout(entry, component));
+    this.#starting = Promise.all(beating.map(({ channel }) => this.#attempt(channel, (options) => channel.start?.(options))));
+  }
+
+  /** Tells everybody who wants to know, at the same time. Never throws. @returns labels of those who were told, and what went wrong with the others */
+  async tell(message: Message, options: TellOptions = {}): Promise<{ told: string[]; problems: string[] }> {
+    // The end of a run must not overtake its beginning.
+    await this.#starting;
+    const cleaned = cleanMessage(message, this.#options.masker);
+    const to = this.#for(message.event, message.component, options);
+    const problems = await Promise.all(to.map(({ channel }) => this.#attempt(channel, (send) => channel.send(cleaned, send), options)));
+    return {
+      told: to.filter((_channel, index) => problems[index] === undefined).map(({ channel }) => channel.label),
+      problems: problems.filter((problem) => problem !== undefined),
+    };
+  }
+
+  #for(event: NotifyEvent, component: string | undefined, { beat = false }: TellOptions): OpenedChannel[] {
+    return this.#channels.filter(({ entry }) => {
+      if (!isAbout(entry, component)) return false;
+      return entry.kind === 'heartbeat' ? beat : isWanted(entry.on ?? DEFAULT_EVENTS, event);
+    });
+  }
+
+  async #attempt(
+    channel: Channel,
+    send: (options: SendOptions) => Promise<void> | undefined,
+    { cancelled = false }: TellOptions = {},
+  ): Promise<string | undefined> {
+    const { clock, warn } = this.#options;
+    const signal = AbortSignal.timeout(cancelled ? CANCELLED_DEADLINE_MS : DEADLINE_MS);
+    try {
+      await send({ signal, ...(clock === undefined ? {} : { clock }), ...(cancelled ? { attempts: 1 } : {}) });
+      return undefined;
+    } catch (thrown) {
+      const problem = this.#options.masker.clean(`The notification through ${channel.label} did not go out. ${said(thrown)}`);
+      warn(problem);
+      return problem;
+    }
+  }
+}
+
+function isAbout({ components }: ChannelEntry, component: string | undefined): boolean {
+  return components === undefined || component === undefined || components.includes(component);
+}
+
+/** The path of such an address is its secret; its host may be shown. */
+function hide(masker: Masker, entry: ChannelEntry, secret: string): void {
+  masker.add(secret);
+  if (entry.kind === 'email' || !URL.canParse(secret)) return;
+  const { pathname, search } = new URL(secret);
+  for (const part of [pathname + search, pathname]) if (part.length > 8) masker.add(part);
+}
+
+/** Every text without secrets, whoever wrote it into an error. */
+function cleanMessage(message: Message, masker: Masker): Message {
+  const clean = (text: string): string => masker.clean(text);
+  return {
+    ...message,
+    title: clean(message.title),
+    text: clean(message.text),
+    ...(message.next === undefined ? {} : { next: clean(message.next) }),
+    run: Object.fromEntries(Object.entries(message.run).map(([key, value]) => [key, clean(value)])) as Message['run'],
+  };
+}
+
+function said(thrown: unknown): string {
+  const fix = thrown instanceof UserError && thrown.fix !== undefined ? ` ${thrown.fix}` : '';
+  return `${errorMessage(thrown)}${fix}`;
+}

@@ -1,0 +1,38 @@
+// The channel `rocketchat`: an incoming integration with one attachment.
+import { hostOf } from '../tools/http.ts';
+import type { Channel } from './channel.ts';
+import type { Message } from './message.ts';
+import { postJson } from './post.ts';
+import { COLOURS, cut, factsOf, marked } from './text.ts';
+
+// Rocket.Chat's default for Message_MaxAllowedSize.
+const TEXT = 4000;
+
+/** The payload of an incoming integration. */
+export function rocketchatBody(message: Message): object {
+  const { severity, text, next, run } = message;
+  const command = next === undefined ? [] : [`Run next:\n\`\`\`\n${next}\n\`\`\``];
+  return {
+    text: quiet(marked(message)),
+    attachments: [
+      {
+        color: COLOURS[severity],
+        ...(run.url === undefined ? {} : { title: 'Open the run', title_link: run.url }),
+        text: cut([...(text === '' ? [] : [quiet(text)]), ...command].join('\n\n'), TEXT),
+        fields: factsOf(message).map(([title, value]) => ({ short: true, title, value: quiet(value) })),
+      },
+    ],
+  };
+}
+
+/** `@all` in an error's text must not wake everybody up: a zero-width space takes the mention away. */
+function quiet(text: string): string {
+  return text.replace(/@(?=\w)/g, '@\u200b');
+}
+
+export function openRocketchat({ url }: { url: string }): Channel {
+  return {
+    label: `rocketchat ${hostOf(url)}`,
+    send: async (message, options) => postJson(url, JSON.stringify(rocketchatBody(message)), options),
+  };
+}

@@ -1,0 +1,49 @@
+// The channel `slack`: an incoming webhook with Block Kit, and a plain text for notifications on a phone.
+import { hostOf } from '../tools/http.ts';
+import type { Channel } from './channel.ts';
+import type { Message } from './message.ts';
+import { postJson } from './post.ts';
+import { COLOURS, cut, factsOf, marked } from './text.ts';
+
+// Block Kit's limits: https://docs.slack.dev/reference/block-kit/blocks
+const HEADER = 150;
+const SECTION = 3000;
+const FIELD = 2000;
+const FIELDS = 10;
+
+/** The payload of an incoming webhook. */
+export function slackBody(message: Message): object {
+  const { severity, text, next, run } = message;
+  const section = (mrkdwn: string): object => ({ type: 'section', text: { type: 'mrkdwn', text: mrkdwn } });
+  const blocks: object[] = [{ type: 'header', text: { type: 'plain_text', text: cut(marked(message), HEADER), emoji: true } }];
+  if (text !== '') blocks.push(section(escapedCut(text, SECTION)));
+  const fields = factsOf(message).slice(0, FIELDS);
+  blocks.push({
+    type: 'section',
+    fields: fields.map(([label, value]) => ({ type: 'mrkdwn', text: `*${escaped(label)}*\n${escapedCut(value, FIELD - 100)}` })),
+  });
+  if (next !== undefined) blocks.push(section(`*Run next*\n\`\`\`${escapedCut(next, SECTION - 100)}\`\`\``));
+  if (run.url !== undefined) {
+    blocks.push({ type: 'actions', elements: [{ type: 'button', text: { type: 'plain_text', text: 'Open the run' }, url: run.url }] });
+  }
+  return { text: escaped(marked(message)), attachments: [{ color: COLOURS[severity], blocks }] };
+}
+
+/** Slack's three control characters; with them gone nothing in a text can mention anybody. */
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** Cut so that it fits with its escapes, too. */
+function escapedCut(text: string, length: number): string {
+  let shown = cut(text, length);
+  while (escaped(shown).length > length) shown = cut(shown, Math.floor(shown.length * 0.9));
+  return escaped(shown);
+}
+
+export function openSlack({ url }: { url: string }): Channel {
+  return {
+    label: `slack ${hostOf(url)}`,
+    send: async (message, options) => postJson(url, JSON.stringify(slackBody(message)), options),
+  };
+}

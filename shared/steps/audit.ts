@@ -1,0 +1,30 @@
+// The step `audit`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+
+export const auditStep = defineStep({
+  name: 'audit',
+  title: 'Lifeboat: audit log',
+  summary: 'Shows who ran what, when, from which run and with what reason.',
+  description:
+    'Every step that writes or destroys leaves an entry below audit/ in the store, a destroying one before it touches anything. Entries are never written twice: ' +
+    'with an immutability policy on the container nobody can change them.',
+  effects: 'reads',
+  inputs: {
+    ...targetInputs,
+    ...storeInputs,
+    days: input.integer({ summary: 'Only the last so many days; all when absent.', example: '90' }),
+    ...azureInputs,
+  },
+  outputs: {
+    count: { summary: 'Number of entries.' },
+  },
+  examples: [
+    { what: 'The last month', args: '--days 30' },
+    { what: 'For a script', args: '--json' },
+  ],
+  check: (inputs, spell) =>
+    inputs.days !== undefined && inputs.days < 1 ? [`${spell('days')} is ${inputs.days}: expected 1 or more.`] : [],
+  run: async (context) => (await import('./run/audit.ts')).runAudit(context),
+});

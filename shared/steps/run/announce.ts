@@ -1,0 +1,112 @@
+// Tells the channels of dr.yml how a run ended. Nothing that goes wrong here reaches the run: it is a warning.
+import type { DrConfig } from '../../config/dr-config.ts';
+import { listBackups } from '../../catalog/list.ts';
+import { listRuns } from '../../catalog/runs.ts';
+import type { EndedRun, History } from '../../notify/compose.ts';
+import type { Notifications } from '../../notify/notifications.ts';
+import type { StepContext } from '../../step/define.ts';
+import { errorMessage } from '../../step/errors.ts';
+import type { Masker } from '../../step/masking.ts';
+import { openDrFile } from './dr-file.ts';
+import type { Place } from './open.ts';
+
+/** What the records are read for may not take longer. */
+const HISTORY_MS = 20_000;
+
+/** The announcements of one run. */
+export interface Announcer {
+  /** Tells the heartbeats that a backup begins. */
+  begin(): void;
+  /** Tells how it ended. Never throws. */
+  end(ended: EndedRun, history: () => Promise<History>): Promise<void>;
+}
+
+const SILENT: Announcer = { begin: () => undefined, end: async () => undefined };
+
+/** @param beat true for the run of a backup: the heartbeats' business */
+export async function openAnnouncer(
+  context: StepContext,
+  { component, beat, masker }: { component: string | undefined; beat: boolean; masker: Masker },
+): Promise<Announcer> {
+  let notifications: Notifications | undefined;
+  try {
+    notifications = await openNotifications(context, masker);
+  } catch (thrown) {
+    context.host.warning(`Nobody is told how this run ends. ${errorMessage(thrown)}`);
+  }
+  return notifications ? announcer(context, notifications, { component, beat }) : SILENT;
+}
+
+/** The channels of dr.yml; undefined when there is no file or it names none. */
+async function openNotifications(context: StepContext, masker: Masker): Promise<Notifications | undefined> {
+  const config = await openDrFile(context, (secret) => {
+    masker.add(secret);
+  });
+  return config === undefined || config.channels().length === 0 ? undefined : notificationsOf(context, config, masker);
+}
+
+/** The channels of a dr.yml, ready to be told. */
+export async function notificationsOf({ host, clock }: StepContext, config: DrConfig, masker: Masker): Promise<Notifications> {
+  const { Notifications: Channels } = await import('../../notify/notifications.ts');
+  return Channels.ofConfig(config, {
+    masker,
+    clock,
+    warn: (message) => {
+      host.warning(message);
+    },
+  });
+}
+
+function announcer(
+  { host, signal }: StepContext,
+  notifications: Notifications,
+  { component, beat }: { component: string | undefined; beat: boolean },
+): Announcer {
+  return {
+    begin: () => {
+      if (beat) notifications.begin(component);
+    },
+    async end(ended, history) {
+      try {
+        const { composeRun, eventOf } = await import('../../notify/compose.ts');
+        const cancelled = signal.aborted;
+        const options = { beat, cancelled };
+        const events = ended.outcome === 'succeeded' ? (['succeeded', 'recovered'] as const) : ([ended.outcome] as const);
+        if (!events.some((event) => notifications.wants(event, component, options))) return;
+        // A run that was cancelled is killed in seconds: it is told without its history.
+        const known = cancelled ? {} : await history();
+        if (!notifications.wants(eventOf(ended.outcome, known.trouble), component, options)) return;
+        const { told } = await notifications.tell(composeRun(ended, known), options);
+        if (told.length > 0) host.info(`Told: ${told.join(', ')}.`);
+      } catch (thrown) {
+        host.warning(`Nobody was told how this run ended. ${errorMessage(thrown)}`);
+      }
+    },
+  };
+}
+
+/**
+ * What the store's records say of the runs before.
+ * @param recordName the record of the run itself, which is passed over
+ */
+export async function historyOf(
+  { host }: StepContext,
+  place: Place | undefined,
+  about: { step: string; component?: string | undefined },
+  recordName?: string,
+): Promise<History> {
+  if (place === undefined) return {};
+  const { store, prefix } = place;
+  const signal = AbortSignal.timeout(HISTORY_MS);
+  try {
+    const { troubleOf } = await import('../../notify/compose.ts');
+    const runs = (await listRuns(store, prefix, signal)).filter(({ name }) => name !== recordName);
+    const trouble = troubleOf(runs, about);
+    if (about.component === undefined) return { trouble };
+    const last = (await listBackups(store, prefix, { component: about.component, signal })).findLast(({ state }) => state === 'verified');
+    return { trouble, lastGoodBackup: last === undefined ? null : { timestamp: last.timestamp, time: last.time } };
+  } catch (thrown) {
+    host.debug(`The notification goes out without what was before: ${errorMessage(thrown)}`);
+    return {};
+  }
+}

@@ -1,0 +1,44 @@
+// What `audit` does: reads the entries and shows them, newest first.
+import { readAudit, type AuditEntry } from '../../catalog/audit.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { plural } from '../../step/format.ts';
+import { openPlace } from './open.ts';
+import { page, table } from './summary.ts';
+
+const DAY_MS = 86_400_000;
+
+export async function runAudit(context: StepContext): Promise<StepReturn> {
+  const { days, component } = context.inputs as { days?: number; component?: string };
+  const { host, clock, signal } = context;
+  const { store, prefix } = await openPlace(context);
+  const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * DAY_MS) };
+  const { entries, unreadable } = await readAudit(store, prefix, { ...since, signal });
+  const asked = context.origin('component') === 'input' ? entries.filter((entry) => entry.component === component) : entries;
+  asked.reverse();
+  await host.summary(
+    page(
+      `### ${plural(asked.length, 'entry').replace('entrys', 'entries')} in the audit log`,
+      asked.length === 0 ? undefined : table(['when (UTC)', 'who', 'what', 'how it ended', 'reason', 'run'], asked.map(row)),
+      `In ${store.location}.`,
+    ),
+  );
+  context.setOutput('count', asked.length);
+  return {
+    doubts:
+      unreadable.length === 0
+        ? []
+        : [`What lies below audit/ and is no entry: ${unreadable.slice(0, 5).join(', ')}${unreadable.length > 5 ? ' and others' : ''}.`],
+    result: { store: store.location, prefix, entries: asked },
+  };
+}
+
+function row({ at, actor, machine, step, component, backup, event, reason, url, run, workflow, error }: AuditEntry): string[] {
+  return [
+    at.slice(0, 19).replace('T', ' '),
+    actor ?? `? (${machine})`,
+    [step, component, backup].filter((part) => part !== undefined).join(' '),
+    error === undefined ? event : `${event}: ${error}`,
+    reason ?? '-',
+    url ?? [workflow, run].filter((part) => part !== undefined).join(' '),
+  ];
+}

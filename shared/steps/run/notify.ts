@@ -1,0 +1,130 @@
+// What `notify` does: works out how a pipeline ended, what was before, and tells the channels.
+import type { ChannelEntry } from '../../config/notify.ts';
+import { writeRunRecord } from '../../catalog/runs.ts';
+import { composeRun } from '../../notify/compose.ts';
+import { Notifications } from '../../notify/notifications.ts';
+import { readOutcome, readResults, worstOf, type JobResult } from '../../notify/results.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { errorMessage, UsageError, type Outcome } from '../../step/errors.ts';
+import type { Secret } from '../../step/input.ts';
+import type { Masker } from '../../step/masking.ts';
+import { formatTimestamp } from '../../step/timestamp.ts';
+import { historyOf, notificationsOf } from './announce.ts';
+import { openDrFile } from './dr-file.ts';
+import { openPlace, type Place } from './open.ts';
+import { maskerOf } from './secrets.ts';
+
+const STEP = 'notify';
+const WRITE_MS = 20_000;
+
+interface Inputs {
+  component: string | undefined;
+  name: string;
+  outcome: string | undefined;
+  results: string | undefined;
+  message: string | undefined;
+  next: string | undefined;
+  channel: ChannelEntry['kind'] | undefined;
+  url: Secret | undefined;
+  from: string | undefined;
+  to: string[] | undefined;
+  store: string | undefined;
+}
+
+export async function runNotify(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const { host, clock } = context;
+  const masker = maskerOf(context);
+  const jobs = inputs.results === undefined ? [] : readResults(inputs.results);
+  const outcome = inputs.outcome === undefined ? worstOf(jobs) : readOutcome(inputs.outcome);
+  const notifications = await channelsOf(context, inputs, masker);
+  const place = await placeOf(context, inputs);
+  const about = { step: STEP, component: inputs.component };
+  const record = place && (await keep(context, place, inputs, outcome));
+  const history = await historyOf(context, place, about, record);
+  const now = clock.now();
+  const message = composeRun(
+    {
+      ...about,
+      step: host.run.workflow ?? 'pipeline',
+      name: inputs.name,
+      outcome,
+      doubts: lines(inputs, jobs),
+      next: inputs.next,
+      started: now,
+      finished: now,
+      run: host.run,
+    },
+    history,
+  );
+  const { told, problems } = await notifications.tell(message, { beat: true });
+  context.setOutput('told', told.length);
+  context.setOutput('event', message.event);
+  host.info(told.length > 0 ? `Told of "${message.title}": ${told.join(', ')}.` : `Nobody was told of "${message.title}".`);
+  return { doubts: problems, result: { event: message.event, severity: message.severity, title: message.title, told, problems } };
+}
+
+function lines({ message }: Inputs, jobs: readonly JobResult[]): string[] {
+  return [...(message === undefined ? [] : [message]), ...jobs.map(({ job, word }) => `${job}: ${word}`)];
+}
+
+/** The one channel of the inputs, else those of dr.yml. @throws UsageError when there is neither */
+async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker): Promise<Notifications> {
+  const { host, clock } = context;
+  if (inputs.channel !== undefined && inputs.url !== undefined) {
+    const { channel: kind, url, from = '', to = [] } = inputs;
+    // Asked for by hand: told of everything.
+    const entry = {
+      kind,
+      url: url.reveal(),
+      ...(kind === 'email' ? { from, to } : {}),
+      ...(kind === 'heartbeat' ? {} : { on: ALL }),
+    } as ChannelEntry;
+    return Notifications.open([entry], {
+      masker,
+      clock,
+      warn: (message) => {
+        host.warning(message);
+      },
+    });
+  }
+  const config = await openDrFile(context, (secret) => {
+    masker.add(secret);
+  });
+  if (config === undefined || config.channels().length === 0) {
+    throw new UsageError('There is nobody to tell: dr.yml has no notify, and no channel was given.', {
+      fix: `Add notify to dr.yml, or set ${host.spell('channel')} and ${host.spell('url')}.`,
+    });
+  }
+  return notificationsOf(context, config, masker);
+}
+
+const ALL = ['succeeded', 'partial', 'failed', 'cancelled', 'refused', 'recovered', 'alert'];
+
+/** The store, where one is known and can be opened: people are told without it, too. */
+async function placeOf(context: StepContext, { store }: Inputs): Promise<Place | undefined> {
+  if (store === undefined) return undefined;
+  try {
+    return await openPlace(context);
+  } catch (thrown) {
+    context.host.warning(`The message goes out without the last good backup. ${errorMessage(thrown)}`);
+    return undefined;
+  }
+}
+
+/** Keeps how the pipeline ended, so that the next success is known as a recovery. */
+async function keep(
+  { host, clock }: StepContext,
+  { store, prefix }: Place,
+  { component }: Inputs,
+  outcome: Outcome,
+): Promise<string | undefined> {
+  const now = clock.now();
+  const record = { step: STEP, outcome, ...(component === undefined ? {} : { component }), started: now, finished: now, run: host.run };
+  try {
+    return await writeRunRecord(store, prefix, formatTimestamp(now), record, AbortSignal.timeout(WRITE_MS));
+  } catch (thrown) {
+    host.debug(`How the pipeline ended is not kept: ${errorMessage(thrown)}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+// What `status` does: gathers facts from all stores, judges them, and says so in every form.
+import type { Expectation, WatchedStore } from '../../monitor/facts.ts';
+import { gatherFacts } from '../../monitor/facts.ts';
+import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile, type MetricsFormat } from '../../monitor/metrics.ts';
+import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
+import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
+import type { DrConfig } from '../../config/dr-config.ts';
+import { composeAlert, type Problem } from '../../notify/compose.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { errorMessage, UsageError, UserError } from '../../step/errors.ts';
+import { plural } from '../../step/format.ts';
+import { parseDuration, type Secret } from '../../step/input.ts';
+import { notificationsOf } from './announce.ts';
+import { openDrFile } from './dr-file.ts';
+import { openPlaceAt } from './open.ts';
+import { maskerOf } from './secrets.ts';
+import { statusSummary } from './status-summary.ts';
+
+/** People are told again of what is still wrong after so long. */
+const REMIND_MS = 24 * 3_600_000;
+
+interface Inputs {
+  component: string | undefined;
+  name: string;
+  store: string | undefined;
+  grace: number | undefined;
+  failOn: 'never' | 'warning' | 'critical';
+  publish: boolean;
+  notify: boolean;
+  metricsFile: string | undefined;
+  metricsFormat: MetricsFormat;
+  pushGateway: string | undefined;
+  pushGatewayAuth: Secret | undefined;
+}
+
+export async function runStatus(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const { host, clock, signal } = context;
+  const config = await openDrFile(context);
+  const now = clock.now();
+  const { stores, expectations } = await openStores(context, inputs, config);
+  const home = stores[0] as WatchedStore;
+  let memory: Memory | undefined;
+  let findings: Finding[];
+  let facts: Awaited<ReturnType<typeof gatherFacts>>;
+  try {
+    memory = await readMemory(home.store, inputs.name, signal);
+    facts = await gatherFacts({ stores, prefix: inputs.name, expectations, keysSeen: memory?.keys ?? [], signal });
+    findings = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace });
+  } catch (thrown) {
+    // Nobody can see whether there are backups: that is an alarm by itself.
+    if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
+    throw thrown;
+  }
+  const notified = isNews(findings, memory, now) && (await tell(context, inputs, config, findings)) ? now : memory?.notified;
+  const status = statusDocument({
+    name: inputs.name,
+    facts,
+    findings,
+    now,
+    memory,
+    notified: findings.length === 0 ? undefined : notified,
+  });
+  const doubts = await publish(context, inputs, home, status);
+  outputs(context, status);
+  await host.summary(statusSummary(status, now));
+  const fails = findings.filter(({ severity }) => inputs.failOn === 'warning' || (inputs.failOn === 'critical' && severity === 'critical'));
+  for (const { severity, message } of findings)
+    if (!fails.some((fail) => fail.message === message)) host.warning(`${severity}: ${message}`);
+  if (inputs.failOn !== 'never' && fails.length > 0) throw failed(fails, status);
+  return { doubts, result: status };
+}
+
+function failed(findings: readonly Finding[], status: StatusDocument): UserError {
+  const message =
+    findings.length === 1
+      ? (findings[0] as Finding).message
+      : `${plural(findings.length, 'problem')} with the backups of ${status.name}:\n${findings.map((finding) => `- ${finding.message}`).join('\n')}`;
+  const next = findings.find((finding) => finding.next !== undefined)?.next;
+  return new UserError(message, next === undefined ? {} : { fix: `Run next: ${next}` });
+}
+
+/** The stores to look at and what dr.yml promises of them. @throws UsageError */
+async function openStores(
+  context: StepContext,
+  inputs: Inputs,
+  config: DrConfig | undefined,
+): Promise<{ stores: WatchedStore[]; expectations: Expectation[] }> {
+  const { host } = context;
+  const rpo = config?.dr.objectives?.rpo;
+  const only = context.origin('component') === 'input' ? inputs.component : undefined;
+  const all = (config?.componentNames() ?? []).flatMap((component): Expectation[] => {
+    const entry = config?.component(component);
+    const store = config?.storeNameOf(component);
+    if (!entry || store === undefined || (only !== undefined && only !== component)) return [];
+    return [
+      {
+        component,
+        kind: entry.kind,
+        store,
+        copies: entry.copies,
+        schedule: entry.schedule,
+        rpoMs: rpo === undefined ? undefined : parseDuration(rpo),
+      },
+    ];
+  });
+  const { store: given } = inputs;
+  const named = given !== undefined && config?.hasStore(given) === true;
+  const expectations = given === undefined || named ? all.filter(({ store }) => given === undefined || store === given) : [];
+  const names = given === undefined ? [...new Set(expectations.flatMap(({ store, copies = [] }) => [store, ...copies]))] : [given];
+  if (names.length === 0) {
+    throw new UsageError(`${host.spell('store')} is missing: there is no dr.yml with a component and a store to look at.`, {
+      fix: 'Go to the folder of your dr.yml, or name the store.',
+    });
+  }
+  const stores = await Promise.all(
+    names.map(async (name): Promise<WatchedStore> => {
+      const { store } = await openPlaceAt(context, name);
+      return { name: config?.hasStore(name) ? name : store.location, store };
+    }),
+  );
+  if (given === undefined || named || only === undefined) return { stores, expectations };
+  return { stores, expectations: [{ component: only, store: (stores[0] as WatchedStore).name }] };
+}
+
+/** True when people do not know yet, or have not been reminded for a day. */
+function isNews(findings: readonly Finding[], memory: Memory | undefined, now: Date): boolean {
+  if (findings.length === 0) return memory !== undefined && memory.status !== 'healthy' && memory.notified !== undefined;
+  const before = memory?.findings ?? [];
+  const isNew = findings.some(
+    (finding) => !before.some((old) => sameFinding(old, finding) && (old.severity === finding.severity || finding.severity === 'warning')),
+  );
+  return isNew || memory?.notified === undefined || now.getTime() - memory.notified.getTime() >= REMIND_MS;
+}
+
+/** @returns true when somebody was told */
+async function tell(context: StepContext, inputs: Inputs, config: DrConfig | undefined, problems: readonly Problem[]): Promise<boolean> {
+  const { host, clock } = context;
+  if (!inputs.notify || config === undefined || config.channels().length === 0) return false;
+  try {
+    const notifications = await notificationsOf(context, config, maskerOf(context));
+    const message = composeAlert({ name: inputs.name, problems, at: clock.now(), run: host.run });
+    const { told } = await notifications.tell(message);
+    if (told.length > 0) host.info(`Told: ${told.join(', ')}.`);
+    return told.length > 0;
+  } catch (thrown) {
+    host.warning(`Nobody was told of the status. ${errorMessage(thrown)}`);
+    return false;
+  }
+}
+
+/** Writes status.json, the metrics file and the push. @returns what did not work: none of it changes the status */
+async function publish(context: StepContext, inputs: Inputs, home: WatchedStore, status: StatusDocument): Promise<string[]> {
+  const { clock, signal } = context;
+  const { metricsFile, metricsFormat, pushGateway, pushGatewayAuth } = inputs;
+  const doubts: string[] = [];
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      doubts.push(`${what} ${errorMessage(thrown)}`);
+    }
+  };
+  const families = metricFamilies(status);
+  if (inputs.publish) await attempt('status.json was not written.', () => writeStatus(home.store, inputs.name, status, signal));
+  if (metricsFile !== undefined) await attempt('', () => writeMetricsFile(metricsFile, renderMetrics(families, metricsFormat)));
+  if (pushGateway !== undefined) {
+    const options = { auth: pushGatewayAuth, clock, signal };
+    await attempt('The metrics were not pushed.', () => pushMetrics(pushGateway, status.name, renderMetrics(families), options));
+  }
+  return doubts.map((doubt) => doubt.trim());
+}
+
+function outputs({ setOutput }: StepContext, status: StatusDocument): void {
+  setOutput('status', status.status);
+  setOutput('lastBackup', status.last_backup ?? '');
+  setOutput('nextBackup', status.next_backup ?? '');
+  setOutput('problems', status.findings.length);
+  setOutput('document', JSON.stringify(status));
+}
