@@ -15,7 +15,7 @@ import { startAzurite } from '../../test/backends/azurite.ts';
 import { SeededRandom } from '../rehearsal/seeded-random.ts';
 import { withWorld } from './kill-world.ts';
 import type { Part, Trial } from './part.ts';
-import { backUp, COMPONENT, PREFIX, prove, timestamp, type World } from './small-backup.ts';
+import { folderWorld, backUp, COMPONENT, PREFIX, prove, timestamp, type World } from './small-backup.ts';
 
 export const shrunk: Part = {
   name: 'shrunk',
@@ -56,7 +56,7 @@ export const expiredToken: Part = {
     const azurite = await startAzurite();
     try {
       const address = await azurite.createContainer('tokens');
-      const recipients = folderWorld(trial, 'keys').recipients;
+      const recipients = folderWorld(join(trial.folder, 'keys')).recipients;
       const seconds = 2;
       let asked = 0;
       const credential = {
@@ -99,7 +99,7 @@ export const twoRuns: Part = {
     const azurite = await startAzurite();
     try {
       const address = await azurite.createContainer('two');
-      const folder = folderWorld(trial, 'two');
+      const folder = folderWorld(join(trial.folder, 'two'));
       const blob = { ...folder, store: await openStore(address, { credential: () => azurite.credential }) };
       const times = trial.places(trial.full ? 10 : 2, 2);
       for (const world of [folder, blob]) for (const round of times) await race(trial, world, round);
@@ -138,7 +138,7 @@ export const clocks: Part = {
   name: 'clocks',
   what: 'a clock set back, set forward, and jumping during a run',
   async run(trial) {
-    const world = folderWorld(trial, 'clocks');
+    const world = folderWorld(join(trial.folder, 'clocks'));
     const year = 365 * 24 * 3600 * 1000;
     const jumps: [string, () => number][] = [
       ['set back a year', () => -year],
@@ -251,13 +251,6 @@ async function fillUp(filler: FolderStore, disk: string, leave: number, random: 
     const done = await filler.write(`small/${round}`, random.bytes(Math.min(4096, bavail * bsize - leave))).catch(() => undefined);
     if (!done) return;
   }
-}
-
-function folderWorld(trial: Trial, name: string): World {
-  return {
-    store: new FolderStore(join(trial.folder, name, 'store')),
-    recipients: [new SecretRecipient(new FolderVault(join(trial.folder, name, 'vault')))],
-  };
 }
 
 /** An archive that does not fit into one block of a blob. */

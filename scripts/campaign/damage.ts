@@ -4,14 +4,11 @@ import { join } from 'node:path';
 import { BlockBlobClient } from '@azure/storage-blob';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { VerificationError } from '../../shared/step/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
 import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
 import { openStore } from '../../shared/stores/open.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import { startAzurite } from '../../test/backends/azurite.ts';
 import type { Expected, Part, Trial } from './part.ts';
-import { backUp, inPieces, prove, smallArchive, type World } from './small-backup.ts';
+import { folderWorld, backUp, inPieces, prove, smallArchive, type World } from './small-backup.ts';
 
 /** Something stored that can be put back changed. */
 interface Thing {
@@ -175,13 +172,6 @@ async function flipped(trial: Trial, bytes: Buffer, at: number, attempt: (change
     changed[at] = (bytes[at] as number) ^ mask;
     await attempt(changed, `byte ${at} ^ ${mask}`);
   }
-}
-
-function folderWorld(root: string): World {
-  return {
-    store: new FolderStore(join(root, 'store')),
-    recipients: [new SecretRecipient(new FolderVault(join(root, 'vault')))],
-  };
 }
 
 function file(path: string): Pick<Thing, 'bytes' | 'put'> {

@@ -10,12 +10,10 @@ import { dataMetadata, manifestMetadata } from '../../shared/backup/metadata.ts'
 import type { ArchiveReport } from '../../shared/mongodb/archive-inspector.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { openStore } from '../../shared/stores/open.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import { startAzurite } from '../../test/backends/azurite.ts';
 import { buildArchive } from '../../test/mongodb/archives.ts';
 import type { Part, Trial } from './part.ts';
-import { backUp, COMPONENT, PREFIX, prove, smallArchive, TIME, type World } from './small-backup.ts';
+import { folderWorld, backUp, COMPONENT, PREFIX, prove, smallArchive, TIME, type World } from './small-backup.ts';
 
 const MIB = 1024 * 1024;
 
@@ -69,7 +67,7 @@ async function strangeCollections(trial: Trial): Promise<void> {
       documents: Array.from({ length: index + 1 }, (_, id) => ({ _id: id })),
     })),
   );
-  const world = folderWorld(trial, 'collections');
+  const world = folderWorld(join(trial.folder, 'collections'));
   const proved = await trial.survives('strange collections', async () => {
     await backUp(world, { plain: archive });
     return prove(world);
@@ -102,7 +100,7 @@ export const manifests: Part = {
   name: 'manifests',
   what: "hostile manifests: .. in names, sizes of 2^53, deep nesting, a million namespaces, another backup's key",
   async run(trial) {
-    const world = folderWorld(trial, 'store');
+    const world = folderWorld(join(trial.folder, 'store'));
     const { manifest } = await backUp(world);
     const name = backupNames(PREFIX, COMPONENT, TIME).manifest;
     const good = Buffer.from((await world.store.read(name)) ?? '');
@@ -194,7 +192,7 @@ export const bombs: Part = {
       ['is one of a hundred of 64 MiB, as the manifest says', Buffer.concat(Array.from({ length: 100 }, () => honest)), 6400 * MIB],
     ];
     for (const [label, stream, plain] of frames) {
-      const world = folderWorld(trial, label.replaceAll(/\W+/g, '-'));
+      const world = folderWorld(join(trial.folder, label.replaceAll(/\W+/g, '-')));
       await plant(world, stream, plain);
       const before = process.memoryUsage().rss;
       const started = performance.now();
@@ -231,11 +229,4 @@ async function plant(world: World, compressed: Buffer, plainBytes: number): Prom
   };
   await world.store.write(names.data, stored, { metadata: dataMetadata(manifest, 'hostile') });
   await world.store.write(names.manifest, serializeManifest(manifest, key), { metadata: manifestMetadata(manifest) });
-}
-
-function folderWorld(trial: Trial, name: string): World {
-  return {
-    store: new FolderStore(join(trial.folder, name, 'store')),
-    recipients: [new SecretRecipient(new FolderVault(join(trial.folder, name, 'vault')))],
-  };
 }

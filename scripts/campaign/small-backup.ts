@@ -1,10 +1,14 @@
 // The small backup that the campaign damages: a real archive of a few documents, written by the real writer into any store.
+import { join } from 'node:path';
 import { verifyBackup, type VerifyResult } from '../../shared/backup/read.ts';
 import { writeBackup, type BackupRequest, type BackupResult } from '../../shared/backup/write.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { BSON } from '../../shared/mongodb/bson.ts';
 import { parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
+import { FolderStore } from '../../shared/stores/folder.ts';
 import type { Store } from '../../shared/stores/store.ts';
+import { FolderVault } from '../../shared/vaults/folder.ts';
+import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import type { KeyRecipient } from '../../shared/vaults/vault.ts';
 import { buildArchive } from '../../test/mongodb/archives.ts';
 
@@ -50,6 +54,14 @@ export async function* inPieces(bytes: Uint8Array, pieceBytes = 1000): AsyncGene
 export interface World {
   store: Store;
   recipients: KeyRecipient[];
+}
+
+/** A store and a vault in folders below `root`. */
+export function folderWorld(root: string): World {
+  return {
+    store: new FolderStore(join(root, 'store')),
+    recipients: [new SecretRecipient(new FolderVault(join(root, 'vault')))],
+  };
 }
 
 /** Writes a backup of `plain` (the small archive when absent). */
