@@ -30,6 +30,8 @@ export interface DrSourceOptions {
  */
 export function drSource({ env, vaultSecret }: DrSourceOptions = {}): OpenConfig {
   return async (raw, host, step) => {
+    // A step that takes nothing from dr.yml must work beside one that is broken: decrypt, init.
+    if (!Object.values(step.inputs).some((spec) => spec.config !== undefined)) return undefined;
     const file = findDrFile(raw('config'));
     if (file === undefined) return undefined;
     // YAML, zod and cron are loaded only where there is a file to read.

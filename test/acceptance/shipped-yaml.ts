@@ -1,5 +1,7 @@
-// The pipelines that people copy from us: files below pipelines/, and the YAML blocks of README.md.
+// The pipelines that people get from us: files below pipelines/, the YAML blocks of README.md, and what `lifeboat init` writes.
 import { globSync, readFileSync } from 'node:fs';
+import { initFiles, type InitAnswers } from '../../shared/config/init.ts';
+import { REPOSITORY, TAG, TASK_VERSION } from '../../scripts/generators/project.ts';
 
 export interface ShippedYaml {
   /** Where it comes from, for test titles. */
@@ -14,5 +16,32 @@ export function shippedYaml(): ShippedYaml[] {
   const own = globSync('.github/workflows/*.{yml,yaml}').map((name) => ({ name, content: readFileSync(name, 'utf8') }));
   const readme = readFileSync('README.md', 'utf8').matchAll(/```ya?ml\n([\s\S]*?)```/g);
   const blocks = [...readme].map((match, index) => ({ name: `README.md, block ${index + 1}`, content: match[1] as string }));
-  return [...files, ...own, ...blocks].map((yaml) => ({ ...yaml, host: /^\s*runs-on:/m.test(yaml.content) ? 'github' : 'azure' }));
+  return [...files, ...own, ...blocks, ...written()].map((yaml) => ({
+    ...yaml,
+    host: /^\s*runs-on:/m.test(yaml.content) ? 'github' : 'azure',
+  }));
+}
+
+/** What `lifeboat init` writes for a project in Azure, and for one in folders. */
+function written(): { name: string; content: string }[] {
+  const answers: InitAnswers = {
+    name: 'rocketchat-production',
+    store: 'https://stdrprod.blob.core.windows.net/backups',
+    vault: 'https://kv-dr-prod.vault.azure.net',
+    component: 'mongodb',
+    retention: '7-4-6',
+    rpo: '24h',
+    rto: '90m',
+    hour: 2,
+    github: true,
+    azure: true,
+    serviceConnection: 'backup connection: prod',
+    branch: 'main',
+  };
+  const published = { repository: REPOSITORY, tag: TAG, taskMajor: TASK_VERSION.Major };
+  return [answers, { ...answers, store: '/mnt/backups', vault: '/mnt/keys' }].flatMap((one, index) =>
+    initFiles(one, published)
+      .filter(({ path }) => path !== 'dr.yml')
+      .map(({ path, content }) => ({ name: `lifeboat init ${index + 1}: ${path}`, content })),
+  );
 }

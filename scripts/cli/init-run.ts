@@ -1,0 +1,130 @@
+// What `lifeboat init` does: answers from flags, questions or defaults → files that are proved valid before they are written.
+import { existsSync, globSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { initFiles, NEXT_COMMANDS, remainingWork, type InitAnswers, type InitFile, type Published } from '../../shared/config/init.ts';
+import { parseDr } from '../../shared/config/load.ts';
+import type { StepContext, StepReturn } from '../../shared/step/define.ts';
+import { RefusedError, UsageError, UserError } from '../../shared/step/errors.ts';
+import { plural } from '../../shared/step/format.ts';
+
+interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'github' | 'azure'> {
+  name: string | undefined;
+  store: string | undefined;
+  vault: string | undefined;
+  github: boolean | undefined;
+  azure: boolean | undefined;
+  folder: string;
+  yes: boolean;
+  force: boolean;
+}
+
+export async function runInit(context: StepContext, published: Published): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs;
+  const { host } = context;
+  const folder = resolve(inputs.folder);
+  refuseExisting(folder, [{ path: 'dr.yml', content: '' }], inputs.force, host.spell('force'));
+  const answers = await collectAnswers(context, inputs, folder);
+  const files = initFiles(answers, published);
+  // The file's own checks are the checks of the answers.
+  const { notices } = parseDr(files[0]?.content ?? '', 'dr.yml');
+  refuseExisting(folder, files, inputs.force, host.spell('force'));
+  for (const file of files) await write(folder, file, inputs.force);
+
+  for (const { path } of files) host.info(`Wrote ${path}.`);
+  for (const { message } of notices) host.notice(message);
+  host.info(
+    `\nBefore the first run:\n${remainingWork(answers)
+      .map((line) => `  ${line}`)
+      .join('\n')}`,
+  );
+  host.info(`\nThen:\n${NEXT_COMMANDS.map((command) => `  ${command}`).join('\n')}`);
+  return { result: { files: files.map(({ path }) => path), remaining: remainingWork(answers), next: NEXT_COMMANDS } };
+}
+
+async function collectAnswers(context: StepContext, inputs: Inputs, folder: string): Promise<InitAnswers> {
+  const { host } = context;
+  const ask = async (question: string, preset: string | undefined): Promise<string | undefined> => {
+    if (inputs.yes) return preset;
+    const typed = (await host.ask(`${question}${preset === undefined ? '' : ` [${preset}]`}: `))?.trim();
+    return typed === undefined || typed === '' ? preset : typed;
+  };
+  const agree = async (question: string, preset: boolean): Promise<boolean> => {
+    const typed = await ask(question, preset ? 'yes' : 'no');
+    return /^(y|yes|true)$/i.test(typed ?? '');
+  };
+  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder)));
+  const store = inputs.store ?? (await ask('Store (https://<account>.blob.core.windows.net/<container>, or a folder)', undefined));
+  const vault = inputs.vault ?? (await ask('Vault for the keys (https://<name>.vault.azure.net, or a folder)', undefined));
+  const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
+  if (name === undefined || store === undefined || vault === undefined) {
+    throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
+      fix: 'Give them as flags, or run this on a terminal without --yes to be asked.',
+    });
+  }
+  const { component, escrow, retention, rpo, rto, hour, serviceConnection, branch } = inputs;
+  const github = inputs.github ?? (await agree('Write a GitHub workflow', existsSync(join(folder, '.github'))));
+  const azure =
+    inputs.azure ?? (await agree('Write an Azure pipeline', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0));
+  return {
+    name,
+    store: address(store),
+    vault: address(vault),
+    component,
+    escrow,
+    retention,
+    rpo,
+    rto,
+    hour,
+    github,
+    azure,
+    serviceConnection,
+    branch,
+  };
+}
+
+/** @throws UsageError for an address that holds a secret or is none of ours */
+function address(text: string): string {
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return text;
+  if (!URL.canParse(text) || new URL(text).protocol !== 'https:') {
+    throw new UsageError(`${JSON.stringify(text.split('?')[0])} is neither an https address nor a folder.`, {
+      fix: 'Write it like https://stdrprod.blob.core.windows.net/backups, or ./backups.',
+    });
+  }
+  if (text.includes('?')) {
+    throw new UsageError('The address holds a SAS, which must not stand in a file.', {
+      fix: 'Give the address without what is behind "?"; dr.yml takes a SAS as sas: "${env:STORE_SAS}".',
+    });
+  }
+  return text.replace(/\/$/, '');
+}
+
+/** The folder's name as a name that dr.yml takes; undefined when nothing of it is left. */
+function nameOf(folder: string): string | undefined {
+  const name = basename(folder)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 40);
+  return name === '' ? undefined : name;
+}
+
+/** @throws RefusedError before a single file is written */
+function refuseExisting(folder: string, files: readonly InitFile[], force: boolean, spelt: string): void {
+  const taken = files.map(({ path }) => path).filter((path) => existsSync(join(folder, path)));
+  if (force || taken.length === 0) return;
+  throw new RefusedError(`${taken.join(' and ')} ${taken.length === 1 ? 'is' : 'are'} there already. Nothing was written.`, {
+    fix: `Set ${spelt} to overwrite ${plural(taken.length, 'file')}, or edit by hand.`,
+  });
+}
+
+async function write(folder: string, { path, content }: InitFile, force: boolean): Promise<void> {
+  const target = join(folder, path);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    // `wx` refuses a file that appeared meanwhile.
+    await writeFile(target, content, { flag: force ? 'w' : 'wx' });
+  } catch (cause) {
+    throw new UserError(`${path} cannot be written: ${(cause as Error).message}.`, { fix: 'Check the rights on the folder.', cause });
+  }
+}

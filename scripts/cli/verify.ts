@@ -1,0 +1,57 @@
+// `lifeboat verify [timestamp]`: backup-validation under the name people look for.
+import type { Command } from 'commander';
+import { defineStep } from '../../shared/step/define.ts';
+import { input } from '../../shared/step/input.ts';
+import { backupValidation } from '../../shared/steps/backup-validation.ts';
+import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../shared/steps/inputs.ts';
+import { addStepCommand } from './step-command.ts';
+
+/** The command as a step. */
+export const verify = defineStep({
+  name: 'verify',
+  title: 'Lifeboat: verify',
+  summary: 'Verifies the latest backup, the one of a timestamp, or all of them: short for backup-validation.',
+  description:
+    'Reads, decrypts and parses backups to the last document. With --all every stored byte of every backup; --detailed also every document.',
+  effects: 'reads',
+  inputs: {
+    ...targetInputs,
+    ...storeInputs,
+    ...keyInputs,
+    ...unlockInputs,
+    timestamp: input.timestamp({
+      summary: 'Only this backup, of every component; the latest of each when absent.',
+      example: '20241201_120000',
+    }),
+    all: input.flag({ summary: 'Every backup there is.', default: 'false' }),
+    detailed: input.flag({ summary: 'With --all: every document, too, not just every stored byte.', default: 'false' }),
+    ...azureInputs,
+  },
+  outputs: backupValidation.outputs,
+  examples: [
+    { what: 'The latest', args: '' },
+    { what: 'One of them', args: '20241201_120000' },
+    { what: 'All of them, to the last document', args: '--all --detailed' },
+  ],
+  check: (inputs, spell) => (inputs.all && inputs.timestamp !== undefined ? [`${spell('all')} and a timestamp exclude each other.`] : []),
+  run: async (context) => {
+    const { all, detailed } = context.inputs;
+    const inputs = {
+      ...context.inputs,
+      type: 'all',
+      // Every backup is younger than this.
+      days: all ? WHOLE_HISTORY_DAYS : undefined,
+      depth: all && !detailed ? 'stored' : 'full',
+    };
+    const { runBackupValidation } = await import('../../shared/steps/run/backup-validation.ts');
+    return runBackupValidation({ ...context, inputs });
+  },
+});
+
+/** A hundred years. */
+const WHOLE_HISTORY_DAYS = 36_525;
+
+/** Adds `verify` to the CLI. */
+export function register(program: Command): void {
+  addStepCommand(program, verify, { positional: ['timestamp'] });
+}

@@ -1,0 +1,235 @@
+// The first files of a project: dr.yml with comments, and the workflow or pipeline that backs up every night.
+import { stableMinute } from './jitter.ts';
+
+/** Where the actions and tasks are published. */
+export interface Published {
+  /** `owner/name` on GitHub. */
+  repository: string;
+  /** Moving tag, such as `v1`. */
+  tag: string;
+  /** Major version of the Azure tasks. */
+  taskMajor: number;
+}
+
+export interface InitAnswers {
+  name: string;
+  /** `https://<account>.blob.core.windows.net/<container>`, or a folder. */
+  store: string;
+  /** `https://<name>.vault.azure.net`, or a folder. */
+  vault: string;
+  component: string;
+  /** Public key file of an escrow recipient. */
+  escrow?: string | undefined;
+  /** As in dr.yml: `7-4-6`, `14d`. */
+  retention: string;
+  rpo: string;
+  rto: string;
+  /** Hour of the nightly run, UTC. */
+  hour: number;
+  github: boolean;
+  azure: boolean;
+  /** Name of the Azure service connection, for the pipeline. */
+  serviceConnection: string;
+  /** Branch whose pipeline runs on schedule. */
+  branch: string;
+}
+
+export interface InitFile {
+  path: string;
+  content: string;
+}
+
+export const WORKFLOW_PATH = '.github/workflows/lifeboat-backup.yml';
+export const PIPELINE_PATH = 'azure-pipelines-backup.yml';
+
+/** actions/checkout v5.0.0, by its commit: a tag can be moved. */
+const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
+/** Minutes after which a run is taken for hung. */
+const RUN_MINUTES = 120;
+
+/** The files for these answers. What is wrong with an answer shows when the dr.yml is parsed. */
+export function initFiles(answers: InitAnswers, published: Published): InitFile[] {
+  return [
+    { path: 'dr.yml', content: drYaml(answers, published) },
+    ...(answers.github ? [{ path: WORKFLOW_PATH, content: workflowYaml(answers, published) }] : []),
+    ...(answers.azure ? [{ path: PIPELINE_PATH, content: pipelineYaml(answers, published) }] : []),
+  ];
+}
+
+/** The nightly schedule, UTC: off the full hour, at a minute of its own. */
+export function nightlyCron({ name, hour }: Pick<InitAnswers, 'name' | 'hour'>): string {
+  return `${stableMinute(name)} ${hour} * * *`;
+}
+
+function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
+  const { name, store, vault, component, escrow, retention, rpo, rto } = answers;
+  return lines(
+    `# yaml-language-server: $schema=https://raw.githubusercontent.com/${repository}/${tag}/dr.schema.json`,
+    '# What is protected, where it goes, how long it stays. "lifeboat config validate" checks this file, "config show" explains it.',
+    'version: 1',
+    `name: ${scalar(name)} # the folder in the store; typed back to confirm a restore`,
+    '',
+    'objectives:',
+    `  rpo: ${scalar(rpo)} # how much work may be lost`,
+    `  rto: ${scalar(rto)} # how long a recovery may take`,
+    '',
+    'stores:',
+    `  primary: ${storeEntry(store)}`,
+    '',
+    '# Where the keys lie: one per backup. Never in the same place as the backups.',
+    `vault: ${isHttps(vault) ? `{ kind: azure-key-vault, url: ${quoted(vault)} }` : `{ kind: folder, path: ${quoted(vault)} }`}`,
+    ...keyLines(vault, escrow),
+    '',
+    'components:',
+    `  ${scalar(component)}:`,
+    '    kind: mongodb',
+    '    source:',
+    '      uri: "${env:MONGODB_URI}" # a secret is never written here, only where it comes from',
+    '    store: primary',
+    `    retention: { preset: ${quoted(retention)} } # 7-4-6 keeps 7 daily, 4 weekly, 6 monthly`,
+    `    schedule: ${quoted(nightlyCron(answers))} # UTC; the CI system starts the runs, this is what they are held against`,
+    '    # exclude: [rocketchat.rocketchat_sessions] # databases or collections to leave out',
+  );
+}
+
+function keyLines(vault: string, escrow: string | undefined): string[] {
+  const own = `  - { kind: ${isHttps(vault) ? 'key-vault-secret' : 'folder'} } # a key of its own for each backup`;
+  if (escrow !== undefined) {
+    return [
+      'keys:',
+      own,
+      `  - { kind: escrow, publicKey: ${quoted(escrow)} } # opens every backup when the vault is gone; the private half is off line`,
+    ];
+  }
+  return [
+    '# keys: # who can open a backup, each alone. An escrow key saves you when the vault is gone; docs/operations.md says how to make one.',
+    `# ${own}`,
+    '#   - { kind: escrow, publicKey: escrow-public.pem }',
+  ];
+}
+
+function storeEntry(store: string): string {
+  if (!isHttps(store)) return `{ kind: folder, path: ${quoted(store)} }`;
+  const url = new URL(store);
+  const [account = '', ...domain] = url.hostname.split('.');
+  const [container = '', ...folder] = url.pathname.split('/').filter((segment) => segment !== '');
+  return [
+    `{ kind: azure-blob, account: ${scalar(account)}, container: ${scalar(container)}`,
+    ...(folder.length > 0 ? [`prefix: ${quoted(folder.join('/'))}`] : []),
+    ...(domain.join('.') === 'blob.core.windows.net' ? [] : [`endpoint: ${quoted(url.origin)}`]),
+  ]
+    .join(', ')
+    .concat(' }');
+}
+
+function workflowYaml(answers: InitAnswers, { repository, tag }: Published): string {
+  const azure = usesAzure(answers);
+  return lines(
+    'name: Nightly backup',
+    'on:',
+    '  schedule:',
+    `    - cron: ${quoted(nightlyCron(answers))} # UTC; off the full hour, where GitHub delays or drops runs`,
+    '  workflow_dispatch:',
+    'permissions: {}',
+    'concurrency:',
+    `  group: lifeboat-backup-${answers.name} # never two at once, and never cancel one half way`,
+    '  cancel-in-progress: false',
+    'jobs:',
+    '  backup:',
+    isHttps(answers.store)
+      ? '    runs-on: ubuntu-latest'
+      : '    runs-on: self-hosted # the store is a folder: a hosted runner would throw it away',
+    `    timeout-minutes: ${RUN_MINUTES}`,
+    '    permissions:',
+    '      contents: read # dr.yml',
+    ...(azure ? ['      id-token: write # sign in to Azure without a stored secret'] : []),
+    '    steps:',
+    `      - uses: ${CHECKOUT}`,
+    '        with:',
+    '          persist-credentials: false',
+    `      - uses: ${repository}/actions/backup-all@${tag}`,
+    '        env:',
+    '          MONGODB_URI: ${{ secrets.MONGODB_URI }}',
+    '        with:',
+    '          config: dr.yml',
+    ...(azure ? ['          azure-client-id: ${{ vars.AZURE_CLIENT_ID }}', '          azure-tenant-id: ${{ vars.AZURE_TENANT_ID }}'] : []),
+  );
+}
+
+function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
+  return lines(
+    'trigger: none',
+    'pr: none',
+    'schedules:',
+    `  - cron: ${quoted(nightlyCron(answers))} # UTC; a schedule set in the web page would win over this one`,
+    '    displayName: Nightly backup',
+    `    branches: { include: [${scalar(answers.branch)}] }`,
+    '    always: true # without it nothing runs while the branch does not change',
+    isHttps(answers.store)
+      ? 'pool: { vmImage: ubuntu-latest }'
+      : 'pool: { name: Default } # the store is a folder: a hosted agent would throw it away',
+    'jobs:',
+    '  - job: backup',
+    `    timeoutInMinutes: ${RUN_MINUTES}`,
+    '    steps:',
+    '      - checkout: self',
+    '        fetchDepth: 1',
+    `      - task: BackupAll@${taskMajor}`,
+    '        inputs:',
+    '          config: dr.yml',
+    ...(usesAzure(answers) ? [`          azureSubscription: ${scalar(answers.serviceConnection)}`] : []),
+    '        env:',
+    '          MONGODB_URI: $(MONGODB_URI) # a secret variable of the pipeline',
+  );
+}
+
+/** What to do before the first run besides writing files, one line each. */
+export function remainingWork(answers: InitAnswers): string[] {
+  const azure = usesAzure(answers);
+  return [
+    ...(answers.github
+      ? [
+          'GitHub: gh secret set MONGODB_URI',
+          ...(azure
+            ? [
+                'GitHub: gh variable set AZURE_CLIENT_ID and AZURE_TENANT_ID, of an application with a federated credential for this repository',
+              ]
+            : []),
+        ]
+      : []),
+    ...(answers.azure
+      ? [
+          `Azure: make a pipeline of ${PIPELINE_PATH} with the secret variable MONGODB_URI`,
+          ...(azure ? [`Azure: make the service connection ${answers.serviceConnection} (workload identity federation)`] : []),
+        ]
+      : []),
+    "Here: export MONGODB_URI='mongodb://…'",
+  ];
+}
+
+/** The commands that come next, in order. */
+export const NEXT_COMMANDS: readonly string[] = ['lifeboat config validate', 'lifeboat doctor', 'lifeboat backup-all'];
+
+function usesAzure({ store, vault }: InitAnswers): boolean {
+  return isHttps(store) || isHttps(vault);
+}
+
+function isHttps(address: string): boolean {
+  return /^https:\/\//i.test(address);
+}
+
+/** Plain where YAML reads it back as the same text, else quoted. */
+function scalar(text: string): string {
+  return /^(?:[A-Za-z][A-Za-z0-9_./-]*|\d+[smhdw])$/.test(text) && !/^(?:true|false|null|yes|no|on|off|y|n)$/i.test(text)
+    ? text
+    : quoted(text);
+}
+
+/** JSON strings are YAML strings. */
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
+function lines(...all: string[]): string {
+  return `${all.join('\n')}\n`;
+}

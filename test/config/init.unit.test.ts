@@ -1,0 +1,106 @@
+// `lifeboat init`: valid files, nothing overwritten, a schedule of one's own.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { init } from '../../scripts/cli/init.ts';
+import { parseDr } from '../../shared/config/load.ts';
+import { nightlyCron, PIPELINE_PATH, WORKFLOW_PATH } from '../../shared/config/init.ts';
+import { stableMinute } from '../../shared/config/jitter.ts';
+import { MemoryHost } from '../../shared/hosts/memory.ts';
+import { runStep } from '../../shared/step/run.ts';
+
+const PLACES = { store: 'https://stdrprod.blob.core.windows.net/backups/team-a', vault: 'https://kv-dr-prod.vault.azure.net' };
+
+let root: string;
+let folder: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'lifeboat-init-'));
+  folder = join(root, 'Shop (Prod)');
+});
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+async function run(inputs: Record<string, string>, answers: string[] = []) {
+  const host = new MemoryHost({ inputs: { folder, ...inputs } });
+  host.ask = async () => answers.shift();
+  const finish = await runStep(init, host);
+  return { host, finish };
+}
+
+function written(path: string): string {
+  return readFileSync(join(folder, path), 'utf8');
+}
+
+describe('init', () => {
+  test('writes a dr.yml that is valid, explained and in an editor completed', async () => {
+    const { finish } = await run({ yes: 'true', ...PLACES, github: 'false', azure: 'false' });
+    expect(finish).toMatchObject({ outcome: 'succeeded', result: { files: ['dr.yml'] } });
+    const text = written('dr.yml');
+    expect(text).toMatch(/^# yaml-language-server: \$schema=https:\/\//);
+    const dr = parseDr(text, 'dr.yml');
+    expect(dr.dr.name).toBe('shop-prod');
+    expect(await dr.store('primary')).toEqual({ kind: 'azure-blob', account: 'stdrprod', container: 'backups', prefix: 'team-a' });
+    expect(dr.notices).toEqual([]);
+    expect(dr.dr.components['mongodb']?.schedule).toBe(nightlyCron({ name: 'shop-prod', hour: 2 }));
+  });
+
+  test('takes folders, an escrow key, and names that YAML would read as something else', async () => {
+    await run({ yes: 'true', store: './a: b', vault: 'keys #1', name: 'on', escrow: 'escrow public.pem', github: 'true', azure: 'true' });
+    const dr = parseDr(written('dr.yml'), join(folder, 'dr.yml'));
+    expect(dr.dr.name).toBe('on');
+    expect(await dr.store('primary')).toEqual({ kind: 'folder', path: join(folder, 'a: b') });
+    expect(await dr.recipients()).toEqual([{ kind: 'folder' }, { kind: 'escrow', publicKey: join(folder, 'escrow public.pem') }]);
+    expect(written(WORKFLOW_PATH)).toContain('runs-on: self-hosted');
+    expect(written(WORKFLOW_PATH)).not.toContain('id-token');
+    expect(written(PIPELINE_PATH)).not.toContain('azureSubscription');
+  });
+
+  test('asks for what is not given, and takes what is there as a hint', async () => {
+    mkdirSync(join(folder, '.github'), { recursive: true });
+    const { finish } = await run({}, ['', PLACES.store, PLACES.vault, '', '']);
+    expect(finish.result).toMatchObject({
+      files: ['dr.yml', WORKFLOW_PATH],
+      next: ['lifeboat config validate', 'lifeboat doctor', 'lifeboat backup-all'],
+    });
+  });
+
+  test('names the flags when nobody can answer', async () => {
+    expect((await run({})).finish).toMatchObject({ exitCode: 2, error: { message: 'store and vault are not given.' } });
+  });
+
+  test('overwrites nothing, and writes nothing at all when one file is there', async () => {
+    mkdirSync(join(folder, '.github', 'workflows'), { recursive: true });
+    writeFileSync(join(folder, WORKFLOW_PATH), 'mine');
+    const inputs = { yes: 'true', ...PLACES, github: 'true', azure: 'true' };
+    const { finish } = await run(inputs);
+    expect(finish).toMatchObject({ exitCode: 5, error: { message: expect.stringContaining(WORKFLOW_PATH) } });
+    expect(existsSync(join(folder, 'dr.yml'))).toBe(false);
+    expect(written(WORKFLOW_PATH)).toBe('mine');
+    expect((await run({ ...inputs, force: 'true' })).finish.outcome).toBe('succeeded');
+    expect(written(WORKFLOW_PATH)).toContain('permissions: {}');
+  });
+
+  test('never lets a SAS or a wrong value into a file', async () => {
+    const sas = await run({ yes: 'true', ...PLACES, store: `${PLACES.store}?sv=1&sig=geheim` });
+    expect(sas.finish.exitCode).toBe(2);
+    expect(JSON.stringify([sas.finish, sas.host.log])).not.toContain('geheim');
+    const wrong = await run({ yes: 'true', ...PLACES, retention: 'forever' });
+    expect(wrong.finish).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('retention') } });
+    expect(existsSync(join(folder, 'dr.yml'))).toBe(false);
+  });
+
+  test('works beside a dr.yml that is broken, to replace it', async () => {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'dr.yml'), 'version: [');
+    expect((await run({ yes: 'true', ...PLACES, force: 'true' })).finish.outcome).toBe('succeeded');
+  });
+});
+
+test('a name has one minute, off the full and half hour; names are spread', () => {
+  const minutes = Array.from({ length: 500 }, (_, index) => stableMinute(`name-${index}`));
+  expect(stableMinute('name-1')).toBe(minutes[1]);
+  expect(minutes.filter((minute) => minute % 30 < 5 || minute % 30 > 25)).toEqual([]);
+  expect(new Set(minutes).size).toBeGreaterThan(35);
+});
