@@ -1,17 +1,19 @@
 // Decompression while reading: finds the ends of zstd frames by their headers and decompresses several at once, in order.
 // The frame format is RFC 8878 section 3.1. A lying size never makes it allocate or give out more than it was allowed.
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
+import { createZstdDecompress, type ZstdDecompress } from 'node:zlib';
 import { errorMessage, type VerificationError } from '../step/errors.ts';
 import { damage } from './damage.ts';
-import { laneCount, MAX_FRAME_BYTES, watched } from './frames.ts';
+import { laneCount, MAX_FRAME_BYTES, rewindOutput, watched, type OutputPlace } from './frames.ts';
 
 const MAGIC = 0xfd2fb528;
-const decompress = promisify(zstdDecompress);
+/** Room that is never used: a zlib stream that fills its output to the last byte makes itself a new one. */
+const SPARE_BYTES = 64;
 
 /** A whole compressed frame. */
 interface Frame {
-  bytes: Buffer;
+  parts: Buffer[];
+  /** Bytes of all parts. */
+  length: number;
   /** Plain bytes, as its header says; zstd and we hold it to that. */
   plainBytes: number;
   /** Where it starts in the compressed stream. */
@@ -25,39 +27,106 @@ export interface UnpackOptions {
   maxFrameBytes?: number;
   /** The stream may not hold more plain bytes in all. */
   maxPlainBytes?: number;
+  /** Each buffer given out is valid only until the next one is asked for: a few buffers serve the whole stream. */
+  reuse?: boolean;
 }
 
 /**
- * Decompresses a stream of zstd frames. Gives one buffer per frame.
+ * Decompresses a stream of zstd frames. Gives one buffer per frame, which the caller owns (unless `reuse` is set).
  * @throws VerificationError naming the place: a frame that is cut, malformed, or larger than it may be
  */
 export async function* unpackFrames(source: AsyncIterable<Buffer>, options: UnpackOptions): AsyncGenerator<Buffer> {
   const splitter = new FrameSplitter(options);
   const queue: Promise<Buffer>[] = [];
-  const inFlight = laneCount();
+  const lanes = Array.from({ length: laneCount() }, () => new UnpackLane());
+  let turn = 0;
+  const next = async (): Promise<Buffer> => {
+    const plain = await (queue.shift() as Promise<Buffer>);
+    return options.reuse ? plain : Buffer.from(plain);
+  };
   try {
     for await (const piece of source) {
       splitter.push(piece);
       for (let frame = splitter.next(); frame; frame = splitter.next()) {
-        queue.push(watched(unpack(frame, options)));
-        if (queue.length >= inFlight) yield (await queue.shift()) as Buffer;
+        const lane = lanes[turn % lanes.length] as UnpackLane;
+        turn += 1;
+        queue.push(watched(unpack(lane, frame, options)));
+        if (queue.length === lanes.length) yield await next();
       }
     }
     splitter.end();
-    while (queue.length > 0) yield (await queue.shift()) as Buffer;
+    while (queue.length > 0) yield await next();
   } finally {
     await Promise.allSettled(queue);
+    for (const lane of lanes) lane.close();
   }
 }
 
-async function unpack(frame: Frame, options: UnpackOptions): Promise<Buffer> {
+async function unpack(lane: UnpackLane, frame: Frame, options: UnpackOptions): Promise<Buffer> {
   try {
-    const size = Math.max(64, frame.plainBytes);
-    const plain = await decompress(frame.bytes, { chunkSize: size, maxOutputLength: size });
-    if (plain.length === frame.plainBytes) return plain;
-    throw new Error(`it holds ${plain.length} bytes and says ${frame.plainBytes}`);
+    return await lane.unpack(frame);
   } catch (cause) {
     throw damage(`${options.place(frame.offset)}: the zstd frame there does not decompress: ${errorMessage(cause)}.`, cause);
+  }
+}
+
+/** One decompression context with an input and an output buffer for many frames, one at a time. */
+class UnpackLane {
+  #input: Buffer = Buffer.alloc(0);
+  #stream: (ZstdDecompress & OutputPlace) | undefined;
+  #capacity = 0;
+  #pieces: Buffer[] = [];
+  #plainBytes = 0;
+  #expected = 0;
+  #fail: (error: Error) => void = () => undefined;
+
+  /** Decompresses a frame. What it gives is valid until the next call. */
+  async unpack(frame: Frame): Promise<Buffer> {
+    const stream = this.#streamFor(frame.plainBytes);
+    if (this.#input.length < frame.length) this.#input = Buffer.allocUnsafeSlow(frame.length + (frame.length >> 2));
+    let length = 0;
+    for (const part of frame.parts) {
+      this.#input.set(part, length);
+      length += part.length;
+    }
+    this.#pieces = [];
+    this.#plainBytes = 0;
+    this.#expected = frame.plainBytes;
+    rewindOutput(stream);
+    await new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
+      stream.write(this.#input.subarray(0, length), (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+    if (this.#plainBytes !== frame.plainBytes) throw new Error(`it holds ${this.#plainBytes} bytes and says ${frame.plainBytes}`);
+    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
+  }
+
+  close(): void {
+    this.#stream?.destroy();
+  }
+
+  #streamFor(plainBytes: number): ZstdDecompress & OutputPlace {
+    if (this.#stream && plainBytes <= this.#capacity) return this.#stream;
+    this.close();
+    this.#capacity = plainBytes;
+    const stream: ZstdDecompress & OutputPlace = createZstdDecompress({ chunkSize: plainBytes + SPARE_BYTES });
+    stream.on('data', (piece: Buffer) => {
+      this.#pieces.push(piece);
+      this.#plainBytes += piece.length;
+      if (this.#plainBytes > this.#expected) stream.destroy(new Error(`it holds more than the ${this.#expected} bytes it says`));
+    });
+    stream.on('error', (error) => {
+      this.#fail(error);
+    });
+    // It ends by itself only when bytes follow the frame's end.
+    stream.on('end', () => {
+      this.#fail(new Error('it ends before its last byte'));
+    });
+    this.#stream = stream;
+    return stream;
   }
 }
 
@@ -161,7 +230,7 @@ class FrameSplitter {
         rest = 0;
       }
     }
-    const frame = { bytes: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, length), plainBytes, offset: this.#offset };
+    const frame = { parts, length, plainBytes, offset: this.#offset };
     this.#offset += length;
     this.#available -= length;
     this.#at = 0;

@@ -28,6 +28,8 @@ export interface PlainOptions {
   signal?: AbortSignal | undefined;
   /** Stored bytes read so far, of `manifest.sizes.stored`. */
   onProgress?: (storedBytes: number) => void;
+  /** Each piece given out is valid only until the next one is asked for. For readers that keep nothing, such as inspectors. */
+  reuse?: boolean;
 }
 
 export interface OpenedBackup {
@@ -63,7 +65,7 @@ export async function openBackup(request: OpenRequest): Promise<OpenedBackup> {
   }
   const { contentKey, recipient } = await unwrapManifestKeys(request, names, manifest, label);
   stored.checkHmac(contentKey);
-  const options = ({ signal = request.signal, onProgress }: PlainOptions = {}): ReadStoredOptions => ({
+  const options = ({ signal = request.signal, onProgress, reuse }: PlainOptions = {}): ReadStoredOptions => ({
     store,
     dataName: names.data,
     label: `${component} ${timestamp} (${names.data})`,
@@ -71,6 +73,7 @@ export async function openBackup(request: OpenRequest): Promise<OpenedBackup> {
     expected: manifest,
     signal,
     onProgress,
+    reuse,
   });
   await checkStoredSize(options());
   return {
@@ -198,7 +201,7 @@ export async function verifyBackup(request: VerifyRequest): Promise<VerifyResult
     );
     return { manifest, recipient, level, storedBytesRead, regionsRead, regions };
   }
-  await inspectAll(opened.plain(options), request.newInspector, manifest.content, label);
+  await inspectAll(opened.plain({ ...options, reuse: true }), request.newInspector, manifest.content, label);
   return { manifest, recipient, level, storedBytesRead: manifest.sizes.stored, regionsRead: regions, regions };
 }
 

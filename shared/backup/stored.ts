@@ -20,6 +20,8 @@ export interface ReadStoredOptions {
   signal?: AbortSignal | undefined;
   /** Stored bytes read so far. */
   onProgress?: ((storedBytes: number) => void) | undefined;
+  /** Each piece given out is valid only until the next one is asked for: enough for an inspector, and a third of the memory. */
+  reuse?: boolean | undefined;
 }
 
 /**
@@ -45,7 +47,15 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
       options.onProgress?.(stored);
     },
   });
-  const pieces = compression.algorithm === 'zstd' ? unpack(compressed, label, sizes.plain, compression.frameBytes) : compressed;
+  const pieces =
+    compression.algorithm === 'zstd'
+      ? unpackFrames(compressed, {
+          maxPlainBytes: sizes.plain,
+          maxFrameBytes: compression.frameBytes,
+          place: (offset) => `${label} at byte ${storedOffset(offset)}`,
+          reuse: options.reuse === true,
+        })
+      : compressed;
   for await (const piece of pieces) {
     plain += piece.length;
     frames += 1;
@@ -59,10 +69,6 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   if (hash.digest('hex') !== expected.sha256) {
     throw damage(`${label} is not what was written: the SHA-256 of its ${stored} bytes differs from the manifest.`);
   }
-}
-
-function unpack(compressed: AsyncIterable<Buffer>, label: string, maxPlainBytes: number, maxFrameBytes: number): AsyncIterable<Buffer> {
-  return unpackFrames(compressed, { maxPlainBytes, maxFrameBytes, place: (offset) => `${label} at byte ${storedOffset(offset)}` });
 }
 
 /** Which regions a sample reads: the first, the last, and one in so many. */

@@ -7,6 +7,7 @@ import { ObjectExistsError, StoreError } from '../stores/errors.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
+import { ahead } from './ahead.ts';
 import { abortError, untilAborted } from './cancel.ts';
 import { forgetAll, newContentKey, wrapForAll } from './content-key.ts';
 import { REGION_BYTES, RegionEncoder } from './encryption.ts';
@@ -23,6 +24,8 @@ import type { BackupPhase, BackupRequest, BackupResult } from './write-request.t
 export type * from './write-request.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
+/** Encrypted pieces of 256 KiB at most that may wait for the store: compression goes on while it writes. */
+const PIECES_AHEAD = 16;
 /** Time for tidying up after a failure or a cancel. */
 const CLEANUP_MS = 30_000;
 /** `verify: sample` reads the first, the last, and one region in so many; which ones changes from day to day. */
@@ -191,7 +194,13 @@ class BackupRun {
     const { store, sizeEstimate } = this.#request;
     let failure: unknown;
     const stop = new AbortController();
-    const stream = this.#encode(AbortSignal.any([this.#signal, stop.signal]), (thrown) => (failure ??= thrown));
+    const encoded = this.#encode(AbortSignal.any([this.#signal, stop.signal]), (thrown) => {
+      // What fails after the stop failed because of it.
+      if (!stop.signal.aborted) failure ??= thrown;
+    });
+    const stream = ahead(encoded, PIECES_AHEAD, () => {
+      stop.abort();
+    });
     let info: ObjectInfo;
     try {
       info = await store.put(this.#names.data, stream, {
@@ -282,6 +291,7 @@ class BackupRun {
       contentKey: this.#contentKey,
       expected: written,
       signal: this.#signal,
+      reuse: true,
       onProgress: (done) => onProgress?.({ phase: 'Reading back', done, total, unit: 'bytes' }),
     };
     const metadata = await checkStoredSize(options);
