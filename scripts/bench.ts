@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { errorMessage } from '../shared/step/errors.ts';
 import { formatBytes } from '../shared/step/format.ts';
 import { parseSize } from '../shared/step/input.ts';
 import { chatArchive } from './benchmarks/archives.ts';
@@ -10,7 +11,7 @@ import { azureRow } from './benchmarks/azure-row.ts';
 import type { Bench, Group } from './benchmarks/bench.ts';
 import { engineRows } from './benchmarks/engine-rows.ts';
 import { memoryRows } from './benchmarks/memory-rows.ts';
-import { pipelineRows } from './benchmarks/pipeline-rows.ts';
+import { backupRows, restoreRows, tinyRow } from './benchmarks/pipeline-rows.ts';
 import { formatRows, judge, ROWS, type Measured, type RowName } from './benchmarks/rows.ts';
 import { startRow } from './benchmarks/start-row.ts';
 
@@ -22,7 +23,18 @@ interface Options {
   json?: true;
 }
 
-const GROUPS: readonly Group[] = [pipelineRows, azureRow, memoryRows, engineRows, startRow];
+const GROUPS: readonly { names: readonly RowName[]; measure: Group }[] = [
+  { names: ['backup-vs-seeds', 'backup-vs-zstd', 'backup-vs-restic'], measure: backupRows },
+  { names: ['restore-vs-zstd', 'restore-vs-restic'], measure: restoreRows },
+  { names: ['azure-backup-vs-upload'], measure: azureRow },
+  {
+    names: ['backup-memory', 'backup-memory-8', 'backup-memory-growth', 'restore-memory', 'restore-memory-8', 'restore-memory-growth'],
+    measure: memoryRows,
+  },
+  { names: ['dump-vs-mongodump', 'restore-vs-mongorestore'], measure: engineRows },
+  { names: ['tiny-documents'], measure: tinyRow },
+  { names: ['cold-start'], measure: startRow },
+];
 
 const command = new Command('scripts/bench')
   .description(
@@ -69,10 +81,19 @@ async function main(): Promise<number> {
   };
   process.stderr.write(`Input: ${archive} (${formatBytes(bench.bytes)}), ${options.rounds} rounds\n`);
   const measured = new Map<string, Measured>();
-  for (const group of GROUPS) for (const [name, value] of Object.entries(await group(bench))) measured.set(name, value);
+  let failed = false;
+  for (const { names, measure } of GROUPS) {
+    if (!names.some((name) => bench.wanted.has(name))) continue;
+    try {
+      for (const [name, value] of Object.entries(await measure(bench))) measured.set(name, value);
+    } catch (thrown) {
+      failed = true;
+      for (const name of names) measured.set(name, { skipped: `it broke: ${errorMessage(thrown).trim()}` });
+    }
+  }
   const rows = plans.map((plan) => judge(plan, measured.get(plan.name) ?? { skipped: 'it was not measured' }));
   process.stdout.write(options.json ? `${JSON.stringify(rows, null, 1)}\n` : `${formatRows(rows)}\n`);
-  return rows.some(({ met }) => met === false) ? 1 : 0;
+  return failed || rows.some(({ met }) => met === false) ? 1 : 0;
 }
 
 process.exitCode = await main();

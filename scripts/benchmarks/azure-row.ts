@@ -10,7 +10,6 @@ const OURS = 'lifeboat';
 const SDK = 'SDK upload';
 
 export const azureRow: Group = async (bench) => {
-  if (!bench.wanted.has('azure-backup-vs-upload')) return {};
   const folder = join(bench.folder, 'azure');
   const vault = join(folder, 'vault');
   await pipeline(['backup', bench.archive, folder, vault, 'none']);

@@ -10,7 +10,6 @@ const COPIES = 8;
 const REPEAT = fileURLToPath(new URL('repeat-archive.ts', import.meta.url));
 
 export const memoryRows: Group = async (bench) => {
-  if (![...bench.wanted].some((name) => name.includes('memory'))) return {};
   const run = async (copies: number): Promise<{ backup: PipelineResult; restore: PipelineResult }> => {
     const store = join(bench.folder, `memory-${copies}-store`);
     const vault = join(bench.folder, `memory-${copies}-vault`);

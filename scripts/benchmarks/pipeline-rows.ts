@@ -14,33 +14,26 @@ const TINY_DOCUMENTS = 2_000_000;
 /** A contender, or why it cannot take part. */
 type Entry = Contender | { missing: string };
 
-export const pipelineRows: Group = async (bench) => ({
-  ...(await backupRows(bench)),
-  ...(await restoreRows(bench)),
-  ...(await tinyRow(bench)),
-});
-
-async function backupRows(bench: Bench): Promise<Partial<Record<RowName, Measured>>> {
+export const backupRows: Group = async (bench) => {
   const others: Partial<Record<RowName, () => Promise<Entry>>> = {
     'backup-vs-seeds': () => Promise.resolve(seedsWay(bench)),
     'backup-vs-zstd': () => Promise.resolve(zstdWay(bench)),
     'backup-vs-restic': () => resticWay(bench),
   };
   return against(bench, others, ourBackup(bench, bench.archive, 'chat'));
-}
+};
 
-async function restoreRows(bench: Bench): Promise<Partial<Record<RowName, Measured>>> {
+export const restoreRows: Group = async (bench) => {
   const others: Partial<Record<RowName, () => Promise<Entry>>> = {
     'restore-vs-zstd': () => zstdBack(bench),
     'restore-vs-restic': () => resticBack(bench),
   };
-  if (!Object.keys(others).some((name) => bench.wanted.has(name as RowName))) return {};
   const { store, vault } = places(bench, 'stored');
   await pipeline(['backup', bench.archive, store, vault, 'none']);
   const rows = await against(bench, others, { name: OURS, run: () => pipeline(['restore', store, vault]) });
   for (const folder of [store, vault]) rmSync(folder, { recursive: true, force: true });
   return rows;
-}
+};
 
 /** Holds one contest of the wanted rows' programs and us. */
 async function against(
@@ -148,8 +141,7 @@ function resticPlace(folder: string): { repository: string; env: NodeJS.ProcessE
   return { repository, env: { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: 'bench', RESTIC_CACHE_DIR: cache } };
 }
 
-async function tinyRow(bench: Bench): Promise<Partial<Record<RowName, Measured>>> {
-  if (!bench.wanted.has('tiny-documents')) return {};
+export const tinyRow: Group = async (bench) => {
   const tiny = await tinyArchive(TINY_DOCUMENTS);
   const tinyBytes = statSync(tiny).size;
   const results = await contest(
@@ -169,4 +161,4 @@ async function tinyRow(bench: Bench): Promise<Partial<Record<RowName, Measured>>
       figures: `${describeContest(results, tinyBytes, ['tiny'])}, ${describeContest(results, bench.bytes, ['chat'])}`,
     },
   };
-}
+};

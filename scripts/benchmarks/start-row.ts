@@ -21,7 +21,6 @@ const HOSTS: Record<string, NodeJS.ProcessEnv> = {
 };
 
 export const startRow: Group = async (bench) => {
-  if (!bench.wanted.has('cold-start')) return {};
   if (!isFresh('dist')) await buildInto('dist');
   const times: { name: string; ms: number }[] = [];
   for (const [host, env] of Object.entries(HOSTS)) {
