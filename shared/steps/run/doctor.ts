@@ -1,6 +1,6 @@
 // What `doctor` does: opens what is configured, runs every check side by side, and shows what each saw.
 import { findDrFile } from '../../config/source.ts';
-import { runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
+import { findingOf, runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
 import { encryptionCheck, keyAccessCheck, keyOverview, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
 import { mongoChecks } from '../../doctor/mongodb.ts';
@@ -130,12 +130,7 @@ async function opened(name: string, make: () => Promise<Check>): Promise<Check> 
     return await make();
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
-    return {
-      name,
-      look: () => {
-        throw thrown;
-      },
-    };
+    return { name, look: async () => findingOf(thrown) };
   }
 }
 

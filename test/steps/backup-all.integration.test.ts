@@ -1,0 +1,98 @@
+// `backup-all`: every component under one timestamp, a group manifest, and no stop at the first that fails.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { readPoint } from '../../shared/catalog/points.ts';
+import { parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
+import { FolderStore } from '../../shared/stores/folder.ts';
+import { canBuildFerretDb } from '../backends/ferretdb.ts';
+import { describeIf } from '../support/needs.ts';
+import { fill, run, startBench, type Bench } from './bench.ts';
+
+const POINT = parseTimestamp('20241201_120000') as Timestamp;
+
+describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-all', () => {
+  let bench: Bench;
+  let folder: string;
+  let config: string;
+  let runs = 0;
+  beforeAll(async () => {
+    bench = await startBench();
+    await fill(bench.client, 'shop');
+    await fill(bench.client, 'users', 40);
+  }, 120_000);
+  beforeEach(() => {
+    folder = join(bench.root, `all-${(runs += 1)}`);
+    mkdirSync(folder);
+    config = join(folder, 'dr.yml');
+    process.env['ALL_TEST_URI'] = bench.mongo.uri;
+    process.env['ALL_TEST_AWAY'] = 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200';
+  });
+  afterAll(async () => {
+    delete process.env['ALL_TEST_URI'];
+    delete process.env['ALL_TEST_AWAY'];
+    await bench.stop();
+  });
+
+  function write(uris: Record<string, string>): void {
+    const components = Object.entries(uris).map(
+      ([name, uri], index) =>
+        `  ${name}: { kind: mongodb, source: { uri: "\${env:${uri}}" }, engine: driver, include: [${name}], store: ${index === 0 ? 'near' : 'far'} }\n`,
+    );
+    writeFileSync(
+      config,
+      'version: 1\nname: prod\nstores:\n  near: { kind: folder, path: near }\n  far: { kind: folder, path: far }\n' +
+        `vault: { kind: folder, path: keys }\ncomponents:\n${components.join('')}`,
+    );
+  }
+  const point = async (store: string): Promise<unknown> => readPoint(new FolderStore(join(folder, store)), 'prod', POINT);
+
+  test('backs up all under one timestamp and says in every store what belongs together', async () => {
+    write({ shop: 'ALL_TEST_URI', users: 'ALL_TEST_URI' });
+    const ran = await run('backup-all', { config, type: 'full', timestamp: POINT });
+    expect([ran.outcome, ran.said]).toEqual(['succeeded', '']);
+    expect(ran.outputs).toMatchObject({ timestamp: POINT, components: '2', failed: '0' });
+    const expected = {
+      timestamp: POINT,
+      name: 'prod',
+      complete: true,
+      components: [
+        { component: 'shop', kind: 'mongodb', outcome: 'succeeded', verified: true, documents: 302 },
+        { component: 'users', outcome: 'succeeded', documents: 42, store: join(folder, 'far') },
+      ],
+    };
+    expect(await point('near')).toMatchObject(expected);
+    expect(await point('far')).toMatchObject(expected);
+    // A second one at the same moment is refused before anything is dumped.
+    const again = await run('backup-all', { config, timestamp: POINT });
+    expect([again.outcome, again.said]).toEqual(['failed', expect.stringContaining('already a recovery point')]);
+  }, 60_000);
+
+  test('goes on after a component that fails, and is partial', async () => {
+    write({ shop: 'ALL_TEST_AWAY', users: 'ALL_TEST_URI' });
+    const ran = await run('backup-all', { config, timestamp: POINT });
+    expect([ran.outcome, ran.exitCode]).toEqual(['partial', 3]);
+    expect(ran.finish.warnings).toEqual([expect.stringMatching(/^shop: MongoDB cannot be reached: 127\.0\.0\.1:1/)]);
+    expect(await point('far')).toMatchObject({
+      complete: false,
+      components: [
+        { component: 'shop', outcome: 'failed', error: expect.any(String) },
+        { component: 'users', outcome: 'succeeded' },
+      ],
+    });
+  }, 60_000);
+
+  test('fails, and makes no point, when not one could be backed up', async () => {
+    write({ shop: 'ALL_TEST_AWAY' });
+    const ran = await run('backup-all', { config, timestamp: POINT });
+    expect([ran.outcome, ran.exitCode]).toEqual(['failed', 1]);
+    expect(await point('near')).toBeUndefined();
+  }, 30_000);
+
+  test('needs a dr.yml, and a variable that it names', async () => {
+    expect(await run('backup-all', { config: join(folder, 'nope.yml') })).toMatchObject({ exitCode: 2 });
+    write({ shop: 'ALL_TEST_NOT_SET', users: 'ALL_TEST_URI' });
+    const ran = await run('backup-all', { config, timestamp: POINT });
+    expect([ran.outcome, ran.finish.warnings]).toEqual(['partial', [expect.stringContaining('ALL_TEST_NOT_SET')]]);
+  }, 30_000);
+});
