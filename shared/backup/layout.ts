@@ -5,6 +5,7 @@ import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 const COMPONENT = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PREFIX_SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const STEP = /^[a-z][a-z0-9-]{0,62}$/;
+const SAFETY = '-safety';
 const HOLD_ID = /^[a-z0-9]{8}$/;
 /** Folders beside the components. */
 const RESERVED: ReadonlySet<string> = new Set(['audit', 'holds', 'locks', 'points', 'proofs', 'runs']);
@@ -72,6 +73,16 @@ export function componentFolder(prefix: string, component: string): string {
 /** `<prefix>/`, or '' for the whole store: what to list for everything. */
 export function prefixFolder(prefix: string): string {
   return below(prefix, '');
+}
+
+/** Where backups of what a restore replaced lie: beside the component's own. */
+export function safetyComponent(component: string): string {
+  return `${component}${SAFETY}`;
+}
+
+/** The component whose safety backups these are; undefined when they are none. */
+export function safetyOf(component: string): string | undefined {
+  return component.endsWith(SAFETY) ? component.slice(0, -SAFETY.length) : undefined;
 }
 
 /** The lock that one run at a time holds on a component. */

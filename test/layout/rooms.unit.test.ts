@@ -10,7 +10,7 @@ const BELOW = {
   stores: ['step', 'tools', 'azure'],
   vaults: ['step', 'tools', 'azure'],
   backup: ['step', 'tools', 'stores', 'vaults'],
-  catalog: ['step', 'tools', 'stores', 'backup'],
+  catalog: ['step', 'tools', 'stores', 'vaults', 'backup'],
   mongodb: ['step', 'tools', 'stores', 'vaults', 'backup'],
   config: ['step'],
   hosts: ['step'],

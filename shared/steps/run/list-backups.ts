@@ -1,4 +1,5 @@
 // What `list-backups` does: one listing, as a table, as JSON and as outputs.
+import { holdsAt, listHolds, type Hold } from '../../catalog/hold.ts';
 import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { prefixFolder } from '../../backup/layout.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
@@ -21,6 +22,9 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
   backups.reverse();
   const shown = backups.filter(({ state }) => state !== 'leftover' && state !== 'pruning');
   const leftovers = backups.filter(({ state }) => state === 'leftover').length;
+  const held: Hold[] = [];
+  for (const name of new Set(shown.map((backup) => backup.component)))
+    held.push(...(await listHolds(store, prefix, name, signal)).filter((hold) => holdsAt(hold, now)));
   const latest = shown.find(({ state }) => state === 'verified');
 
   const where = `${store.location}, below ${prefixFolder(prefix) || 'the root'}`;
@@ -39,7 +43,7 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
               formatAge(backup.time, now),
               backup.plainBytes === undefined ? '?' : formatBytes(backup.plainBytes),
               formatBytes(backup.dataBytes),
-              stateText(backup),
+              [stateText(backup), ...holdTexts(backup, held)].join('; '),
             ]),
           ),
       shown.length === 0 ? undefined : `In ${where}.`,
@@ -50,6 +54,7 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
     timestamp: backup.timestamp,
     component: backup.component,
     state: backup.state,
+    holds: held.filter((hold) => isOn(hold, backup)).map(({ id, reason, until }) => ({ id, reason, until: until?.toISOString() ?? null })),
     plainBytes: backup.plainBytes ?? null,
     storedBytes: backup.dataBytes,
   }));
@@ -68,4 +73,16 @@ function stateText({ state }: ListedBackup): string {
     leftover: 'leftover',
     pruning: 'being removed',
   }[state];
+}
+
+function isOn(hold: Hold, { component, timestamp }: ListedBackup): boolean {
+  return hold.component === component && hold.timestamp === timestamp;
+}
+
+function holdTexts(backup: ListedBackup, holds: readonly Hold[]): string[] {
+  return holds
+    .filter((hold) => isOn(hold, backup))
+    .map(
+      ({ id, reason, until }) => `held${until === undefined ? '' : ` until ${until.toISOString().slice(0, 10)}`}: ${reason} (hold ${id})`,
+    );
 }

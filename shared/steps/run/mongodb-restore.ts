@@ -1,6 +1,7 @@
 // What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
-import { lockName } from '../../backup/layout.ts';
+import { lockName, safetyComponent } from '../../backup/layout.ts';
 import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '../../backup/read.ts';
+import { writeHold } from '../../catalog/hold.ts';
 import { listBackups } from '../../catalog/list.ts';
 import { pickBackup } from '../../catalog/pick.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
@@ -9,7 +10,7 @@ import { dumpMongo } from '../../mongodb/dump.ts';
 import type { EngineChoice } from '../../mongodb/engine.ts';
 import { openRestore, restoreProblem, type Restore, type RestorePlan } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
-import { CancelledError, UserError, VerificationError } from '../../step/errors.ts';
+import { CancelledError, errorMessage, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
@@ -23,6 +24,8 @@ const STEP = 'mongodb-restore';
 const LOCK_EXPIRY_MS = 60_000;
 /** Lines of a plan that name collections one by one. */
 const NAMED_LOSSES = 20;
+/** How long retention stays away from a safety backup. */
+const SAFETY_HOLD_DAYS = 30;
 
 interface Inputs {
   component: string | undefined;
@@ -42,35 +45,35 @@ interface Inputs {
   dryRun: boolean;
 }
 
-/** Backups of what a restore replaced lie beside the component's own. */
-function safetyComponent(component: string): string {
-  return `${component}-safety`;
-}
-
 export async function runMongodbRestore(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as Inputs;
   const component = inputs.component ?? 'mongodb';
   const run = { step: STEP, component, effects: 'destroys' } as const;
-  return recorded(context, () => openPlace(context), run, async (place, notes) => {
-    const recipients = await openKeys(context, place);
-    const timestamp = await choose(context, place, component, inputs);
-    notes.usedBackup = timestamp;
-    const request: OpenRequest = {
-      store: place.store,
-      prefix: place.prefix,
-      component: inputs.rollback ? safetyComponent(component) : component,
-      timestamp,
-      recipients,
-      signal: context.signal,
-    };
-    const opened = await openBackup(request);
-    const restore = await openRestore(restoreOptions(context, inputs, opened.manifest.content as unknown as ArchiveReport));
-    try {
-      return await new RestoreRun(context, inputs, component, place, request, opened, restore).run();
-    } finally {
-      await restore.close();
-    }
-  });
+  return recorded(
+    context,
+    () => openPlace(context),
+    run,
+    async (place, notes) => {
+      const recipients = await openKeys(context, place);
+      const timestamp = await choose(context, place, component, inputs);
+      notes.usedBackup = timestamp;
+      const request: OpenRequest = {
+        store: place.store,
+        prefix: place.prefix,
+        component: inputs.rollback ? safetyComponent(component) : component,
+        timestamp,
+        recipients,
+        signal: context.signal,
+      };
+      const opened = await openBackup(request);
+      const restore = await openRestore(restoreOptions(context, inputs, opened.manifest.content as unknown as ArchiveReport));
+      try {
+        return await new RestoreRun(context, inputs, component, place, request, opened, restore).run();
+      } finally {
+        await restore.close();
+      }
+    },
+  );
 }
 
 async function choose(context: StepContext, { store, prefix }: Place, component: string, inputs: Inputs): Promise<Timestamp> {
@@ -246,6 +249,7 @@ class RestoreRun {
       step: STEP,
     });
     this.#safety = timestamp;
+    await this.#holdSafety(timestamp);
     host.notice(
       `What is replaced is in the safety backup ${safetyComponent(this.#component)} ${timestamp}. To put it back: ${this.#rollbackCommand()}`,
     );
@@ -257,6 +261,22 @@ class RestoreRun {
     const { store, prefix } = this.#place;
     const before = await listBackups(store, prefix, { component: safetyComponent(this.#component), signal });
     return formatTimestamp(new Date(Math.max(clock.now().getTime(), ...before.map(({ time }) => time.getTime() + 1000))));
+  }
+
+  /** Retention must not take the way back while people still find out whether the restore was right. */
+  async #holdSafety(timestamp: Timestamp): Promise<void> {
+    const { host, clock, signal } = this.#context;
+    const { store, prefix } = this.#place;
+    const now = clock.now();
+    const until = new Date(now.getTime() + SAFETY_HOLD_DAYS * 86_400_000);
+    const reason = `what the restore of ${this.#request.component} ${this.#request.timestamp} replaced`;
+    try {
+      await writeHold(store, prefix, { component: safetyComponent(this.#component), timestamp, reason, until, by: host.run, now }, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      // The backup itself is safe; that retention may take it some day is no reason to leave the database broken.
+      host.warning(`The safety backup ${timestamp} could not be held: ${errorMessage(thrown)}`);
+    }
   }
 
   async #restoreAndProve(): Promise<StepReturn> {

@@ -1,0 +1,88 @@
+// Carries a retention plan out: under the component's lock, planned once more from what is there now, then backup by backup.
+import { RefusedError } from '../step/errors.ts';
+import type { RunIdentity } from '../step/host.ts';
+import { lockName } from '../backup/layout.ts';
+import type { CopyPlace } from '../backup/leftovers.ts';
+import { StoreError } from '../stores/errors.ts';
+import type { Clock } from '../tools/clock.ts';
+import type { KeyRecipient } from '../vaults/vault.ts';
+import { listHolds } from './hold.ts';
+import { listBackups } from './list.ts';
+import { failedAttempts } from './pick.ts';
+import { pruneBackup, type PruneOutcome } from './prune.ts';
+import { planDifference, planSection, removals, type PlanSection, type SectionFacts } from './retention-plan.ts';
+
+const LOCK_EXPIRY_MS = 60_000;
+
+export interface SectionPlace {
+  component: string;
+  place: CopyPlace;
+  /** Every other store that may have the same backups. */
+  others: readonly CopyPlace[];
+}
+
+/** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
+export async function gatherFacts({ component, place, others }: SectionPlace, signal?: AbortSignal): Promise<SectionFacts> {
+  const everywhere = [place, ...others];
+  const [backups, holds, failed] = await Promise.all([
+    listBackups(place.store, place.prefix, { component, signal }),
+    Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
+    Promise.all(everywhere.map(({ store, prefix }) => failedAttempts({ store, prefix, component, signal }))),
+  ]);
+  return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat() };
+}
+
+export interface ApplyRequest extends SectionPlace {
+  planned: PlanSection;
+  othersKnown: boolean;
+  recipients: readonly KeyRecipient[];
+  /** Who holds the lock. */
+  owner: string;
+  by: RunIdentity;
+  clock: Clock;
+  signal?: AbortSignal | undefined;
+  onOutcome?: (outcome: PruneOutcome) => void;
+}
+
+/**
+ * Removes what the plan says, and finishes what an interrupted run began.
+ * @throws LockedError while somebody is at work on the component; RefusedError when the plan no longer matches the catalog
+ */
+export async function applySection(request: ApplyRequest): Promise<PruneOutcome[]> {
+  const { component, place, planned } = request;
+  const lock = await place.store.lock(lockName(place.prefix, component), {
+    owner: request.owner,
+    expiresAfter: LOCK_EXPIRY_MS,
+    signal: request.signal,
+  });
+  const lost = new AbortController();
+  const onLost = (): void => {
+    lost.abort(new StoreError(`The lock of ${component} in ${place.store.location} was lost: another run may have started.`));
+  };
+  lock.lost.addEventListener('abort', onLost, { once: true });
+  if (lock.lost.aborted) onLost();
+  const signal = request.signal ? AbortSignal.any([request.signal, lost.signal]) : lost.signal;
+  try {
+    const now = request.clock.now();
+    const current = planSection(await gatherFacts(request, signal), planned, now);
+    const difference = planDifference(planned, current);
+    if (difference !== undefined) {
+      throw new RefusedError(`The plan no longer matches the catalog: ${difference} Nothing of ${component} was removed.`, {
+        fix: 'Make a new plan and look at it.',
+      });
+    }
+    const outcomes: PruneOutcome[] = [];
+    for (const timestamp of [...current.unfinished, ...removals(current).map((backup) => backup.timestamp)]) {
+      const outcome = await pruneBackup({ ...request, now, signal }, timestamp);
+      outcomes.push(outcome);
+      request.onOutcome?.(outcome);
+    }
+    return outcomes;
+  } catch (thrown) {
+    if (lost.signal.aborted && !request.signal?.aborted) throw lost.signal.reason;
+    throw thrown;
+  } finally {
+    lock.lost.removeEventListener('abort', onLost);
+    await lock.release();
+  }
+}

@@ -1,0 +1,96 @@
+// What `hold-backup` and `release-hold` do: a hold in every store of the component, or away with it.
+import { listHolds, releaseHolds, writeHold } from '../../catalog/hold.ts';
+import { pickBackup } from '../../catalog/pick.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { UsageError, UserError } from '../../step/errors.ts';
+import { plural } from '../../step/format.ts';
+import { before, parsePeriod } from '../../step/period.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import { PlaceOpener, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { recorded } from './record.ts';
+import { facts, page } from './summary.ts';
+
+interface Inputs {
+  component: string | undefined;
+  store: string | undefined;
+  timestamp: Timestamp | undefined;
+  reason: string;
+  holdFor: string;
+  hold: string | undefined;
+}
+
+async function placesOf(context: StepContext): Promise<ComponentPlaces> {
+  const { component, store } = context.inputs as unknown as Inputs;
+  if (component !== undefined) return (await PlaceOpener.open(context)).of(component, store);
+  throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`);
+}
+
+export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
+  const { reason, holdFor, timestamp } = context.inputs as unknown as Inputs;
+  const { host, clock, signal } = context;
+  const places = await placesOf(context);
+  const { component } = places;
+  const [home] = places.chosen as [NamedPlace];
+  return recorded(context, home, { step: 'hold-backup', component, effects: 'writes' }, async () => {
+    const now = clock.now();
+    const until = holdFor === 'ever' ? undefined : after(now, holdFor);
+    const { backup } = await pickBackup({
+      ...{ store: home.store, prefix: home.prefix, component, signal },
+      ...(timestamp === undefined ? {} : { timestamp }),
+    });
+    let id: string | undefined;
+    for (const { store, prefix } of places.chosen) {
+      const hold = { component, timestamp: backup.timestamp, reason, until, by: host.run, now, ...(id === undefined ? {} : { id }) };
+      id = await writeHold(store, prefix, hold, signal);
+    }
+    const end = until === undefined ? 'until it is released' : `until ${until.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    context.setOutput('timestamp', backup.timestamp);
+    context.setOutput('hold', id ?? '');
+    context.setOutput('until', until?.toISOString() ?? '');
+    await host.summary(
+      page(
+        `### ${component} ${backup.timestamp} is held`,
+        facts([
+          ['Until', end],
+          ['Why', reason],
+          ['Where', places.chosen.map(({ store }) => store.location).join(', ')],
+          ['Hold', id ?? ''],
+        ]),
+      ),
+    );
+    return { result: { component, timestamp: backup.timestamp, hold: id ?? null, until: until?.toISOString() ?? null } };
+  });
+}
+
+/** The moment a period after another. */
+function after(moment: Date, period: string): Date {
+  const { years, months, days, milliseconds } = parsePeriod(period);
+  return before(moment, { years: -years, months: -months, days: -days, milliseconds: -milliseconds });
+}
+
+export async function runReleaseHold(context: StepContext): Promise<StepReturn> {
+  const inputs = context.inputs as unknown as Inputs & { timestamp: Timestamp };
+  const { host, signal } = context;
+  const places = await placesOf(context);
+  const { component } = places;
+  const [home] = places.chosen as [NamedPlace];
+  return recorded(context, home, { step: 'release-hold', component, effects: 'writes' }, async () => {
+    const ids = new Set<string>();
+    for (const { store, prefix } of places.chosen) {
+      const holds = await listHolds(store, prefix, component, signal);
+      for (const { id, timestamp } of holds) if (timestamp === inputs.timestamp && (inputs.hold ?? id) === id) ids.add(id);
+      await releaseHolds(store, prefix, { component, timestamp: inputs.timestamp, id: inputs.hold }, signal);
+    }
+    if (ids.size === 0) {
+      throw new UserError(
+        `${component} ${inputs.timestamp} has no ${inputs.hold === undefined ? 'hold' : `hold ${inputs.hold}`} in ${home.store.location}.`,
+        {
+          fix: 'list-backups shows which backups are held.',
+        },
+      );
+    }
+    context.setOutput('released', ids.size);
+    await host.summary(page(`### ${plural(ids.size, 'hold')} of ${component} ${inputs.timestamp} released`));
+    return { result: { component, timestamp: inputs.timestamp, released: [...ids] } };
+  });
+}

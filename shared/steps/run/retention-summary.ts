@@ -1,0 +1,52 @@
+// A retention plan as the job summary shows it: what goes, what stays, and why.
+import { removals, type PlannedBackup, type PlanSection } from '../../catalog/retention-plan.ts';
+import { formatBytes, plural } from '../../step/format.ts';
+import { details, page, table } from './summary.ts';
+
+/** Rows that a table shows before it is summed up. */
+const MOST_ROWS = 100;
+
+/** `mongodb in <store>` */
+export function sectionTitle({ component, store }: Pick<PlanSection, 'component' | 'store'>): string {
+  return `${component} in ${store}`;
+}
+
+/** The summary of a plan, or of what was done by it. */
+export function retentionSummary(sections: readonly PlanSection[], tense: 'planned' | 'done', freed: number): string {
+  const going = sections.reduce((sum, section) => sum + removals(section).length, 0);
+  const title =
+    going === 0
+      ? 'Retention: nothing goes'
+      : `Retention: ${plural(going, 'backup')} ${tense === 'done' ? 'to go' : 'would go'}, ${formatBytes(freed)} ${tense === 'done' ? 'freed' : 'in all'}`;
+  return page(`### ${title}`, ...sections.map((section) => sectionPart(section)));
+}
+
+function sectionPart(section: PlanSection): string {
+  const going = removals(section).reverse();
+  const staying = section.backups.filter(({ keep }) => keep);
+  return page(
+    `#### ${sectionTitle(section)}`,
+    `Rules: ${section.policy}.`,
+    section.blocked === undefined ? undefined : `**${section.blocked}**`,
+    going.length === 0 ? 'Nothing goes.' : `**Goes** (${plural(going.length, 'backup')})\n\n${rows(going)}`,
+    staying.length === 0 ? 'Nothing is there.' : details(`Stays (${plural(staying.length, 'backup')})`, rows(staying)),
+    section.unfinished.length === 0
+      ? undefined
+      : `${plural(section.unfinished.length, 'interrupted removal')} to finish: ${section.unfinished.join(', ')}.`,
+    section.leftovers === 0
+      ? undefined
+      : `${plural(section.leftovers, 'leftover')} of interrupted backups; the next backup removes those older than a day.`,
+  ).trimEnd();
+}
+
+function rows(backups: readonly PlannedBackup[]): string {
+  const shown = backups
+    .slice(0, MOST_ROWS)
+    .map(({ timestamp, state, bytes, reasons }) => [timestamp, formatBytes(bytes), state, reasons.join('; ')]);
+  const rest = backups.slice(MOST_ROWS);
+  const bytes = rest.reduce((sum, backup) => sum + backup.bytes, 0);
+  return table(
+    ['timestamp', 'stored', 'state', 'why'],
+    rest.length === 0 ? shown : [...shown, [`and ${rest.length} more`, formatBytes(bytes), '', '']],
+  );
+}
