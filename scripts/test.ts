@@ -50,6 +50,8 @@ function runJest(project: string): void {
         project,
         '--json',
         `--outputFile=${resultFile}`,
+        // The SDKs keep idle connections for a while; the run is over when the tests are.
+        '--forceExit',
         ...jestArgs,
       ],
       { stdio: ['ignore', 'ignore', 'inherit'] },

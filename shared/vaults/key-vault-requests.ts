@@ -29,6 +29,10 @@ const BROKEN_CONNECTION = new Set([
   'EHOSTUNREACH',
 ]);
 
+/** No connection came about at all: waiting long for a vault that is not there keeps a person waiting for nothing. */
+const NOBODY_THERE = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH']);
+const PATIENCE_FOR_NOBODY = 15_000;
+
 /** What an operation is about, for messages. */
 export interface Subject {
   /** Continues "Could not": `store the secret x`. */
@@ -105,7 +109,8 @@ export class KeyVaultRequests {
         if (signal?.aborted) throw new CancelledError('Cancelled.', { cause: thrown });
         if (!mayPass(thrown)) throw this.explain(thrown, subject);
         unsure ||= (thrown as ServiceError).statusCode !== 429;
-        const left = patience - (this.#clock.monotonic() - started);
+        const limit = NOBODY_THERE.has((thrown as ServiceError).code ?? '') ? Math.min(patience, PATIENCE_FOR_NOBODY) : patience;
+        const left = limit - (this.#clock.monotonic() - started);
         const pause = pauseBefore(thrown as ServiceError, tries);
         if (pause > left) throw this.#gaveUp(thrown as ServiceError, subject, tries);
         await this.#clock.sleep(pause, signal);

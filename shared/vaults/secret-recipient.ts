@@ -25,7 +25,7 @@ export class SecretRecipient implements KeyRecipient {
   }
 
   async wrap(key: Uint8Array, { component, timestamp, signal }: KeyContext): Promise<WrappedKey> {
-    const name = backupKeyName(component, timestamp);
+    const name = await this.#freeName(backupKeyName(component, timestamp), signal);
     const kek = randomBytes(KEK_BYTES);
     try {
       const { id, version } = await this.#vault.set(name, kek.toString('base64'), {
@@ -103,6 +103,14 @@ export class SecretRecipient implements KeyRecipient {
     throw new KeyMissingError(`The key ${wrapped.keyId} (${wrapped.algorithm}) is not kept in ${this.location}.`, {
       fix: 'Give the vault that the key id names.',
     });
+  }
+
+  /**
+   * The name itself, unless a key is there already: another installation that shares the vault backed up a component of the same name in the
+   * same second. Deleting a name takes all its versions, so two backups must never share one.
+   */
+  async #freeName(name: string, signal: AbortSignal | undefined): Promise<string> {
+    return (await this.#vault.get(name, signal)) === undefined ? name : `${name}-${randomBytes(3).toString('hex')}`;
   }
 
   /** @throws VaultError unless a fresh read gives back the very key */

@@ -94,3 +94,12 @@ describe('a folder vault on disk', () => {
     expect((await failureOf(new FolderVault(folder).set('x', 'y'))).message).toContain(folder);
   });
 });
+
+test('a key that got a newer version by hand is not deleted: both versions would go', async () => {
+  const vault = new FolderVault(fresh());
+  const recipient = new SecretRecipient(vault);
+  const wrapped = await recipient.wrap(Buffer.alloc(40, 1), { component: 'mongodb', timestamp: '20241201_120000' });
+  await vault.set('lifeboat-mongodb-20241201-120000', 'changed by somebody');
+  await expect(recipient.forget(wrapped)).rejects.toThrow(/newer version/);
+  expect(await vault.get('lifeboat-mongodb-20241201-120000')).toBeDefined();
+});
