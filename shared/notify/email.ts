@@ -56,21 +56,31 @@ export function openEmail({ url, from, to }: EmailOptions): Channel {
     label,
     async send(message, { signal } = {}) {
       const mailer = transport();
-      const close = (): void => {
-        mailer.close();
-      };
-      signal?.addEventListener('abort', close, { once: true });
       try {
-        const { rejected } = await mailer.sendMail(emailOf(message, { from, to }));
+        const { rejected } = await beforeAbort(mailer.sendMail(emailOf(message, { from, to })), signal);
         if (rejected.length > 0) throw refusedRecipients(rejected, to.length);
       } catch (thrown) {
         throw thrown instanceof UserError ? thrown : smtpError(host, thrown);
       } finally {
-        signal?.removeEventListener('abort', close);
         mailer.close();
       }
     },
   };
+}
+
+/** The mail library cannot be told to stop: what it still does after an abort ends with its own time-outs. */
+async function beforeAbort<T>(sending: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return sending;
+  return new Promise((resolve, reject) => {
+    sending.then(resolve, reject);
+    signal.addEventListener(
+      'abort',
+      () => {
+        reject(new Error('it did not answer in time'));
+      },
+      { once: true },
+    );
+  });
 }
 
 function refusedRecipients(rejected: readonly string[], all: number): UserError {

@@ -1,4 +1,5 @@
 // The channel `teams`: an adaptive card for a workflow "When a Teams webhook request is received".
+import { plural } from '../step/format.ts';
 import { hostOf } from '../tools/http.ts';
 import type { Channel } from './channel.ts';
 import type { Message, Severity } from './message.ts';
@@ -6,8 +7,9 @@ import { postJson } from './post.ts';
 import { cut, factsOf, marked } from './text.ts';
 
 // A workflow takes 28 KB in all: https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
-const TEXT = 6000;
-const FACT = 1000;
+const TEXT = 3000;
+const LINES = 30;
+const FACT = 500;
 
 /** Adaptive Cards' own words for good and bad. */
 const STYLES: Record<Severity, string> = { info: 'good', warning: 'warning', critical: 'attention' };
@@ -25,7 +27,11 @@ export function teamsBody(message: Message): object {
     },
   ];
   // One block per line: within a block a single line break is no line break.
-  if (text !== '') for (const line of cut(text, TEXT).split('\n')) if (line.trim() !== '') body.push(block(literal(line)));
+  const lines = cut(text, TEXT)
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  body.push(...lines.slice(0, LINES).map((line) => block(literal(line))));
+  if (lines.length > LINES) body.push(block(`and ${plural(lines.length - LINES, 'more line')}`, { isSubtle: true }));
   body.push({ type: 'FactSet', facts: factsOf(message).map(([title, value]) => ({ title, value: literal(cut(value, FACT)) })) });
   if (next !== undefined) {
     body.push(block('Run next', { weight: 'Bolder', spacing: 'Medium' }));

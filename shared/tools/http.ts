@@ -111,12 +111,19 @@ export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'the address';
 }
 
+/** The system's word for what went wrong, from wherever in the chain of causes it is. */
 function codeOf(thrown: unknown): string {
-  for (let cause: unknown = thrown; cause instanceof Error; cause = cause.cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== undefined) return code;
-    // Happy eyeballs: one error per address that was tried.
-    if (cause instanceof AggregateError) return codeOf(cause.errors[0]);
+  const seen = new Set<unknown>();
+  for (let error = thrown as Failure | undefined; typeof error === 'object' && !seen.has(error); error = error.cause ?? error.errors?.[0]) {
+    seen.add(error);
+    if (error.code !== undefined) return error.code;
   }
   return thrown instanceof Error ? thrown.name : 'unknown reason';
+}
+
+/** What fetch throws: a TypeError around a system error, or around one per address that was tried. */
+interface Failure {
+  code?: string;
+  cause?: Failure;
+  errors?: Failure[];
 }

@@ -1,0 +1,189 @@
+// The exact shape of what each service gets: what they document, with nothing in it that they would take for markup.
+import { describe, expect, test } from '@jest/globals';
+import { emailOf } from '../../shared/notify/email.ts';
+import { rocketchatBody } from '../../shared/notify/rocketchat.ts';
+import { slackBody } from '../../shared/notify/slack.ts';
+import { teamsBody } from '../../shared/notify/teams.ts';
+import { signature, webhookBody } from '../../shared/notify/webhook.ts';
+import { FAILED, SUCCEEDED } from './messages.ts';
+
+describe('webhook', () => {
+  test('a failure', () => {
+    expect(webhookBody(FAILED)).toEqual({
+      version: 1,
+      event: 'failed',
+      severity: 'critical',
+      title: FAILED.title,
+      text: FAILED.text,
+      name: 'rocketchat-production',
+      component: 'mongodb',
+      step: 'mongodb-backup',
+      at: '2024-12-01T02:20:00.000Z',
+      since: '2024-11-30T14:17:00.000Z',
+      lastGoodBackup: { timestamp: '20241130_021700', time: '2024-11-30T02:17:00.000Z' },
+      next: 'lifeboat mongodb-backup --component mongodb',
+      run: { id: '4711', url: 'https://github.com/o/r/actions/runs/4711', actor: 'octocat', workflow: 'Backup' },
+    });
+  });
+
+  test('what is not known is null, never missing', () => {
+    expect(webhookBody(SUCCEEDED)).toMatchObject({
+      component: null,
+      since: null,
+      lastGoodBackup: null,
+      next: null,
+      run: { url: null, actor: null },
+    });
+  });
+
+  test('the signature is the HMAC-SHA256 of time and body', () => {
+    // echo -n '1.{}' | openssl dgst -sha256 -hmac key
+    expect(signature('key', '1', '{}')).toBe('sha256=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224');
+  });
+});
+
+test('slack: blocks in a coloured attachment; control characters escaped, so that nobody can be mentioned', () => {
+  expect(slackBody(FAILED)).toEqual({
+    text: '🚨 mongodb-backup of mongodb failed',
+    attachments: [
+      {
+        color: '#cf222e',
+        blocks: [
+          { type: 'header', text: { type: 'plain_text', text: '🚨 mongodb-backup of mongodb failed', emoji: true } },
+          {
+            type: 'section',
+            text: {
+              type: 'mrkdwn',
+              text: 'mongodump ended with 1: (Unauthorized) not authorized on &lt;admin&gt; &amp; @all [x](y) *z*.\nCheck the role "backup".',
+            },
+          },
+          {
+            type: 'section',
+            fields: [
+              { type: 'mrkdwn', text: '*What*\nmongodb of rocketchat-production' },
+              { type: 'mrkdwn', text: '*Since*\n2024-11-30 14:17 UTC (12 hours ago)' },
+              { type: 'mrkdwn', text: '*Last good backup*\n20241130_021700 (24 hours ago)' },
+              { type: 'mrkdwn', text: '*Run*\nBackup, by octocat' },
+              { type: 'mrkdwn', text: '*At*\n2024-12-01 02:20 UTC' },
+            ],
+          },
+          { type: 'section', text: { type: 'mrkdwn', text: '*Run next*\n```lifeboat mongodb-backup --component mongodb```' } },
+          {
+            type: 'actions',
+            elements: [
+              { type: 'button', text: { type: 'plain_text', text: 'Open the run' }, url: 'https://github.com/o/r/actions/runs/4711' },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+});
+
+test('slack: no text is longer than Block Kit takes, escapes included', () => {
+  const body = slackBody({ ...FAILED, title: '<'.repeat(5000), text: '&'.repeat(50_000), next: '>'.repeat(9000) }) as {
+    attachments: { blocks: { type: string; text?: { text: string } }[] }[];
+  };
+  for (const { type, text } of body.attachments[0]?.blocks ?? []) {
+    if (text) expect(text.text.length).toBeLessThanOrEqual(type === 'header' ? 150 : 3000);
+  }
+});
+
+test('teams: an adaptive card as a workflow takes it, Markdown escaped', () => {
+  expect(teamsBody(FAILED)).toEqual({
+    type: 'message',
+    attachments: [
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        contentUrl: null,
+        content: {
+          $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
+          type: 'AdaptiveCard',
+          version: '1.4',
+          msteams: { width: 'Full' },
+          body: [
+            {
+              type: 'Container',
+              style: 'attention',
+              bleed: true,
+              items: [{ type: 'TextBlock', text: '🚨 mongodb-backup of mongodb failed', wrap: true, weight: 'Bolder', size: 'Medium' }],
+            },
+            {
+              type: 'TextBlock',
+              text: 'mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all \\[x\\](y) \\*z\\*.',
+              wrap: true,
+            },
+            { type: 'TextBlock', text: 'Check the role "backup".', wrap: true },
+            {
+              type: 'FactSet',
+              facts: [
+                { title: 'What', value: 'mongodb of rocketchat-production' },
+                { title: 'Since', value: '2024-11-30 14:17 UTC (12 hours ago)' },
+                { title: 'Last good backup', value: '20241130\\_021700 (24 hours ago)' },
+                { title: 'Run', value: 'Backup, by octocat' },
+                { title: 'At', value: '2024-12-01 02:20 UTC' },
+              ],
+            },
+            { type: 'TextBlock', text: 'Run next', wrap: true, weight: 'Bolder', spacing: 'Medium' },
+            { type: 'TextBlock', text: 'lifeboat mongodb-backup --component mongodb', wrap: true, fontType: 'Monospace' },
+          ],
+          actions: [{ type: 'Action.OpenUrl', title: 'Open the run', url: 'https://github.com/o/r/actions/runs/4711' }],
+        },
+      },
+    ],
+  });
+});
+
+test('teams: a card stays below the 28 KB that a workflow takes', () => {
+  const body = teamsBody({ ...FAILED, title: '_'.repeat(9000), text: 'line [x] ✅\n'.repeat(9000), next: 'x'.repeat(9000) });
+  expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(28 * 1024);
+});
+
+test('rocketchat: one attachment; a mention in an error wakes nobody up', () => {
+  expect(rocketchatBody(FAILED)).toEqual({
+    text: '🚨 mongodb-backup of mongodb failed',
+    attachments: [
+      {
+        color: '#cf222e',
+        title: 'Open the run',
+        title_link: 'https://github.com/o/r/actions/runs/4711',
+        text:
+          'mongodump ended with 1: (Unauthorized) not authorized on <admin> & @\u200ball [x](y) *z*.\nCheck the role "backup".\n\n' +
+          'Run next:\n```\nlifeboat mongodb-backup --component mongodb\n```',
+        fields: [
+          { short: true, title: 'What', value: 'mongodb of rocketchat-production' },
+          { short: true, title: 'Since', value: '2024-11-30 14:17 UTC (12 hours ago)' },
+          { short: true, title: 'Last good backup', value: '20241130_021700 (24 hours ago)' },
+          { short: true, title: 'Run', value: 'Backup, by octocat' },
+          { short: true, title: 'At', value: '2024-12-01 02:20 UTC' },
+        ],
+      },
+    ],
+  });
+});
+
+test('email: subject in one line, facts as plain text, no answer from an absent colleague', () => {
+  const mail = emailOf({ ...FAILED, title: 'a\r\nBcc: x@example.org' }, { from: 'a@example.org', to: ['b@example.org'] });
+  expect(mail).toMatchObject({
+    from: 'a@example.org',
+    to: ['b@example.org'],
+    subject: '[critical] rocketchat-production: a Bcc: x@example.org',
+    headers: { 'Auto-Submitted': 'auto-generated', Importance: 'high' },
+  });
+  expect(emailOf(FAILED, { from: 'a', to: ['b'] }).text).toBe(`mongodb-backup of mongodb failed
+
+mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all [x](y) *z*.
+Check the role "backup".
+
+What              mongodb of rocketchat-production
+Since             2024-11-30 14:17 UTC (12 hours ago)
+Last good backup  20241130_021700 (24 hours ago)
+Run               Backup, by octocat
+At                2024-12-01 02:20 UTC
+
+Run next:
+  lifeboat mongodb-backup --component mongodb
+
+https://github.com/o/r/actions/runs/4711
+`);
+});
