@@ -10,7 +10,7 @@ export function overview(program: Command): string {
     '',
     ...lines,
     '',
-    'Begin with "lifeboat <command> --help". Add --dry-run to anything that restores, to see the plan first.',
+    'New here: "lifeboat init", then "lifeboat doctor". Each command has --help. Add --dry-run to anything that restores, to see the plan first.',
     '',
   ].join('\n');
 }
