@@ -21,6 +21,8 @@ export interface OpenRequest {
   timestamp: Timestamp;
   /** Who may open it, tried in this order. A drill of the escrow key passes only that one. */
   recipients: readonly KeyRecipient[];
+  /** Stored bytes per second, at most; unlimited when absent. */
+  limitRate?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -74,6 +76,7 @@ export async function openBackup(request: OpenRequest): Promise<OpenedBackup> {
     signal,
     onProgress,
     reuse,
+    limitRate: request.limitRate,
   });
   await checkStoredSize(options());
   return {

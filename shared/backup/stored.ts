@@ -1,6 +1,7 @@
 // The way back: stored bytes → regions → frames → plain bytes, checked at every layer. Used by read-back, restore and validation alike.
 import { createHash } from 'node:crypto';
 import type { Store } from '../stores/store.ts';
+import { limitRate } from '../tools/rate-limit.ts';
 import { damage } from './damage.ts';
 import { decryptRegions, openRegion, regionCount, storedOffset, storedRegion } from './encryption.ts';
 import { unpackFrames } from './frame-reader.ts';
@@ -22,6 +23,8 @@ export interface ReadStoredOptions {
   onProgress?: ((storedBytes: number) => void) | undefined;
   /** Each piece given out is valid only until the next one is asked for: enough for an inspector, and a third of the memory. */
   reuse?: boolean | undefined;
+  /** Stored bytes per second, at most; unlimited when absent. */
+  limitRate?: number | undefined;
 }
 
 /**
@@ -36,7 +39,9 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   let stored = 0;
   let plain = 0;
   let frames = 0;
-  const compressed = decryptRegions(options.store.open(options.dataName, { signal: options.signal }), {
+  const bytes = options.store.open(options.dataName, { signal: options.signal });
+  const { limitRate: bytesPerSecond, signal } = options;
+  const compressed = decryptRegions(bytesPerSecond === undefined ? bytes : limitRate(bytes, { bytesPerSecond, signal }), {
     contentKey: options.contentKey,
     label,
     storedBytes: sizes.stored,

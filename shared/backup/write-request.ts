@@ -50,6 +50,8 @@ export interface BackupRequest {
   verify?: VerifyLevel;
   /** Expected plain bytes, for progress and block sizes. */
   sizeEstimate?: number;
+  /** Stored bytes per second, at most, both ways; unlimited when absent. */
+  limitRate?: number | undefined;
   /** Who holds the component's lock: run id, host, step. */
   owner: string;
   /** Other stores that may hold copies: keys of leftovers stay while one of them has the data. */

@@ -6,6 +6,7 @@ import { formatTimestamp, timestampToDate, type Timestamp } from '../step/timest
 import { ObjectExistsError, StoreError } from '../stores/errors.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { limitRate } from '../tools/rate-limit.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
 import { ahead } from './ahead.ts';
 import { abortError, untilAborted } from './cancel.ts';
@@ -203,7 +204,9 @@ class BackupRun {
     });
     let info: ObjectInfo;
     try {
-      info = await store.put(this.#names.data, stream, {
+      const { limitRate: bytesPerSecond } = this.#request;
+      const source = bytesPerSecond === undefined ? stream : limitRate(stream, { bytesPerSecond, signal: this.#signal });
+      info = await store.put(this.#names.data, source, {
         ifAbsent: true,
         contentType: 'application/octet-stream',
         metadata: () => this.#dataMetadata(),
@@ -292,6 +295,7 @@ class BackupRun {
       expected: written,
       signal: this.#signal,
       reuse: true,
+      limitRate: this.#request.limitRate,
       onProgress: (done) => onProgress?.({ phase: 'Reading back', done, total, unit: 'bytes' }),
     };
     const metadata = await checkStoredSize(options);
