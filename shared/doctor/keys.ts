@@ -65,6 +65,33 @@ export function vaultCheck({ vault, grant }: VaultSubject): Check {
   };
 }
 
+/**
+ * Wraps a throw-away key for each long-lived recipient; a Key Vault key is also asked to unwrap. Nothing is stored by that. Recipients with a
+ * key per backup store one when they wrap; `vault-access` tries what they need.
+ */
+export function recipientsCheck(recipients: readonly KeyRecipient[], grant: () => Promise<string | undefined>): Check {
+  return {
+    name: 'key-recipients',
+    look: async (signal) => {
+      const lasting = recipients.filter(({ kind }) => kind === 'key-vault-key' || kind === 'escrow');
+      if (lasting.length === 0) return skipped('Each backup has a key of its own in the vault; vault-access tries that.');
+      // As the format has it: "2.0", five zero bytes, the key.
+      const payload = Buffer.concat([Buffer.from('2.0'), Buffer.alloc(5), randomBytes(32)]);
+      try {
+        for (const recipient of lasting) await recipient.wrap(payload, { component: 'doctor', timestamp: 'probe', signal });
+      } catch (thrown) {
+        const found = findingOf(thrown);
+        const command = isForbidden(thrown) ? await grant() : undefined;
+        return { ...found, ...(command === undefined ? {} : { fix: `${found.fix ?? 'Give the identity the right.'}\n${command}` }) };
+      }
+      return {
+        status: 'ok',
+        seen: `A key can be wrapped for ${lasting.map(({ kind, location }) => `${kind} ${location}`).join(' and for ')}.`,
+      };
+    },
+  };
+}
+
 export interface KeysSubject {
   store: Store;
   prefix: string;

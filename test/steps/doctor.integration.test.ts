@@ -1,5 +1,6 @@
 // `doctor` against real servers: all is well, and one thing after the other is not.
-import { mkdirSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
@@ -80,8 +81,25 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(elsewhere, 'key-access')).toMatchObject({ status: 'failed', fix: expect.any(String) });
     const none = await run('doctor', Object.fromEntries(Object.entries(place.inputs).filter(([name]) => name !== 'vault')));
     expect(check(none, 'vault-access')?.status).toBe('skipped');
-    expect(check(none, 'key-access')).toMatchObject({ status: 'failed', seen: expect.stringContaining('no key recipient is set') });
+    expect(check(none, 'key-recipients')).toMatchObject({ status: 'failed', seen: expect.stringContaining('no key recipient is set') });
     expect(check(none, 'store-access')?.status).toBe('ok');
+  }, 30_000);
+
+  test('tries an escrow key that has only its public half here', async () => {
+    const place = bench.place();
+    const { publicKey } = generateKeyPairSync('rsa', {
+      modulusLength: 3072,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    });
+    const file = join(bench.root, 'escrow-public.pem');
+    writeFileSync(file, publicKey);
+    const given = { ...place.inputs, recipients: `vault,escrow:${file}`, only: 'key-recipients,key-access' };
+    expect(check(await run('doctor', given), 'key-recipients')).toMatchObject({ status: 'ok', seen: expect.stringContaining('escrow') });
+    await run('mongodb-backup', { ...place.inputs, recipients: given.recipients });
+    expect(check(await run('doctor', given), 'key-access')).toMatchObject({ status: 'ok', seen: expect.stringContaining(place.vault) });
+    writeFileSync(file, 'no key');
+    expect(check(await run('doctor', given), 'key-recipients')?.status).toBe('failed');
   }, 30_000);
 
   test('runs the checks that were asked for, and knows their names', async () => {

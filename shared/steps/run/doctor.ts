@@ -2,7 +2,7 @@
 import { findDrFile } from '../../config/source.ts';
 import { findingOf, runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
-import { encryptionCheck, keyAccessCheck, keyOverview, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
+import { encryptionCheck, keyAccessCheck, keyOverview, recipientsCheck, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
 import { mongoChecks } from '../../doctor/mongodb.ts';
 import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor/azure-roles.ts';
 import { scheduleChecks } from '../../doctor/schedule.ts';
@@ -14,7 +14,7 @@ import { UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import { openVault } from '../../vaults/open.ts';
-import type { RecipientKind } from '../../vaults/vault.ts';
+import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
 import { commandBlock, details, page, table } from './summary.ts';
 
@@ -48,11 +48,10 @@ export async function runDoctor(context: StepContext): Promise<StepReturn> {
       (keys ??= place ? keyOverview(place.store, place.prefix, clock.now(), stop) : Promise.resolve([]));
     const checks = wanted(inputs.only, [
       ...mongo.checks,
-      ...(place
-        ? placeChecks(context, place, mongo.estimate)
-        : [{ name: 'store-access', look: async () => skipped('No store is given.') }]),
+      ...(place ? placeChecks(context, place, mongo.estimate) : withoutStore('store-access', 'clock', 'space')),
       await vaultAccess(context, inputs),
-      ...(place ? [await keyAccess(context, inputs, place), encryptionCheck(overview)] : []),
+      ...(await keyChecks(context, inputs, place)),
+      ...(place ? [encryptionCheck(overview)] : withoutStore('encryption')),
       ...signInChecks({
         host: context.host,
         azure: usesAzure(inputs, place),
@@ -117,11 +116,31 @@ async function vaultAccess(context: StepContext, { vault: address }: DoctorInput
   });
 }
 
-async function keyAccess(context: StepContext, inputs: DoctorInputs, { store, prefix, credential }: Place): Promise<Check> {
+/** Every name is there in every run, so that `only` can always be the same. */
+function withoutStore(...names: string[]): Check[] {
+  return names.map((name) => ({ name, look: async () => skipped('No store is given.') }));
+}
+
+/** `key-recipients` and, where there is a store, `key-access`. */
+async function keyChecks(context: StepContext, inputs: DoctorInputs, place: Place | undefined): Promise<Check[]> {
+  const credential = signInOf(context);
   const closed = new Set<RecipientKind>(inputs.escrowKey === undefined ? ['escrow'] : []);
-  return opened('key-access', async () =>
-    keyAccessCheck({ store, prefix, component: inputs.component, recipients: await openKeys(context, { credential }) }, closed),
-  );
+  let recipients: KeyRecipient[];
+  try {
+    recipients = await openKeys(context, { credential });
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    return [
+      { name: 'key-recipients', look: async () => findingOf(thrown) },
+      { name: 'key-access', look: async () => skipped('Nobody can be asked to open a key.') },
+    ];
+  }
+  const vaultName = (address = ''): string => (URL.canParse(address) ? (new URL(address).hostname.split('.')[0] as string) : '<vault>');
+  const keyVault = recipients.find(({ kind }) => kind === 'key-vault-key')?.location;
+  const grant = async (): Promise<string> =>
+    vaultRoleCommand(await azureIdentity(credential), vaultName(keyVault), 'Key Vault Crypto User');
+  const access = place && keyAccessCheck({ store: place.store, prefix: place.prefix, component: inputs.component, recipients }, closed);
+  return [recipientsCheck(recipients, grant), ...(access ? [access] : withoutStore('key-access'))];
 }
 
 /** A check whose subject cannot even be opened says so itself, instead of ending all the others. */
