@@ -4,7 +4,7 @@ import { parseDuration } from '../step/input.ts';
 import { COMPONENT_KINDS } from './components/index.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, type ConfigProblem } from './problem.ts';
-import { longestGap } from './schedule.ts';
+import { collision, crowdedMinute, longestGap } from './schedule.ts';
 import type { Dr } from './schema.ts';
 import { nearestSpelling } from './spelling.ts';
 
@@ -86,7 +86,11 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   for (const [name, component] of Object.entries(dr.components)) {
     const at = (key: string): PropertyKey[] => ['components', name, key];
     if (component.copies) say(at('copies'), 'checked, but this version does not make copies yet');
-    if (rpo === undefined || component.schedule === undefined) continue;
+    if (component.schedule === undefined) continue;
+    scheduleAdvice(dr, name, component.schedule, now).forEach((advice) => {
+      say(at('schedule'), advice);
+    });
+    if (rpo === undefined) continue;
     const gap = longestGap(component.schedule, now);
     if (gap > parseDuration(rpo)) {
       say(at('schedule'), `leaves up to ${formatSeconds(gap / 1000)} between two backups, more than the rpo of ${rpo}`);
@@ -97,4 +101,27 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
     say(['objectives', 'phases'], `add up to ${formatSeconds(sum / 1000)}, more than the rto of ${rto}`);
   }
   return said;
+}
+
+/** Two runs into one store at once share its bandwidth; and nobody keeps time at the full hour. */
+function scheduleAdvice(dr: Dr, name: string, schedule: string, now: Date): string[] {
+  const advice: string[] = [];
+  const minute = crowdedMinute(schedule, now);
+  if (minute !== undefined) {
+    advice.push(
+      `comes due ${minute === 0 ? 'at a full hour' : 'at half past'}, when hosted CI starts runs late or not at all: move it by some minutes`,
+    );
+  }
+  const stores = Object.keys(dr.stores ?? {});
+  const storeOf = (component: Dr['components'][string] | undefined): string | undefined => component?.store ?? stores[0];
+  for (const [other, component] of Object.entries(dr.components)) {
+    // Told once, at the later one of the two.
+    if (other === name) break;
+    if (component.schedule === undefined || storeOf(component) !== storeOf(dr.components[name])) continue;
+    const moment = collision(component.schedule, schedule, now);
+    if (moment === undefined) continue;
+    const when = moment.toISOString().slice(0, 16).replace('T', ' ');
+    advice.push(`is due in the same minute as ${other} (${when} UTC), into the same store: move one of them by some minutes`);
+  }
+  return advice;
 }

@@ -59,7 +59,7 @@ const rulesShape = {
     },
     {
       pattern: String.raw`[1-9]\d{0,3}-[1-9]\d{0,3}-[1-9]\d{0,3}|[1-9]\d{0,3}d|${Object.keys(NAMED_PRESETS).join('|')}`,
-      expected: `expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, or one of ${Object.keys(NAMED_PRESETS).join(', ')}`,
+      expected: 'expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, or a name, such as data-remote',
     },
   ).optional(),
   last: count('last'),

@@ -96,9 +96,7 @@ components:
 # To know
 #   dr.yml:3:35 objectives.phases: add up to 45m 00s, more than the rto of 40m
 #   dr.yml:13:5 components.orders.copies: checked, but this version does not make copies yet
-#   dr.yml:14:5 components.orders.retention: checked, but this version does not delete old backups yet
-#   dr.yml:15:5 components.orders.schedule: leaves up to 24h 00m between two backups, more than the rpo of 12h
-#   dr.yml:20:5 components.users.retention: checked, but this version does not delete old backups yet`;
+#   dr.yml:15:5 components.orders.schedule: leaves up to 24h 00m between two backups, more than the rpo of 12h`;
 
 let folder: string;
 const before = process.cwd();
@@ -173,7 +171,7 @@ describe('config validate', () => {
       err:
         '2 problems in bad.yml:\n' +
         '- bad.yml:12:12 components.orders.store: there is no store "primry". Did you mean primary?\n' +
-        '- bad.yml:14:26 components.orders.retention.preset: expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, found "gfs"',
+        '- bad.yml:14:26 components.orders.retention.preset: expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, or a name, such as data-remote, found "gfs"',
       code: 2,
     });
   });

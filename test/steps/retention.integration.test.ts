@@ -1,0 +1,170 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { backupNames } from '../../shared/backup/layout.ts';
+import { writeBackup } from '../../shared/backup/write.ts';
+import { listBackups } from '../../shared/catalog/list.ts';
+import { writeRunRecord } from '../../shared/catalog/runs.ts';
+import { drSource } from '../../shared/config/source.ts';
+import { MemoryHost } from '../../shared/hosts/memory.ts';
+import { runStep } from '../../shared/step/run.ts';
+import { formatTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
+import { findStep } from '../../shared/steps/index.ts';
+import { FolderStore } from '../../shared/stores/folder.ts';
+import { openRecipients, openVault } from '../../shared/vaults/open.ts';
+import { countingInspector } from '../backup/support.ts';
+
+const DAY = 86_400_000;
+let folder: string;
+let store: FolderStore;
+let timestamps: Timestamp[];
+const at = (name: string): string => join(folder, name);
+
+async function backUp(component: string, timestamp: Timestamp): Promise<void> {
+  await writeBackup({
+    ...{ store, prefix: 'prod', component, kind: 'mongodb', timestamp, owner: 'test' },
+    recipients: await openRecipients([{ kind: 'vault' }], { vault: await openVault(at('keys')) }),
+    source: (async function* () {
+      yield Buffer.from(`${component} ${timestamp}`);
+    })(),
+    newInspector: () => countingInspector(),
+    facts: { source: {}, consistency: 'per-collection' },
+    tools: { lifeboat: '0' },
+  });
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'lifeboat-retention-'));
+  store = new FolderStore(at('a'));
+  const now = Math.floor(Date.now() / 1000) * 1000;
+  timestamps = [4, 3, 2, 1].map((days) => formatTimestamp(new Date(now - days * DAY)));
+  for (const timestamp of timestamps) await backUp('mongodb', timestamp);
+  writeFileSync(
+    at('dr.yml'),
+    `version: 1
+name: prod
+stores: { primary: { kind: folder, path: ${at('a')} }, offsite: { kind: folder, path: ${at('b')} } }
+vault: { kind: folder, path: ${at('keys')} }
+components:
+  mongodb: { kind: mongodb, source: { uri: "mongodb://localhost" }, store: primary, copies: [offsite], retention: { last: 2, stores: { offsite: { last: 1 } } } }
+`,
+  );
+}, 30_000);
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function run(step: string, inputs: Record<string, string>) {
+  const host = new MemoryHost({ inputs: { config: at('dr.yml'), ...inputs } });
+  const finish = await runStep(findStep(step) as never, host, { openConfig: drSource() });
+  return { finish, host };
+}
+
+async function listed(where: FolderStore = store): Promise<string[]> {
+  return (await listBackups(where, 'prod', { component: 'mongodb' })).map(({ timestamp }) => timestamp);
+}
+
+describe('apply-retention', () => {
+  test('shows on a dry run what would go and touches nothing; with the name typed it goes, key and all', async () => {
+    const dry = await run('apply-retention', { dryRun: 'true' });
+    expect(dry.finish).toMatchObject({ exitCode: 0, result: { dryRun: true, removed: 2, kept: 2 } });
+    expect(await listed()).toEqual(timestamps);
+
+    const unconfirmed = await run('apply-retention', {});
+    expect(unconfirmed.finish.exitCode).toBe(5);
+    expect(await listed()).toEqual(timestamps);
+
+    const done = await run('apply-retention', { confirm: 'prod' });
+    expect(done.finish).toMatchObject({ exitCode: 0, result: { removed: 2, kept: 2, keysForgotten: 2 } });
+    expect(await listed()).toEqual(timestamps.slice(2));
+    const vault = await openVault(at('keys'));
+    const secrets: string[] = [];
+    for await (const { name } of vault.list()) secrets.push(name);
+    expect(secrets).toHaveLength(2);
+  });
+
+  test('takes a saved plan instead of the confirmation, once, and refuses it when the catalog has changed', async () => {
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    const newest = formatTimestamp(new Date());
+    await backUp('mongodb', newest);
+    const stale = await run('apply-retention', { plan: at('plan.json') });
+    expect(stale.finish.exitCode).toBe(5);
+    expect(stale.finish.error?.message).toContain(`has ${newest}, which the plan does not know`);
+    expect(await listed()).toHaveLength(5);
+
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    const done = await run('apply-retention', { plan: at('plan.json') });
+    expect(done.finish).toMatchObject({ exitCode: 0, result: { removed: 3 } });
+    expect(await listed()).toEqual([timestamps[3], newest]);
+    const again = await run('apply-retention', { plan: at('plan.json') });
+    expect(again.finish).toMatchObject({ exitCode: 0 });
+    expect(await listed()).toEqual([timestamps[3], newest]);
+  });
+
+  test("refuses another place's plan", async () => {
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    writeFileSync(at('plan.json'), readFileSync(at('plan.json'), 'utf8').replace('"name": "prod"', '"name": "staging"'));
+    const { finish } = await run('apply-retention', { plan: at('plan.json') });
+    expect(finish).toMatchObject({ exitCode: 5, error: { message: expect.stringContaining('is for staging') } });
+    expect(await listed()).toEqual(timestamps);
+  });
+
+  test('judges each store by its own rules and keeps a key while a copy is left', async () => {
+    const offsite = new FolderStore(at('b'));
+    for (const timestamp of timestamps.slice(0, 3)) {
+      const names = backupNames('prod', 'mongodb', timestamp);
+      for (const name of [names.data, names.manifest]) {
+        await offsite.write(name, (await store.read(name)) as Uint8Array, { metadata: { ...(await store.stat(name))?.metadata } });
+      }
+    }
+    const { finish } = await run('apply-retention', { confirm: 'prod' });
+    expect(finish).toMatchObject({ exitCode: 0, result: { removed: 4, keysForgotten: 2 } });
+    expect([await listed(), await listed(offsite)]).toEqual([timestamps.slice(2), [timestamps[2]]]);
+  });
+
+  test('removes nothing after a failed backup, and says which', async () => {
+    const failed = formatTimestamp(new Date(Date.now() - 60_000));
+    await writeRunRecord(store, 'prod', failed, {
+      ...{ step: 'mongodb-backup', outcome: 'failed', component: 'mongodb', backup: failed },
+      ...{ started: new Date(), finished: new Date(), run: { id: '1' } },
+    });
+    const { finish } = await run('apply-retention', { confirm: 'prod' });
+    expect(finish).toMatchObject({ outcome: 'partial', exitCode: 3, result: { removed: 0 } });
+    expect(finish.warnings.join()).toContain(`${failed}, failed`);
+    expect(await listed()).toEqual(timestamps);
+  });
+
+  test('says what to do without dr.yml rules', async () => {
+    writeFileSync(at('dr.yml'), readFileSync(at('dr.yml'), 'utf8').replace(/, retention:.*}/, ' }'));
+    const { finish } = await run('apply-retention', { confirm: 'prod' });
+    expect(finish).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('no retention rules for mongodb') } });
+  });
+});
+
+describe('hold-backup and release-hold', () => {
+  test('keep a backup from retention until it is released, in every store', async () => {
+    const held = await run('hold-backup', { timestamp: timestamps[0] as string, reason: 'INC-4711', holdFor: 'ever' });
+    expect(held.finish).toMatchObject({ exitCode: 0, result: { until: null } });
+    const list = await run('list-backups', { component: 'mongodb', store: 'primary' });
+    expect(JSON.stringify(list.finish.result)).toContain('INC-4711');
+    await run('apply-retention', { confirm: 'prod' });
+    expect(await listed()).toEqual([timestamps[0], ...timestamps.slice(2)]);
+
+    const released = await run('release-hold', { timestamp: timestamps[0] as string });
+    expect(released.finish.exitCode).toBe(0);
+    const none = await run('release-hold', { timestamp: timestamps[0] as string });
+    expect(none.finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('has no hold') } });
+    await run('apply-retention', { confirm: 'prod' });
+    expect(await listed()).toEqual(timestamps.slice(2));
+  });
+
+  test.each([
+    ['holdFor', '0d'],
+    ['holdFor', 'soon'],
+  ])('refuse %s=%s', async (name, value) => {
+    const { finish } = await run('hold-backup', { reason: 'r', [name]: value });
+    expect(finish.exitCode).toBe(2);
+  });
+});
