@@ -91,7 +91,8 @@ function sentences({ error, fix, doubts = [], started, finished }: EndedRun, eve
   const lines = [...(error === undefined ? [] : [error]), ...doubts, ...(fix === undefined ? [] : [fix])];
   if (event === 'recovered' && trouble)
     lines.push(`It had gone wrong ${trouble.runs === 1 ? 'once' : plural(trouble.runs, 'time')}, since ${moment(trouble.since)}.`);
-  else if (trouble && event !== 'succeeded') lines.push(`The ${plural(trouble.runs, 'run')} before went wrong, too.`);
+  else if (trouble && event !== 'succeeded')
+    lines.push(`The ${trouble.runs === 1 ? 'run' : plural(trouble.runs, 'run')} before went wrong, too.`);
   if (event === 'succeeded' || event === 'recovered') lines.push(`Took ${formatSeconds((finished.getTime() - started.getTime()) / 1000)}.`);
   return lines;
 }
