@@ -30,6 +30,8 @@ export async function bundle(steps: readonly AnyStep[], outdir: string): Promise
     charset: 'utf8',
     logLevel: 'warning',
     banner: { js: BANNER },
+    // Native accelerators that ssh2 tries and does without; none is ever built here.
+    external: ['cpu-features', '*.node'],
     // No module of a bundle is the script that was started; entries call what they need.
     define: { 'import.meta.main': 'false' },
     plugins: [virtualEntries(entries), oneCopy()],

@@ -9,10 +9,17 @@ import { resolveReferences } from './references.ts';
 import { isSecretPath, type Dr } from './schema.ts';
 import { nearestSpelling } from './spelling.ts';
 
-/** A store with everything resolved: what `openStore` takes. Folder paths are absolute; `sas` and `connectionString` are secrets. */
+/** A store with everything resolved: what `openStore` takes. Folder paths are absolute; what isSecretPath names is a secret. */
 export type StoreConfig =
   | { kind: 'azure-blob'; account: string; container: string; prefix?: string; endpoint?: string; sas?: string; connectionString?: string }
-  | { kind: 'folder'; path: string };
+  | { kind: 'folder'; path: string }
+  | (TextsOf<'bucket', 'prefix' | 'region' | 'endpoint' | 'accessKeyId' | 'secretAccessKey'> & { kind: 's3'; lockDays?: number })
+  | (TextsOf<'host' | 'user' | 'path' | 'fingerprint', 'keyFile' | 'privateKey' | 'passphrase' | 'password'> & {
+      kind: 'sftp';
+      port?: number;
+    });
+
+type TextsOf<Required extends string, Optional extends string> = Record<Required, string> & Partial<Record<Optional, string>>;
 
 /** A vault with everything resolved: what `openVault` takes. Folder paths are absolute. */
 export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
@@ -84,16 +91,34 @@ export class DrConfig {
     const entry = this.#named(this.dr.stores ?? {}, 'store', name);
     const at = (key: string): PropertyKey[] => ['stores', name, key];
     if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path(at('path')) };
-    const store: StoreConfig = {
-      kind: 'azure-blob',
-      account: await this.#required(at('account')),
-      container: await this.#required(at('container')),
-    };
-    for (const key of ['prefix', 'endpoint', 'sas', 'connectionString'] as const) {
-      const value = await this.text(at(key));
-      if (value !== undefined) store[key] = value;
+    if (entry.kind === 's3') {
+      const { kind, lockDays } = entry;
+      const texts = await this.#texts(at, ['bucket'], ['prefix', 'region', 'endpoint', 'accessKeyId', 'secretAccessKey']);
+      return { kind, ...texts, ...(lockDays === undefined ? {} : { lockDays }) };
     }
-    return store;
+    if (entry.kind === 'sftp') {
+      const { kind, port } = entry;
+      const texts = await this.#texts(at, ['host', 'user', 'path', 'fingerprint'], ['privateKey', 'passphrase', 'password']);
+      const keyFile = entry.keyFile === undefined ? {} : { keyFile: await this.#path(at('keyFile')) };
+      return { kind, ...texts, ...keyFile, ...(port === undefined ? {} : { port }) };
+    }
+    const texts = await this.#texts(at, ['account', 'container'], ['prefix', 'endpoint', 'sas', 'connectionString']);
+    return { kind: 'azure-blob', ...texts };
+  }
+
+  /** Some texts of an entry, resolved. */
+  async #texts<R extends string, O extends string>(
+    at: (key: string) => PropertyKey[],
+    required: readonly R[],
+    optional: readonly O[],
+  ): Promise<TextsOf<R, O>> {
+    const texts: Record<string, string> = {};
+    for (const key of required) texts[key] = await this.#required(at(key));
+    for (const key of optional) {
+      const value = await this.text(at(key));
+      if (value !== undefined) texts[key] = value;
+    }
+    return texts as TextsOf<R, O>;
   }
 
   /** True when the file has a store of that name. */

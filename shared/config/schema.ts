@@ -65,7 +65,15 @@ export const drSchema = z
 /** dr.yml with its defaults filled in. */
 export type Dr = z.infer<typeof drSchema>;
 
-const SECRET_FIELDS: ReadonlySet<string> = new Set(['uri', 'sas', 'connectionString']);
+const SECRET_FIELDS: ReadonlySet<string> = new Set([
+  'uri',
+  'sas',
+  'connectionString',
+  'secretAccessKey',
+  'privateKey',
+  'passphrase',
+  'password',
+]);
 
 /** True for a text whose whole resolved value is a secret: masked before anything can log it. */
 export function isSecretPath(path: readonly PropertyKey[]): boolean {
@@ -79,5 +87,4 @@ export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'components
 /** Kinds that a later version will know, by the path of the `kind` key. */
 export const LATER_KINDS: Readonly<Record<string, readonly string[]>> = {
   'components.*.kind': ['cluster-state', 'volumes', 'secrets', 'terraform'],
-  'stores.*.kind': ['s3', 'sftp'],
 };

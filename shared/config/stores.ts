@@ -1,6 +1,6 @@
 // Where bytes go, as dr.yml says it: one entry per kind of store.
 import { z } from 'zod';
-import { about, text } from './fields.ts';
+import { about, integer, text } from './fields.ts';
 
 /** Segments of names within a store: never empty, `.` or `..`. */
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;
@@ -9,6 +9,11 @@ const prefix = text(
   { description: "Folder in the container; what dr.yml's name stands for comes below it.", example: 'team-a' },
   { pattern: PREFIX, expected: 'expected names separated by /, without . or ..' },
 ).optional();
+
+/** A secret: only a reference will do. */
+function secret(description: string, example: string) {
+  return text({ description, example }, { pattern: '(?!)', expected: `expected a reference to a secret, such as ${example}` }).optional();
+}
 
 const azureBlob = z.strictObject({
   kind: about(z.literal('azure-blob'), { description: 'A container of Azure Blob Storage.', example: 'azure-blob' }),
@@ -56,7 +61,77 @@ const folder = z.strictObject({
   ),
 });
 
-export const storeSchema = z.discriminatedUnion('kind', [azureBlob, folder]);
+const s3 = z.strictObject({
+  kind: about(z.literal('s3'), { description: 'A bucket of S3 or of a service that speaks its language.', example: 's3' }),
+  bucket: text(
+    { description: 'Name of the bucket. It must exist.', example: 'dr-backups' },
+    {
+      pattern: String.raw`[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]`,
+      expected: "expected a bucket's name: 3 to 63 lower-case letters, digits, dots and dashes",
+    },
+  ),
+  prefix,
+  region: text(
+    { description: "Region of the bucket. Default: what the environment says (AWS_REGION, the profile's).", example: 'eu-central-1' },
+    { pattern: '[a-z0-9-]+', expected: 'expected the name of a region, such as eu-central-1' },
+  ).optional(),
+  endpoint: text(
+    { description: 'Address of the service, where it is not AWS.', example: 'https://s3.example.org' },
+    { pattern: String.raw`https?://[^\s?#]+`, expected: 'expected an address that starts with https://' },
+  ).optional(),
+  accessKeyId: text(
+    {
+      description: 'Access key id, together with secretAccessKey. Default: the sign-in of the environment.',
+      example: '${env:S3_ACCESS_KEY_ID}',
+    },
+    { pattern: String.raw`[\w.-]+`, expected: 'expected an access key id' },
+  ).optional(),
+  secretAccessKey: secret('Secret access key. Always a reference.', '${env:S3_SECRET_ACCESS_KEY}'),
+  lockDays: integer(
+    { min: 1, max: 36_500 },
+    {
+      description:
+        'Days for which backups cannot be deleted without s3:BypassGovernanceRetention (object lock, GOVERNANCE). The bucket must have object lock.',
+      example: 30,
+    },
+  ).optional(),
+});
+
+const sftp = z.strictObject({
+  kind: about(z.literal('sftp'), { description: 'A folder of an SFTP server, such as OpenSSH.', example: 'sftp' }),
+  host: text(
+    { description: 'Name or address of the server.', example: 'backup.example.org' },
+    { pattern: String.raw`[A-Za-z0-9.:-]+`, expected: 'expected the name or address of a server' },
+  ),
+  port: integer({ min: 1, max: 65_535 }, { description: 'Port of the server. Default: 22.', example: 2222 }).optional(),
+  user: text(
+    { description: 'Name to sign in with.', example: 'lifeboat' },
+    { pattern: String.raw`[^\s:@/]+`, expected: "expected a user's name" },
+  ),
+  path: text(
+    { description: "Folder on the server; a relative one starts in the user's home.", example: '/srv/backups' },
+    { expected: 'expected the path of a folder, such as /srv/backups' },
+  ),
+  fingerprint: text(
+    {
+      description: "Fingerprint of the server's host key, as `ssh-keyscan <host> | ssh-keygen -lf -` shows it.",
+      example: 'SHA256:AbCdEfGhIjKlMnOpQrStUvWxYz0123456789+/AbCdE',
+    },
+    { pattern: 'SHA256:[A-Za-z0-9+/]{43}', expected: 'expected a fingerprint such as SHA256: and 43 characters' },
+  ),
+  keyFile: text(
+    {
+      description: "Private key file; a relative path starts at dr.yml's own folder. Default: the SSH agent (SSH_AUTH_SOCK).",
+      example: '/home/runner/.ssh/id_ed25519',
+    },
+    { expected: 'expected the path of a private key file' },
+  ).optional(),
+  privateKey: secret('Text of the private key, instead of a file. Always a reference.', '${env:SFTP_PRIVATE_KEY}'),
+  passphrase: secret('Passphrase of the private key. Always a reference.', '${env:SFTP_PASSPHRASE}'),
+  password: secret('Password, where a key is not possible. Always a reference.', '${env:SFTP_PASSWORD}'),
+});
+
+export const storeSchema = z.discriminatedUnion('kind', [azureBlob, folder, s3, sftp]);
 
 /** A store entry of dr.yml; references are resolved by DrConfig. */
 export type StoreEntry = z.infer<typeof storeSchema>;

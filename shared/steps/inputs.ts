@@ -23,7 +23,8 @@ export const targetInputs = {
 /** Where the bytes lie. */
 export const storeInputs = inGroup('Store', {
   store: input.string({
-    summary: 'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder.',
+    summary:
+      'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, s3://<bucket>, sftp://<user>@<host>/<path>, or a folder.',
     example: 'https://stdrprod.blob.core.windows.net/backups',
     config: 'store',
     required: true,

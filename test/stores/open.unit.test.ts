@@ -29,12 +29,27 @@ test.each([
       sas: 'sv=2026&sig=abc%3D',
     },
   ],
+  ['s3://backups', { kind: 's3', bucket: 'backups' }],
+  [
+    's3://backups/team/a/?region=eu-central-1&endpoint=https%3A%2F%2Fs3.example.org&lockDays=30',
+    { kind: 's3', bucket: 'backups', prefix: 'team/a', region: 'eu-central-1', endpoint: 'https://s3.example.org', lockDays: 30 },
+  ],
+  [
+    'sftp://me@nas:2222/srv/my%20backups?fingerprint=SHA256:a+b/c&keyFile=/home/me/key',
+    { kind: 'sftp', host: 'nas', port: 2222, user: 'me', path: '/srv/my backups', fingerprint: 'SHA256:a+b/c', keyFile: '/home/me/key' },
+  ],
+  ['sftp://me@nas/~/backups?fingerprint=SHA256:a', { kind: 'sftp', host: 'nas', user: 'me', path: 'backups', fingerprint: 'SHA256:a' }],
 ] as [string, StoreConfig][])('%s is understood', (address, config) => {
   expect(parseStoreAddress(address)).toEqual(config);
 });
 
 test.each([
-  ['s3://bucket', /"s3:" is not a known kind/],
+  ['ftp://host/backups', /"ftp:" is not a known kind/],
+  ['s3://bucket?zone=a', /unknown setting "zone"/],
+  ['s3://bucket?lockDays=-1', /not the address of a bucket/],
+  ['sftp://me@nas/backups', /lacks the fingerprint of its host key/],
+  ['sftp://nas/backups?fingerprint=SHA256:a', /not the address of a folder/],
+  ['sftp://me:hidden@nas/backups?fingerprint=SHA256:a', /has a password in it/],
   ['https://example.org/backups', /not an address of Azure Blob storage/],
   ['https://stdr.blob.core.windows.net', /names no container/],
   ['https://stdr.blob.core.windows.net/Backups', /"Backups" cannot be a container's name/],
@@ -49,6 +64,9 @@ test('a location opens the same store again and holds no secret', async () => {
     '/srv/backups',
     'https://stdr.blob.core.windows.net/backups/team',
     'https://stdr.blob.core.windows.net/backups?sig=secretvalue&sv=2026',
+    's3://backups/team?region=eu-central-1&lockDays=30',
+    'sftp://me@nas:2222/srv/backups?fingerprint=SHA256:a%2Bb',
+    'sftp://me@nas/~/backups?fingerprint=SHA256:a%2Bb',
   ]) {
     const store = await openStore(address, { credential });
     expect(store.location).not.toContain('secretvalue');

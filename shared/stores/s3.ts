@@ -1,0 +1,229 @@
+// The store in an S3 bucket (or a folder of one): AWS, and the many services that speak its language.
+import type { ListMultipartUploadsOutput } from '@aws-sdk/client-s3';
+import pLimit from 'p-limit';
+import { throwIfCancelled, UsageError } from '../step/errors.ts';
+import { checkMetadata, checkName, checkPrefix, RESERVED_SEGMENT } from './names.ts';
+import { S3Bucket, type S3Sdk } from './s3-bucket.ts';
+import { lockS3 } from './s3-lock.ts';
+import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
+import { headOf, putS3, s3Exists } from './s3-put.ts';
+import { openS3, readS3, statS3 } from './s3-read.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+
+const DEFAULT_MAX_BYTES = 64 << 20;
+/** A listing of S3 has no metadata: so many objects are asked for theirs at the same time. */
+const HEADS_AT_ONCE = 32;
+
+/** `dr.yml`: `{ kind: s3, bucket: backups, region: eu-central-1 }`. */
+export interface S3StoreConfig {
+  kind: 's3';
+  bucket: string;
+  /** Folder in the bucket. */
+  prefix?: string;
+  /** Default: what the AWS environment says (AWS_REGION, profile). */
+  region?: string;
+  /** Of a service that is not AWS. Its buckets are addressed by path. */
+  endpoint?: string;
+  accessKeyId?: string;
+  /** A secret. Without it the AWS environment signs in: variables, profile, web identity, instance role. */
+  secretAccessKey?: string;
+  /** Days for which what is written once cannot be deleted; the bucket must have object lock. */
+  lockDays?: number;
+}
+
+/** Opens a bucket. Sends nothing yet. */
+export async function openS3Store(config: S3StoreConfig): Promise<Store> {
+  if ((config.accessKeyId === undefined) !== (config.secretAccessKey === undefined)) {
+    throw new UsageError(`Half of the access key of bucket ${config.bucket} is missing.`, {
+      fix: 'Set accessKeyId and secretAccessKey, or neither: then the environment signs in.',
+    });
+  }
+  const loaded: S3Sdk & { default?: S3Sdk } = await import('@aws-sdk/client-s3');
+  // It is CommonJS: a bundle has it as the default only.
+  const sdk = loaded.default ?? loaded;
+  const { accessKeyId, secretAccessKey, endpoint, region } = config;
+  const chosenRegion = region ?? (endpoint === undefined ? undefined : (process.env['AWS_REGION'] ?? 'us-east-1'));
+  const client = new sdk.S3Client({
+    ...(chosenRegion === undefined ? {} : { region: chosenRegion }),
+    ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+    ...(accessKeyId !== undefined && secretAccessKey !== undefined ? { credentials: { accessKeyId, secretAccessKey } } : {}),
+    maxAttempts: 6,
+    followRegionRedirects: endpoint === undefined,
+    // Parts carry CRC-32C of ours; services that are not AWS often refuse the SDK's own trailing checksums.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { connectionTimeout: 10_000, socketTimeout: 60_000 },
+  });
+  const prefix = config.prefix === undefined || config.prefix === '' ? '' : `${config.prefix}/`;
+  return new S3Store(
+    new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location: s3Address(config), lockDays: config.lockDays ?? 0 }),
+  );
+}
+
+/** The address that opens the same store again; no secrets. */
+export function s3Address({ bucket, prefix, region, endpoint, lockDays }: S3StoreConfig): string {
+  const query = new URLSearchParams({
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(lockDays === undefined ? {} : { lockDays: String(lockDays) }),
+  }).toString();
+  const path = prefix === undefined || prefix === '' ? '' : `/${prefix}`;
+  return `s3://${bucket}${path}${query === '' ? '' : `?${query}`}`;
+}
+
+class S3Store implements Store {
+  readonly kind = 's3';
+  readonly location: string;
+  readonly #bucket: S3Bucket;
+
+  constructor(bucket: S3Bucket) {
+    this.#bucket = bucket;
+    this.location = bucket.location;
+  }
+
+  async put(name: string, source: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
+    checkName(name);
+    throwIfCancelled(options.signal);
+    // The commit decides; asking first saves sending a whole backup in vain.
+    if (options.ifAbsent && (await this.stat(name, options.signal))) throw s3Exists(this.#bucket, name);
+    return putS3(this.#bucket, name, source, options);
+  }
+
+  async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
+    checkName(name);
+    if (typeof options.metadata === 'object') checkMetadata(options.metadata);
+    return putS3(this.#bucket, name, once(bytes), { ...options, sizeEstimate: bytes.length });
+  }
+
+  async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
+    checkName(name);
+    return readS3(this.#bucket, name, options.maxBytes ?? DEFAULT_MAX_BYTES, options.signal);
+  }
+
+  async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+    checkName(name);
+    return statS3(this.#bucket, name, signal);
+  }
+
+  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+    checkName(name);
+    yield* openS3(this.#bucket, name, options);
+  }
+
+  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
+    checkPrefix(prefix);
+    for await (const page of this.#pages(prefix, signal)) {
+      const names = page.filter(({ name }) => !name.startsWith(`${RESERVED_SEGMENT}/`) && !name.endsWith('/'));
+      for (let at = 0; at < names.length; at += HEADS_AT_ONCE) {
+        const infos = names.slice(at, at + HEADS_AT_ONCE).map(({ name }) => statS3(this.#bucket, name, signal));
+        // Deleted meanwhile: not there.
+        for (const info of await Promise.all(infos)) if (info) yield info;
+      }
+    }
+  }
+
+  /** Names below a prefix (the store's own included) as S3 lists them: by the bytes of UTF-8. */
+  async *#pages(prefix: string, signal: AbortSignal | undefined) {
+    const { client, sdk, bucket, prefix: root } = this.#bucket;
+    let token: string | undefined;
+    do {
+      const input = { Bucket: bucket, Prefix: root + prefix, ...(token === undefined ? {} : { ContinuationToken: token }) };
+      const page = await this.#bucket.guarded('Listing', prefix, signal, () =>
+        client.send(new sdk.ListObjectsV2Command(input), signal ? { abortSignal: signal } : {}),
+      );
+      yield (page.Contents ?? []).map(({ Key, LastModified }) => ({
+        name: (Key ?? '').slice(root.length),
+        modified: LastModified ?? new Date(),
+      }));
+      token = page.NextContinuationToken;
+    } while (token !== undefined && token !== '');
+  }
+
+  async delete(name: string, signal?: AbortSignal): Promise<boolean> {
+    checkName(name);
+    return this.#bucket.guarded('Deleting', name, signal, async () => {
+      // S3 answers alike whether there was something or not.
+      const head = await headOf(this.#bucket, name, signal);
+      if (!head) return false;
+      const command = new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(name));
+      await this.#bucket.client.send(command, signal ? { abortSignal: signal } : {});
+      await removeSidecar(this.#bucket, name, head.Metadata);
+      return true;
+    });
+  }
+
+  async lock(name: string, options: LockOptions): Promise<Lock> {
+    checkName(name);
+    return lockS3(this.#bucket, name, options);
+  }
+
+  /** Drops uploads that have had no part since `olderThan`, and sidecars of versions that never came to be or are gone. */
+  async sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
+    checkPrefix(prefix);
+    return this.#bucket.guarded('Cleaning', prefix, signal, async () => {
+      return (await this.#sweepUploads(prefix, olderThan, signal)) + (await this.#sweepSidecars(prefix, olderThan, signal));
+    });
+  }
+
+  async #sweepUploads(prefix: string, olderThan: Date, signal: AbortSignal | undefined): Promise<number> {
+    const { client, sdk, bucket, prefix: root } = this.#bucket;
+    const sent = signal ? { abortSignal: signal } : {};
+    let dropped = 0;
+    let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | undefined = {};
+    while (from) {
+      const page: ListMultipartUploadsOutput = await client.send(
+        new sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: root + prefix, ...from }),
+        sent,
+      );
+      for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+        if (Key === undefined || UploadId === undefined || !Initiated || Initiated >= olderThan) continue;
+        const upload = { Bucket: bucket, Key, UploadId };
+        if ((await this.#lastPart(upload, signal)) >= olderThan) continue;
+        await client.send(new sdk.AbortMultipartUploadCommand(upload), sent);
+        dropped += 1;
+      }
+      from = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : undefined;
+    }
+    return dropped;
+  }
+
+  /** When an upload was last given a part; long ago when it has none. */
+  async #lastPart(upload: { Bucket: string; Key: string; UploadId: string }, signal: AbortSignal | undefined): Promise<Date> {
+    const { client, sdk } = this.#bucket;
+    let newest = new Date(0);
+    let marker: string | undefined;
+    do {
+      const input = { ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
+      const page = await client.send(new sdk.ListPartsCommand(input), signal ? { abortSignal: signal } : {});
+      for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified > newest) newest = LastModified;
+      // The SDK's own paging goes by the marker, which some services send with the last page, too, and never ends.
+      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    } while (marker !== undefined);
+    return newest;
+  }
+
+  async #sweepSidecars(prefix: string, olderThan: Date, signal: AbortSignal | undefined): Promise<number> {
+    const limit = pLimit(HEADS_AT_ONCE);
+    let dropped = 0;
+    for await (const page of this.#pages(`${RESERVED_SEGMENT}/metadata/${prefix}`, signal)) {
+      const old = page
+        .filter(({ modified }) => modified < olderThan)
+        .map(({ name }) => parseSidecarName(name.slice(RESERVED_SEGMENT.length + 1)));
+      const removals = old.map((sidecar) =>
+        limit(async () => {
+          if (!sidecar) return;
+          const head = await headOf(this.#bucket, sidecar.name, signal);
+          if (writeOf(head?.Metadata) === sidecar.write) return;
+          await removeSidecar(this.#bucket, sidecar.name, sidecarMetadata(sidecar.write));
+          dropped += 1;
+        }),
+      );
+      await Promise.all(removals);
+    }
+    return dropped;
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
+}

@@ -1,0 +1,196 @@
+// One SSH connection with SFTP, made when it is needed and again after it broke; the host is known by its key's fingerprint, always.
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import type { Client, ConnectConfig, SFTPWrapper } from 'ssh2';
+import { UserError } from '../step/errors.ts';
+import { StoreError } from './errors.ts';
+
+const CONNECT_TIMEOUT_MS = 20_000;
+/** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Status codes of SFTP version 3. */
+export const NO_SUCH_FILE = 2;
+const PERMISSION_DENIED = 3;
+/** Anything else, "exists already" and "disk full" among it. */
+export const FAILURE = 4;
+
+/** How to reach a server and sign in. */
+export interface SftpAccess {
+  host: string;
+  port: number;
+  user: string;
+  /** `SHA256:…` as `ssh-keygen -l` shows it. */
+  fingerprint: string;
+  /** Path of a private key file. */
+  keyFile?: string;
+  /** A private key's text; a secret. */
+  privateKey?: string;
+  /** Of the private key; a secret. */
+  passphrase?: string;
+  /** A secret. */
+  password?: string;
+}
+
+type Callback<T> = (error: Error | undefined | null, value: T) => void;
+
+export class SftpConnection {
+  readonly #access: SftpAccess;
+  readonly #location: string;
+  #open: Promise<{ sftp: SFTPWrapper; socket: Socket }> | undefined;
+  #active = 0;
+
+  constructor(access: SftpAccess, location: string) {
+    this.#access = access;
+    this.#location = location;
+  }
+
+  /**
+   * Sends one request. The connection keeps the process alive only while a request is under way.
+   * @throws the library's error, whose `code` is SFTP's status; StoreError when there is no connection
+   */
+  async call<T = void>(request: (sftp: SFTPWrapper, done: Callback<T>) => unknown): Promise<T> {
+    this.#open ??= this.#connect();
+    const { sftp, socket } = await this.#open;
+    this.#active += 1;
+    socket.ref();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        timer = setTimeout(() => {
+          socket.destroy();
+          reject(new StoreError(`${this.#location} did not answer for ${REQUEST_TIMEOUT_MS / 1000} seconds.`));
+        }, REQUEST_TIMEOUT_MS);
+        request(sftp, (error, value) => {
+          if (error) reject(error);
+          else resolve(value);
+        });
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#active -= 1;
+      if (this.#active === 0) socket.unref();
+    }
+  }
+
+  async #connect(): Promise<{ sftp: SFTPWrapper; socket: Socket }> {
+    const { host, port, user, fingerprint } = this.#access;
+    const forget = (): void => {
+      this.#open = undefined;
+    };
+    let presented: string | undefined;
+    let client: Client | undefined;
+    try {
+      const config: ConnectConfig = {
+        username: user,
+        readyTimeout: CONNECT_TIMEOUT_MS,
+        ...(await signIn(this.#access)),
+        hostVerifier: (key: Buffer) => {
+          presented = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+          return presented === fingerprint;
+        },
+      };
+      const { default: ssh } = await import('ssh2');
+      const socket = connect({ host, port, timeout: CONNECT_TIMEOUT_MS });
+      socket.once('timeout', () => socket.destroy(new Error('it does not answer')));
+      await once(socket, 'connect');
+      socket.setTimeout(0).setKeepAlive(true, 15_000).setNoDelay(true);
+      const session = (client = new ssh.Client());
+      session.once('close', forget);
+      const ready = once(session, 'ready');
+      session.connect({ ...config, sock: socket });
+      await ready;
+      // Later errors end the connection; whatever was asked meanwhile is told.
+      session.on('error', forget);
+      const sftp = await new Promise<SFTPWrapper>((resolve, reject) => {
+        session.sftp((error, wrapper) => {
+          if (error) reject(error);
+          else resolve(wrapper);
+        });
+      });
+      sftp.once('close', forget);
+      return { sftp, socket };
+    } catch (thrown) {
+      forget();
+      client?.on('error', () => undefined);
+      client?.destroy();
+      throw this.#connectError(thrown, presented);
+    }
+  }
+
+  #connectError(thrown: unknown, presented: string | undefined): UserError {
+    const { host, port, user, fingerprint } = this.#access;
+    const options = { cause: thrown };
+    if (thrown instanceof UserError) return thrown;
+    if (presented !== undefined && presented !== fingerprint) {
+      return new StoreError(
+        `The server ${host}:${port} is not the one that was expected: its host key is ${presented}, not ${fingerprint}.`,
+        {
+          ...options,
+          fix: 'Ask whoever runs the server whether its host key was changed. If it was, set the new fingerprint; if not, somebody is in between.',
+        },
+      );
+    }
+    const { level, code, message } = thrown as Error & { level?: string; code?: string };
+    if (level === 'client-authentication') {
+      return new StoreError(`${host}:${port} does not let ${user} in.`, {
+        ...options,
+        fix: 'Check user and key (keyFile, privateKey, password, or the agent of SSH_AUTH_SOCK), and that its public half is in authorized_keys there.',
+      });
+    }
+    const reason = code === 'ENOTFOUND' ? 'its name cannot be resolved' : code === 'ECONNREFUSED' ? 'nothing listens there' : message;
+    return new StoreError(`The SFTP server ${host}:${port} cannot be reached: ${reason}.`, {
+      ...options,
+      fix: 'Check host, port and the firewall, then run this again.',
+    });
+  }
+}
+
+async function signIn({ keyFile, privateKey, passphrase, password }: SftpAccess): Promise<ConnectConfig> {
+  const agent = process.env['SSH_AUTH_SOCK'];
+  const key = privateKey ?? (keyFile === undefined ? undefined : await readKey(keyFile));
+  if (key === undefined && password === undefined && (agent === undefined || agent === '')) {
+    throw new StoreError('There is no way to sign in to the SFTP server.', {
+      fix: 'Set keyFile, privateKey or password in dr.yml, keyFile in the address, or start an SSH agent (SSH_AUTH_SOCK).',
+    });
+  }
+  return {
+    ...(key === undefined ? {} : { privateKey: key }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+    ...(password === undefined ? {} : { password }),
+    ...(key === undefined && password === undefined && agent !== undefined ? { agent } : {}),
+  };
+}
+
+async function readKey(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new StoreError(`The private key file ${file} cannot be read.`, { cause, fix: 'Check the path and its permissions.' });
+  }
+}
+
+/** SFTP's status of a thrown error; undefined when it has none. */
+export function statusOf(thrown: unknown): number | undefined {
+  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'number' ? code : undefined;
+}
+
+/** The StoreError of anything thrown by a request. */
+export function sftpError(what: string, thrown: unknown): UserError {
+  if (thrown instanceof UserError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const status = statusOf(thrown);
+  const [reason, fix] =
+    status === PERMISSION_DENIED
+      ? ['the server does not permit it', 'Give the user write access to the folder, or use another one.']
+      : status === FAILURE
+        ? ['the server refused it without a reason', 'Look at free space and quota of the server, and at its log.']
+        : /extended request/.test(message)
+          ? ['the server cannot replace a file in one step', 'Use a server with posix-rename@openssh.com, such as OpenSSH.']
+          : status === undefined
+            ? [`the connection broke (${message})`, 'Run this again.']
+            : [message, undefined];
+  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
+}

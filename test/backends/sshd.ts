@@ -1,0 +1,93 @@
+// Debian's OpenSSH server with its SFTP subsystem, on a free port, with keys of its own.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { installPackage } from './apt.ts';
+import { findProgram, freePort, portOpen, runProgram, startProcess, tempFolder } from './support.ts';
+import type { Tool } from './pipeline-tools.ts';
+
+const SSHD = '/usr/sbin/sshd';
+
+export interface Sshd {
+  host: string;
+  port: number;
+  user: string;
+  /** Of the host key, as `ssh-keygen -l` shows it. */
+  fingerprint: string;
+  /** Private key that is let in. */
+  keyFile: string;
+  /** A private key nobody knows. */
+  strangerKeyFile: string;
+  /** Folder whose files the server may touch. */
+  folder: string;
+  /** Ends every connection, as a network that breaks does. */
+  dropConnections(): void;
+  stop(): Promise<void>;
+}
+
+/** The server, or why this machine cannot have it. */
+export async function sshd(): Promise<Tool> {
+  const missing = await installPackage('openssh-server', SSHD, 'to test SFTP against the real server');
+  if (missing !== undefined) return { missing: `needs ${missing}` };
+  return findProgram('ssh-keygen') === undefined ? { missing: 'needs ssh-keygen' } : { program: SSHD };
+}
+
+export async function startSshd(): Promise<Sshd> {
+  const folder = tempFolder('sshd');
+  const port = await freePort();
+  const key = async (name: string): Promise<string> => {
+    await runProgram('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
+    return join(folder, name);
+  };
+  const [hostKey, keyFile, strangerKeyFile] = [await key('host'), await key('user'), await key('stranger')];
+  writeFileSync(join(folder, 'authorized_keys'), readFileSync(`${keyFile}.pub`), { mode: 0o600 });
+  const config = join(folder, 'sshd_config');
+  writeFileSync(
+    config,
+    [
+      `ListenAddress 127.0.0.1:${port}`,
+      `HostKey ${hostKey}`,
+      `PidFile ${join(folder, 'pid')}`,
+      `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
+      'StrictModes no',
+      'UsePAM no',
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'MaxStartups 100',
+      'Subsystem sftp internal-sftp',
+      '',
+    ].join('\n'),
+  );
+  // Where it parks unprivileged children; Debian's service makes it at boot.
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true });
+  const server = await startProcess(SSHD, ['-D', '-e', '-f', config], { ready: () => portOpen(port) });
+  const fingerprint = /SHA256:\S+/.exec(await runProgram('ssh-keygen', ['-l', '-f', `${hostKey}.pub`]))?.[0] ?? '';
+  mkdirSync(join(folder, 'files'));
+  return {
+    host: '127.0.0.1',
+    port,
+    user: userInfo().username,
+    fingerprint,
+    keyFile,
+    strangerKeyFile,
+    folder: join(folder, 'files'),
+    dropConnections() {
+      endChildren(server.child.pid as number);
+    },
+    async stop() {
+      // Its sessions outlive it, and hold its output open.
+      endChildren(server.child.pid as number);
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Ends the processes that a process has started, and theirs. */
+function endChildren(pid: number): void {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  for (const child of children) {
+    endChildren(child);
+    process.kill(child, 'SIGKILL');
+  }
+}
