@@ -1,12 +1,15 @@
 // `import-backup`: an old file of openssl and tar becomes a verified backup that restores.
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
+import { mongoTools } from '../backends/mongo-tools.ts';
 import { describeIf } from '../support/needs.ts';
 import { openssl, tar, writeDumpFolder } from '../mongodb/legacy-files.ts';
-import { run, startBench, stateOf, type Bench } from './bench.ts';
+import { fill, run, startBench, stateOf, type Bench } from './bench.ts';
 
+const tools = await mongoTools();
 const PASSPHRASE = 'old passphrase';
 const documents = Array.from({ length: 500 }, (_, index) => ({ _id: index, text: `order ${index}` }));
 
@@ -55,7 +58,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
   test('stores nothing of a file that is wrong, cut off or of an unknown time', async () => {
     const place = bench.place();
     expect((await run('import-backup', { ...place.reading, file, passphrase: 'wrong' })).said).toMatch(/passphrase does not open/);
-    const bytes = (await import('node:fs')).readFileSync(file);
+    const bytes = readFileSync(file);
     const cut = join(bench.root, 'cut_20230304_050607.tar.gz.enc');
     writeFileSync(cut, bytes.subarray(0, bytes.length - 32));
     expect(await run('import-backup', { ...place.reading, file: cut, passphrase: PASSPHRASE })).toMatchObject({ exitCode: 4 });
@@ -67,3 +70,41 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
     expect([place.files(), place.keys()]).toEqual([[], []]);
   }, 30_000);
 });
+
+describeIf((await canBuildFerretDb()) && !('missing' in tools), 'missing' in tools ? tools.missing : 'needs Go 1.24 to build FerretDB')(
+  'a folder of the real mongodump',
+  () => {
+    let bench: Bench;
+    beforeAll(async () => {
+      bench = await startBench();
+    }, 120_000);
+    afterAll(() => bench.stop());
+
+    test.each([
+      ['as it is', [], '20230302_000000'],
+      ['with --gzip', ['--gzip'], '20230301_000000'],
+    ])(
+      '%s comes back equal, odd names too',
+      async (_, args, timestamp) => {
+        if ('missing' in tools) throw new Error(tools.missing);
+        await bench.client.db('shop').dropDatabase();
+        await fill(bench.client, 'shop');
+        await bench.client.db('shop').collection('odd name%+x').insertOne({ a: 1 });
+        const before = await stateOf(bench.client, 'shop');
+        // A relative folder: the tools may be Windows programs, for which "/" begins an option.
+        execFileSync(tools.mongodump, ['--uri', bench.mongo.uri, '--db', 'shop', '--out', timestamp, ...args], {
+          cwd: bench.root,
+          env: { ...process.env, PATH: tools.path },
+          stdio: 'pipe',
+        });
+        const file = openssl(tar(join(bench.root, `old_${timestamp}.tar.gz`), ['-C', bench.root, timestamp]), PASSPHRASE, ['-md', 'md5']);
+        const place = bench.place();
+        expect((await run('import-backup', { ...place.reading, file, passphrase: PASSPHRASE })).said).toBe('');
+        await bench.client.db('shop').dropDatabase();
+        expect((await run('mongodb-restore', { ...place.inputs, confirm: 'shop' })).said).toBe('');
+        expect(await stateOf(bench.client, 'shop')).toEqual(before);
+      },
+      120_000,
+    );
+  },
+);

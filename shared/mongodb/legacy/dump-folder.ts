@@ -271,18 +271,21 @@ function collectionOf(named: Namespace, metadata: string, data: Namespace, file:
   return { entry: { db: named.db, collection, metadata, size: 0, type }, data: own ? { db: data.db, collection } : data, file };
 }
 
-/** mongodump cuts file names of long collection names short; the metadata has the whole name. */
+/** The metadata has the name as it is; file names are encoded, and cut short when they are long. */
 function fullName(fromFile: string, metadata: string): string {
   try {
     const { collectionName } = JSON.parse(metadata) as { collectionName?: unknown };
-    if (typeof collectionName === 'string' && collectionName !== '' && fromFile.includes('%24')) return collectionName;
+    if (typeof collectionName === 'string' && collectionName !== '') return collectionName;
   } catch {
-    // Old tools wrote metadata that is not JSON; the file's name will do.
+    // Old tools wrote metadata that is not JSON, and the oplog has none; the file's name will do.
   }
-  return fromFile.includes('%') ? decoded(fromFile) : fromFile;
+  return decoded(fromFile.replaceAll('+', ' '));
 }
 
-/** mongodump percent-encodes what a file name cannot hold. */
+/**
+ * mongodump encodes what a file name cannot hold: tools that left the name out of the metadata by Go's url.QueryEscape (a blank is a plus
+ * sign), later ones by url.PathEscape. Database names hold no blanks.
+ */
 function decoded(name: string): string {
   try {
     return decodeURIComponent(name);
