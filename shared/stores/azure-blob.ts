@@ -7,6 +7,7 @@ import { isBlobMissing, openBlob, readBlob, statBlob } from './azure-read.ts';
 import { checkMetadata, checkName, checkPrefix } from './names.ts';
 import type { AzureBlobAddress } from './azure-address.ts';
 import type { TokenCredential } from '@azure/core-auth';
+import type { BlobItem, ContainerListBlobsOptions } from '@azure/storage-blob';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
@@ -47,6 +48,15 @@ export async function openAzureBlob(
     throw new UsageError(`The connection string is for storage account ${service.accountName}, the store is in ${address.account}.`);
   }
   return open(service.getContainerClient(address.container), 'key');
+}
+
+/** What a listing asks for besides names: facts of backups, and what keeps a blob from being deleted. */
+const LISTED = { includeMetadata: true, includeImmutabilityPolicy: true, includeLegalHold: true } as const;
+
+/** The blob's own legal hold or immutability policy; one of the container is not in listings, it shows when a deletion is refused. */
+function lockOf({ legalHold, immutabilityPolicyExpiresOn: until }: BlobItem['properties']): Pick<ObjectInfo, 'locked'> {
+  if (legalHold === true) return { locked: 'legal hold' };
+  return until !== undefined && until.getTime() > Date.now() ? { locked: until } : {};
 }
 
 class AzureBlobStore implements Store {
@@ -90,7 +100,7 @@ class AzureBlobStore implements Store {
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
     checkPrefix(prefix);
-    for await (const item of this.#items(prefix, { includeMetadata: true }, signal)) {
+    for await (const item of this.#items(prefix, LISTED, signal)) {
       // With a hierarchical namespace folders are listed as empty blobs.
       if (item.metadata?.['hdi_isfolder'] === 'true') continue;
       yield {
@@ -99,11 +109,12 @@ class AzureBlobStore implements Store {
         modified: item.properties.lastModified,
         etag: plainEtag(item.properties.etag),
         metadata: item.metadata ?? {},
+        ...lockOf(item.properties),
       };
     }
   }
 
-  async *#items(prefix: string, include: { includeMetadata?: boolean; includeUncommitedBlobs?: boolean }, signal: AbortSignal | undefined) {
+  async *#items(prefix: string, include: ContainerListBlobsOptions, signal: AbortSignal | undefined) {
     let continuationToken: string | undefined;
     do {
       const options = { maxPageSize: PAGE, ...(continuationToken === undefined ? {} : { continuationToken }) };
