@@ -4,7 +4,7 @@ import { connectMongo, type MongoServer } from '../mongodb/connect.ts';
 import { databaseNames, estimateBytes, readCatalog } from '../mongodb/catalog.ts';
 import type { EngineChoice } from '../mongodb/engine.ts';
 import { compileSelection, type Selection } from '../mongodb/namespaces.ts';
-import { errorMessage } from '../step/errors.ts';
+import { errorMessage, type UserError } from '../step/errors.ts';
 import { formatBytes, plural } from '../step/format.ts';
 import type { Secret } from '../step/input.ts';
 import { findTool, type Tool } from '../tools/find-tool.ts';
@@ -12,6 +12,8 @@ import { findingOf, skipped, type Check, type Finding } from './check.ts';
 
 export interface MongoSubject extends Selection {
   uri: Secret | undefined;
+  /** Why there is no connection string, when dr.yml names one that cannot be had. */
+  problem?: UserError | undefined;
   engine: EngineChoice;
 }
 
@@ -30,14 +32,15 @@ const UNAUTHORIZED = 13;
 
 /** Checks that share one connection. */
 export function mongoChecks(subject: MongoSubject): MongoChecks {
-  const { uri, engine } = subject;
+  const { uri, problem, engine } = subject;
+  const noUri = (): Finding => (problem ? findingOf(problem) : skipped(NO_URI));
   const selector = compileSelection(subject);
   let connecting: Promise<MongoServer> | undefined;
   const connect = (): Promise<MongoServer> => (connecting ??= connectMongo(uri as Secret));
   const server = async (): Promise<MongoServer | undefined> => (uri === undefined ? undefined : connect().catch(() => undefined));
   return {
     checks: [
-      { name: 'mongodb-connection', look: async () => (uri === undefined ? skipped(NO_URI) : connection(connect())) },
+      { name: 'mongodb-connection', look: async () => (uri === undefined ? noUri() : connection(connect())) },
       { name: 'mongodb-login', look: async () => (uri === undefined ? skipped(NO_URI) : login(connect())) },
       {
         name: 'mongodb-permissions',

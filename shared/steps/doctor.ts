@@ -16,8 +16,8 @@ export const doctor = defineStep({
     ...targetInputs,
     ...mongodbInputs,
     mongodbUri: input.secret({
-      summary: 'Connection string of the MongoDB: mongodb://… or mongodb+srv://…',
-      config: 'source.uri',
+      // Looked up by the step itself: a variable that is not set is a finding, not the end of all other checks.
+      summary: 'Connection string of the MongoDB; the one of the component in dr.yml when absent.',
       group: 'MongoDB',
     }),
     ...storeInputs,

@@ -102,6 +102,28 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(await run('doctor', given), 'key-recipients')?.status).toBe('failed');
   }, 30_000);
 
+  test('takes a variable of dr.yml that is not set for a finding, and goes on', async () => {
+    const place = bench.place();
+    const config = join(place.store, '..', 'dr.yml');
+    const lines = [
+      'version: 1',
+      'name: shop',
+      `stores: { near: { kind: folder, path: ${place.store} } }`,
+      `vault: { kind: folder, path: ${place.vault} }`,
+      'components: { mongodb: { kind: mongodb, source: { uri: "${env:DOCTOR_TEST_URI}" }, schedule: "17 2 * * *" } }',
+    ];
+    writeFileSync(config, lines.join('\n'));
+    const ran = await run('doctor', { config });
+    expect(check(ran, 'mongodb-connection')).toMatchObject({ status: 'failed', seen: expect.stringContaining('DOCTOR_TEST_URI') });
+    expect([check(ran, 'store-access')?.status, check(ran, 'schedule')?.status]).toEqual(['ok', 'ok']);
+    process.env['DOCTOR_TEST_URI'] = bench.mongo.uri;
+    try {
+      expect(check(await run('doctor', { config }), 'mongodb-permissions')?.status).toBe('ok');
+    } finally {
+      delete process.env['DOCTOR_TEST_URI'];
+    }
+  }, 30_000);
+
   test('runs the checks that were asked for, and knows their names', async () => {
     const place = bench.place();
     const some = await run('doctor', { ...place.inputs, only: 'store-access,clock' });

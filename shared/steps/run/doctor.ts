@@ -12,11 +12,12 @@ import type { Selection } from '../../mongodb/namespaces.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
-import type { Secret } from '../../step/input.ts';
+import { Secret } from '../../step/input.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
 import { commandBlock, details, page, table } from './summary.ts';
+import { readVaultSecret } from './vault-secret.ts';
 
 interface DoctorInputs extends SignInInputs, Selection {
   config: string | undefined;
@@ -36,7 +37,7 @@ export async function runDoctor(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as DoctorInputs;
   const { clock, signal } = context;
   const mongo = mongoChecks({
-    uri: inputs.mongodbUri,
+    ...(await connectionString(context, inputs)),
     engine: inputs.engine,
     ...(inputs.include ? { include: inputs.include } : {}),
     ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
@@ -155,6 +156,28 @@ async function opened(name: string, make: () => Promise<Check>): Promise<Check> 
 
 function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): boolean {
   return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
+}
+
+/** The connection string, or why the one that dr.yml names cannot be had. */
+async function connectionString({ host }: StepContext, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
+  const { mongodbUri, config, component } = inputs;
+  const file = findDrFile(config);
+  if (mongodbUri !== undefined || file === undefined || component === undefined) return { uri: mongodbUri };
+  const { loadDr } = await import('../../config/load.ts');
+  const dr = await loadDr(file, {
+    vaultSecret: (vault, name) => readVaultSecret(vault, name, (input) => host.rawInput(input), host),
+    mask: (secret) => {
+      host.mask(secret);
+    },
+  });
+  try {
+    const text = await dr.text(['components', component, 'source', 'uri']);
+    if (text !== undefined) host.mask(text);
+    return { uri: text === undefined ? undefined : new Secret(text) };
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    return { uri: undefined, problem: thrown };
+  }
 }
 
 async function scheduleOf({ config, component }: DoctorInputs): Promise<string | null | undefined> {
