@@ -12,7 +12,7 @@ import { canonicalJson, type JsonValue } from './json.ts';
 import { backupNames, type BackupNames } from './layout.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest, type VerifyLevel } from './manifest.ts';
 import { dataMetadata, manifestMetadata, wrappedKeysOf } from './metadata.ts';
-import { checkStoredSize, readSample, readStored, type ReadStoredOptions, type Sample } from './stored.ts';
+import { checkStoredSize, readSample, readStored, SAMPLE_OF, type ReadStoredOptions, type Sample } from './stored.ts';
 
 export interface OpenRequest {
   store: Store;
@@ -167,7 +167,7 @@ export interface VerifyRequest extends OpenRequest {
   newInspector: NewInspector;
   /** `full` when absent: every byte, and the content's report. `sample` reads some regions and does not look at the content. */
   level?: Exclude<VerifyLevel, 'none'>;
-  /** Which regions `sample` reads; one in eight, the first part, when absent. */
+  /** Which regions `sample` reads; one in eleven, the first part, when absent. */
   sample?: Sample;
   onProgress?: (storedBytes: number) => void;
 }
@@ -199,7 +199,7 @@ export async function verifyBackup(request: VerifyRequest): Promise<VerifyResult
     let storedBytesRead = 0;
     const regionsRead = await readSample(
       opened.stored(options),
-      request.sample ?? { of: 8, part: 0 },
+      request.sample ?? { of: SAMPLE_OF, part: 0 },
       (bytes) => (storedBytesRead += bytes),
     );
     return { manifest, recipient, level, storedBytesRead, regionsRead, regions };

@@ -76,6 +76,9 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   }
 }
 
+/** `verify: sample` reads the first, the last, and one region in so many. A prime: no daily, weekly or monthly rhythm misses a part for ever. */
+export const SAMPLE_OF = 11;
+
 /** Which regions a sample reads: the first, the last, and one in so many. */
 export interface Sample {
   /** One region in `of` is read. */

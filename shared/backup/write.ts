@@ -19,7 +19,7 @@ import { backupNames, checkComponent, checkPrefix, lockName, type BackupNames } 
 import { cleanLeftovers, listEntries, type ComponentEntry } from './leftovers.ts';
 import { serializeManifest, type Manifest } from './manifest.ts';
 import { dataMetadata, manifestMetadata } from './metadata.ts';
-import { checkStoredSize, readSample, readStored, type ReadStoredOptions } from './stored.ts';
+import { checkStoredSize, readSample, readStored, SAMPLE_OF, type ReadStoredOptions } from './stored.ts';
 import type { BackupPhase, BackupRequest, BackupResult } from './write-request.ts';
 
 export type * from './write-request.ts';
@@ -29,8 +29,6 @@ const LOCK_EXPIRY_MS = 60_000;
 const PIECES_AHEAD = 16;
 /** Time for tidying up after a failure or a cancel. */
 const CLEANUP_MS = 30_000;
-/** `verify: sample` reads the first, the last, and one region in so many; which ones changes from day to day. */
-const SAMPLE_OF = 8;
 
 /**
  * Makes one backup. When it returns, the backup is committed; when it throws, nothing of it is listed.

@@ -3,6 +3,12 @@ import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
 import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
 
+/** `n/t` with 1 ≤ n ≤ t. */
+function isSubset(text: string): boolean {
+  const [, part, of] = /^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? [];
+  return Number(part) >= 1 && Number(part) <= Number(of);
+}
+
 export const backupValidation = defineStep({
   name: 'backup-validation',
   title: 'Lifeboat: backup validation',
@@ -20,6 +26,10 @@ export const backupValidation = defineStep({
     timestamp: input.timestamp({ summary: 'Only this backup; the latest of each component when absent.', example: '20241201_120000' }),
     days: input.integer({ summary: 'All backups of the last so many days instead of the latest.', example: '7' }),
     depth: input.choice(['stored', 'full'], { summary: 'How deep to look.', default: 'full' }),
+    subset: input.string({
+      summary: 'Read only part n of t of the stored data, for large backups: t runs with n from 1 to t read everything.',
+      example: '1/7',
+    }),
     ...azureInputs,
   },
   outputs: {
@@ -31,9 +41,13 @@ export const backupValidation = defineStep({
   examples: [
     { what: 'The latest backup of every MongoDB', args: '--type mongodb' },
     { what: 'The last week', args: '--days 7 --depth stored' },
+    { what: 'A large backup, a seventh every day', args: '--subset 3/7' },
     { what: 'With the vault gone', args: '--open-with escrow --escrow-key escrow-private.pem' },
   ],
   check: (inputs, spell) => [
+    ...(inputs.subset !== undefined && !isSubset(inputs.subset)
+      ? [`${spell('subset')} is ${JSON.stringify(inputs.subset)}: expected a part such as 1/7.`]
+      : []),
     ...(inputs.timestamp !== undefined && inputs.days !== undefined
       ? [`${spell('timestamp')} and ${spell('days')} exclude each other.`]
       : []),

@@ -5,6 +5,7 @@ import { applyRetention } from './apply-retention.ts';
 import { backupAll } from './backup-all.ts';
 import { backupIntegrityCheck } from './backup-integrity-check.ts';
 import { backupValidation } from './backup-validation.ts';
+import { copyBackupsStep } from './copy-backups.ts';
 import { doctor } from './doctor.ts';
 import { importBackup } from './import-backup.ts';
 import { holdBackup } from './hold-backup.ts';
@@ -28,6 +29,7 @@ export const steps: readonly AnyStep[] = [
   notifyStep,
   auditStep,
   backupAll,
+  copyBackupsStep,
   importBackup,
   doctor,
 ];

@@ -34,6 +34,23 @@ export const storeInputs = inGroup('Store', {
   }),
 });
 
+/** How much of the line to the store a step may take. */
+export const trafficInputs = inGroup('Store', {
+  limitRate: input.size({
+    summary: 'At most so many bytes per second to or from the store, for a shared line.',
+    example: '20MiB',
+  }),
+});
+
+/** Where copies lie. */
+export const copyInputs = inGroup('Store', {
+  copies: input.list({
+    summary: 'Stores that get copies: stores of dr.yml by name, or addresses, with commas between.',
+    example: 'offsite',
+    config: 'copies',
+  }),
+});
+
 /** Where the keys lie. */
 export const keyInputs = inGroup('Keys', {
   vault: input.string({

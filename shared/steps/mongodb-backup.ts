@@ -1,7 +1,7 @@
 // The step `mongodb-backup`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs } from './inputs.ts';
+import { azureInputs, copyInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, trafficInputs } from './inputs.ts';
 
 export const mongodbBackup = defineStep({
   name: 'mongodb-backup',
@@ -17,6 +17,8 @@ export const mongodbBackup = defineStep({
     ...targetInputs,
     ...mongodbInputs,
     ...storeInputs,
+    ...copyInputs,
+    ...trafficInputs,
     ...keyInputs,
     timestamp: input.timestamp({
       summary: "The backup's timestamp, for a recovery point with several components; the time of the start when absent.",

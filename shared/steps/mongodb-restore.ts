@@ -1,7 +1,7 @@
 // The step `mongodb-restore`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, trafficInputs, unlockInputs } from './inputs.ts';
 
 export const mongodbRestore = defineStep({
   name: 'mongodb-restore',
@@ -17,6 +17,7 @@ export const mongodbRestore = defineStep({
     ...targetInputs,
     ...mongodbInputs,
     ...storeInputs,
+    ...trafficInputs,
     ...keyInputs,
     ...unlockInputs,
     timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
@@ -35,7 +36,10 @@ export const mongodbRestore = defineStep({
       default: 'true',
     }),
     safetyBackup: input.flag({ summary: 'Back up what is going to be replaced, for --rollback.', default: 'true' }),
-    rollback: input.flag({ summary: 'Put back what the last restore replaced (its safety backup).', default: 'false' }),
+    rollback: input.flag({
+      summary: 'Put back what the last restore replaced (its safety backup), or an earlier one: timestamp then names the safety backup.',
+      default: 'false',
+    }),
     ...azureInputs,
   },
   outputs: {
@@ -61,8 +65,8 @@ export const mongodbRestore = defineStep({
     for (const pair of inputs.rename ?? []) {
       if (!/^[^=]+=[^=]+$/.test(pair)) problems.push(`${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`);
     }
-    if (inputs.rollback && (inputs.timestamp !== undefined || inputs.rename?.length || inputs.targetDatabase !== undefined)) {
-      problems.push(`${spell('rollback')} puts back the last safety backup as it was: it takes no ${spell('timestamp')} and no new names.`);
+    if (inputs.rollback && (inputs.rename?.length || inputs.targetDatabase !== undefined)) {
+      problems.push(`${spell('rollback')} puts back a safety backup as it was: it takes no new names.`);
     }
     if (inputs.openWith === 'escrow' && inputs.escrowKey === undefined) {
       problems.push(`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`);

@@ -22,6 +22,7 @@ describe('layout', () => {
       folder: 'prod/eu/mongodb/20241201_120000/',
       data: 'prod/eu/mongodb/20241201_120000/data',
       manifest: 'prod/eu/mongodb/20241201_120000/manifest.json',
+      prune: 'prod/eu/mongodb/20241201_120000/prune.json',
     });
     expect(backupNames('', 'mongodb', TIME).data).toBe('mongodb/20241201_120000/data');
     expect(lockName('prod', 'mongodb')).toBe('prod/locks/mongodb');

@@ -15,6 +15,7 @@ import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../
 import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import { copyDoubts, copyRecord, copyToAll, type CopyJob } from './copy-backups.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
@@ -32,6 +33,7 @@ export interface BackupInputs {
   compression: 'zstd' | 'none';
   compressionLevel: number;
   maxShrink: number;
+  limitRate: number | undefined;
 }
 
 export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
@@ -51,9 +53,27 @@ export async function runMongodbBackup(context: StepContext): Promise<StepReturn
       say(context, dump);
       const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
       const seconds = (context.clock.monotonic() - started) / 1000;
-      return report(context, place, inputs, result, dump, seconds);
+      const reported = await report(context, place, inputs, result, dump, seconds);
+      return inputs.copies === undefined
+        ? reported
+        : withCopies(context, reported, { place, component, copies: inputs.copies, recipients });
     },
   );
+}
+
+/** Copies what is committed now. A copy that fails leaves the backup as good as it is. */
+async function withCopies(
+  context: StepContext,
+  reported: StepReturn,
+  job: Pick<CopyJob, 'place' | 'component' | 'copies' | 'recipients'>,
+): Promise<StepReturn> {
+  const results = await copyToAll(context, { ...job, days: COPY_DAYS, step: 'mongodb-backup' });
+  for (const { name, copied } of results) if (copied.length > 0) context.host.info(`Copied ${plural(copied.length, 'backup')} to ${name}.`);
+  return {
+    ...reported,
+    doubts: [...(reported.doubts ?? []), ...copyDoubts(results)],
+    result: { ...(reported.result as Record<string, unknown>), copies: copyRecord(results) },
+  };
 }
 
 /** Options of a dump from a step's inputs and its host. */
@@ -80,7 +100,7 @@ interface DumpedBackup {
   recipients: readonly KeyRecipient[];
   component: string;
   timestamp: Timestamp;
-  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude'>;
+  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
   dump: MongoDump;
   previous?: ArchiveReport | undefined;
   /** Further facts for the manifest's source. */
@@ -111,6 +131,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
     verify: inputs.verify,
     ...(dump.estimate === undefined ? {} : { sizeEstimate: dump.estimate }),
+    limitRate: inputs.limitRate,
     owner: lockOwner(context, step),
     clock,
     signal,

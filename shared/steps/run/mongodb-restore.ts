@@ -42,6 +42,7 @@ interface Inputs {
   verifyFirst: boolean;
   safetyBackup: boolean;
   rollback: boolean;
+  limitRate: number | undefined;
   dryRun: boolean;
 }
 
@@ -63,6 +64,7 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
         component: inputs.rollback ? safetyComponent(component) : component,
         timestamp,
         recipients,
+        limitRate: inputs.limitRate,
         signal: context.signal,
       };
       const opened = await openBackup(request);
@@ -78,6 +80,10 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
 
 async function choose(context: StepContext, { store, prefix }: Place, component: string, inputs: Inputs): Promise<Timestamp> {
   const { host, signal } = context;
+  if (inputs.rollback && inputs.timestamp !== undefined) {
+    return (await pickBackup({ store, prefix, component: safetyComponent(component), timestamp: inputs.timestamp, signal })).backup
+      .timestamp;
+  }
   if (inputs.rollback) {
     const last = (await listBackups(store, prefix, { component: safetyComponent(component), signal })).findLast(
       ({ state }) => state === 'verified',
@@ -240,7 +246,15 @@ class RestoreRun {
       recipients: this.#request.recipients,
       component: safetyComponent(this.#component),
       timestamp: await this.#safetyTimestamp(),
-      inputs: { verify: 'full', compression: 'zstd', compressionLevel: 3, maxShrink: 100, include, exclude: undefined },
+      inputs: {
+        verify: 'full',
+        compression: 'zstd',
+        compressionLevel: 3,
+        maxShrink: 100,
+        include,
+        exclude: undefined,
+        limitRate: this.#inputs.limitRate,
+      },
       dump,
       source: {
         replacedBy: `${this.#request.component} ${this.#request.timestamp}`,

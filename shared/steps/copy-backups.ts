@@ -1,0 +1,37 @@
+// The step `copy-backups`.
+import { defineStep } from '../step/define.ts';
+import { input } from '../step/input.ts';
+import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from './inputs.ts';
+
+export const copyBackupsStep = defineStep({
+  name: 'copy-backups',
+  title: 'Lifeboat: copy backups',
+  summary: 'Brings the copies of a component in other stores up to date, and proves each copy from its own bytes.',
+  description:
+    'Copies the encrypted bytes as they are, reads them back from the copy, compares them with the manifest, and writes the manifest last. ' +
+    'Needs no key; with one, the manifests are proved, too. May be interrupted and run again at any time. A copy that fails gives the outcome partial.',
+  effects: 'writes',
+  inputs: {
+    ...targetInputs,
+    ...storeInputs,
+    copies: { ...copyInputs.copies, required: true },
+    days: input.integer({
+      summary:
+        'How far back a missing copy is made. Older ones may be gone because retention removed them; what is newer than the newest copy is always copied. 0 copies everything.',
+      default: '7',
+    }),
+    ...keyInputs,
+    ...azureInputs,
+  },
+  outputs: {
+    copied: { summary: 'Number of copies made.' },
+    failed: { summary: 'Number of copies that failed.' },
+    lagSeconds: { summary: 'Age of the oldest backup that has no copy although it should, in seconds; 0 when all have.' },
+  },
+  examples: [
+    { what: 'To the stores that dr.yml names', args: '--component mongodb' },
+    { what: 'Everything, to a bucket', args: '--copies s3://dr-copies?region=eu-central-1 --days 0' },
+  ],
+  check: (inputs, spell) => (inputs.days < 0 ? [`${spell('days')} is ${inputs.days}: expected 0 or more.`] : []),
+  run: async (context) => (await import('./run/copy-backups.ts')).runCopyBackups(context),
+});

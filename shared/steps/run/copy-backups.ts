@@ -1,0 +1,127 @@
+// What `copy-backups` does: one store of copies after the other; also used by a backup once it is committed.
+import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { errorMessage, UserError } from '../../step/errors.ts';
+import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
+import { lockOwner, recorded } from './record.ts';
+import { page, table } from './summary.ts';
+
+const STEP = 'copy-backups';
+const DAY_MS = 86_400_000;
+
+interface Inputs {
+  component: string | undefined;
+  copies: string[];
+  days: number;
+  vault: string | undefined;
+  recipients: string[] | undefined;
+}
+
+/** What became of one store's copies. */
+export interface CopiedTo extends CopyResult {
+  /** As the call names it. */
+  name: string;
+  /** Undefined when the store could not be opened. */
+  location: string | undefined;
+  /** Why nothing could be copied at all. */
+  problem?: string;
+}
+
+export interface CopyJob {
+  place: Place;
+  component: string;
+  copies: readonly string[];
+  recipients: readonly KeyRecipient[];
+  /** Days for which missing copies are made; 0 for all. */
+  days: number;
+  step: string;
+}
+
+/** Copies to each store in turn. One that fails does not keep the others from theirs. */
+export async function copyToAll(context: StepContext, { place, component, copies, recipients, days, step }: CopyJob): Promise<CopiedTo[]> {
+  const { host, clock, signal } = context;
+  const results: CopiedTo[] = [];
+  for (const name of copies) {
+    let location: string | undefined;
+    try {
+      const to = await openPlaceAt(context, name);
+      location = to.store.location;
+      if (location === place.store.location) throw new UserError(`The copies of ${component} would go where the backups are: ${location}.`);
+      const now = clock.now();
+      const result = await copyBackups({
+        from: place,
+        to,
+        component,
+        recipients,
+        ...(days === 0 ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
+        owner: lockOwner(context, step),
+        now,
+        signal,
+        onProgress: (timestamp, phase, done, total) => {
+          host.progress({ phase: `Copy of ${timestamp} to ${name}: ${phase}`, done, total, unit: 'bytes' });
+        },
+      });
+      results.push({ ...result, name, location });
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      results.push({ copied: [], failed: [], lagMs: 0, name, location, problem: errorMessage(thrown) });
+    }
+  }
+  return results;
+}
+
+/** What a person must know, one sentence each; empty when every copy is there. */
+export function copyDoubts(results: readonly CopiedTo[]): string[] {
+  return results.flatMap(({ name, problem, failed }) => [
+    ...(problem === undefined ? [] : [`No copy could be made to ${name}: ${problem}`]),
+    ...failed.map(({ timestamp, reason }) => `The copy of ${timestamp} to ${name} failed: ${reason}`),
+  ]);
+}
+
+/** For the run's record. */
+export function copyRecord(results: readonly CopiedTo[]) {
+  return results.map(({ name, location, copied, failed, lagMs, problem }) => ({
+    store: name,
+    location: location ?? null,
+    copied: copied.map(({ timestamp }) => timestamp),
+    bytes: copied.reduce((sum, { bytes }) => sum + bytes, 0),
+    failed: failed.map(({ timestamp }) => timestamp),
+    lagSeconds: problem === undefined ? Math.round(lagMs / 1000) : null,
+  }));
+}
+
+export async function runCopyBackups(context: StepContext): Promise<StepReturn> {
+  const { component = 'mongodb', copies, days, vault, recipients: wanted } = context.inputs as unknown as Inputs;
+  const work = async (place: Place): Promise<StepReturn> => {
+    const started = context.clock.monotonic();
+    const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context, place);
+    const results = await copyToAll(context, { place, component, copies, recipients, days, step: STEP });
+    const doubts = copyDoubts(results);
+    const copied = results.reduce((sum, one) => sum + one.copied.length, 0);
+    if (results.every(({ problem }) => problem !== undefined)) throw new UserError(doubts.join(' '));
+    context.setOutput('copied', copied);
+    context.setOutput(
+      'failed',
+      results.reduce((sum, one) => sum + one.failed.length, 0),
+    );
+    context.setOutput('lagSeconds', Math.round(Math.max(...results.map(({ lagMs }) => lagMs)) / 1000));
+    const seconds = (context.clock.monotonic() - started) / 1000;
+    await context.host.summary(
+      page(
+        `### ${copied === 0 ? 'No copy was missing' : `${plural(copied, 'backup')} of ${component} copied`} in ${formatSeconds(seconds)}`,
+        doubts.length === 0 ? undefined : doubts.map((doubt) => `- **${doubt}**`).join('\n'),
+        table(['to', 'copied', 'bytes', 'failed', 'behind by'], results.map(row)),
+      ),
+    );
+    return { doubts, result: { component, copies: copyRecord(results) } };
+  };
+  return recorded(context, () => openPlace(context), { step: STEP, component, effects: 'writes' }, work);
+}
+
+function row({ name, location, copied, failed, lagMs, problem }: CopiedTo): (string | number)[] {
+  const bytes = copied.reduce((sum, one) => sum + one.bytes, 0);
+  const behind = problem !== undefined ? 'unknown' : lagMs === 0 ? 'nothing' : formatSeconds(lagMs / 1000);
+  return [location ?? name, String(copied.length), formatBytes(bytes), String(failed.length), behind];
+}
