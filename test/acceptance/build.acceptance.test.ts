@@ -67,7 +67,7 @@ describe.each(['prod', 'test'] as const)('the %s extension', (variant) => {
         cwd: folder,
         env: { AGENT_TEMPDIRECTORY: folder },
       });
-      expect(run.stdout).toMatch(/##vso\[task\.issue type=error;source=TaskInternal;\].*store is missing/);
+      expect(run.stdout).toMatch(/##vso\[task\.issue type=error;source=TaskInternal;\].*(store|outcome or results) is missing/);
     }
   }, 60_000);
 });

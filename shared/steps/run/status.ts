@@ -109,7 +109,7 @@ async function openStores(
   const expectations = given === undefined || named ? all.filter(({ store }) => given === undefined || store === given) : [];
   const names = given === undefined ? [...new Set(expectations.flatMap(({ store, copies = [] }) => [store, ...copies]))] : [given];
   if (names.length === 0) {
-    throw new UsageError(`${host.spell('store')} is missing: there is no dr.yml with a component and a store to look at.`, {
+    throw new UsageError(`${host.spell('store')} is missing. There is no dr.yml with a component and a store to look at.`, {
       fix: 'Go to the folder of your dr.yml, or name the store.',
     });
   }
