@@ -85,7 +85,6 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   const { rpo, rto, phases = {} } = dr.objectives ?? {};
   for (const [name, component] of Object.entries(dr.components)) {
     const at = (key: string): PropertyKey[] => ['components', name, key];
-    if (component.copies) say(at('copies'), 'checked, but this version does not make copies yet');
     if (component.schedule === undefined) continue;
     scheduleAdvice(dr, name, component.schedule, now).forEach((advice) => {
       say(at('schedule'), advice);

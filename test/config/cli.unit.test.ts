@@ -95,7 +95,6 @@ components:
 
 # To know
 #   dr.yml:3:35 objectives.phases: add up to 45m 00s, more than the rto of 40m
-#   dr.yml:13:5 components.orders.copies: checked, but this version does not make copies yet
 #   dr.yml:15:5 components.orders.schedule: leaves up to 24h 00m between two backups, more than the rpo of 12h`;
 
 let folder: string;

@@ -120,7 +120,7 @@ export async function runCopyBackups(context: StepContext): Promise<StepReturn> 
   return recorded(context, () => openPlace(context), { step: STEP, component, effects: 'writes' }, work);
 }
 
-function row({ name, location, copied, failed, lagMs, problem }: CopiedTo): (string | number)[] {
+function row({ name, location, copied, failed, lagMs, problem }: CopiedTo): string[] {
   const bytes = copied.reduce((sum, one) => sum + one.bytes, 0);
   const behind = problem !== undefined ? 'unknown' : lagMs === 0 ? 'nothing' : formatSeconds(lagMs / 1000);
   return [location ?? name, String(copied.length), formatBytes(bytes), String(failed.length), behind];

@@ -34,7 +34,11 @@ export interface BackupInputs {
   compressionLevel: number;
   maxShrink: number;
   limitRate: number | undefined;
+  copies: string[] | undefined;
 }
+
+/** How far back a backup makes copies that are missing. */
+const COPY_DAYS = 7;
 
 export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as BackupInputs;

@@ -1,0 +1,166 @@
+// Copies of backups in further stores: the same bytes, proved from the copy's own bytes, the manifest last.
+import { createHash } from 'node:crypto';
+import { backupNames, lockName } from '../backup/layout.ts';
+import type { CopyPlace } from '../backup/leftovers.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
+import { openBackup } from '../backup/read.ts';
+import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
+import type { Timestamp } from '../step/timestamp.ts';
+import type { Lock } from '../stores/store.ts';
+import type { KeyRecipient } from '../vaults/vault.ts';
+import { listBackups, type ListedBackup } from './list.ts';
+
+const LOCK_EXPIRY_MS = 60_000;
+/** What `origin` says in a copy's metadata: its keys belong to the original. */
+const COPY = 'copy';
+
+export interface CopyRequest {
+  from: CopyPlace;
+  to: CopyPlace;
+  component: string;
+  /** Opens the manifests, which proves them. Without any the copy is held against a manifest that is only read. */
+  recipients: readonly KeyRecipient[];
+  /**
+   * Backups before this moment are copied only when they are newer than the newest copy: older gaps are what the retention of the copies has
+   * made. Everything when absent.
+   */
+  since?: Date;
+  /** Who copies, for whoever finds the component locked. */
+  owner: string;
+  now: Date;
+  signal: AbortSignal;
+  onProgress?: (timestamp: Timestamp, phase: 'copying' | 'reading back', done: number, total: number) => void;
+}
+
+export interface CopyResult {
+  copied: { timestamp: Timestamp; bytes: number }[];
+  failed: { timestamp: Timestamp; reason: string }[];
+  /** Age of the oldest backup that should have a copy and has none, milliseconds; 0 when all have. */
+  lagMs: number;
+}
+
+/**
+ * Brings a store's copies of a component up to date, oldest first. One that fails does not keep the others from being copied. May be killed
+ * at any moment and run again: what has no manifest is not a backup, and is copied anew.
+ * @throws LockedError when somebody else copies or backs up there; StoreError when a store cannot be listed
+ */
+export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
+  const { from, to, component, signal } = request;
+  const originals = await listBackups(from.store, from.prefix, { component, signal });
+  const result: CopyResult = { copied: [], failed: [], lagMs: 0 };
+  const lock = await to.store.lock(lockName(to.prefix, component), { owner: request.owner, expiresAfter: LOCK_EXPIRY_MS, signal });
+  const held = { ...request, signal: AbortSignal.any([signal, lock.lost]) };
+  try {
+    const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
+    for (const original of missing(originals, copies, request.since)) {
+      try {
+        await copyOne(held, original, copies.get(original.timestamp));
+        result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
+      } catch (thrown) {
+        if (signal.aborted || lock.lost.aborted) throw reasonOf(thrown, lock);
+        result.failed.push({ timestamp: original.timestamp, reason: errorMessage(thrown) });
+        result.lagMs = Math.max(result.lagMs, request.now.getTime() - original.time.getTime());
+      }
+    }
+    return result;
+  } finally {
+    await lock.release();
+  }
+}
+
+function reasonOf(thrown: unknown, { lost }: Lock): unknown {
+  return lost.aborted ? lost.reason : thrown;
+}
+
+/** The backups that should have a copy and have none that is whole. */
+function missing(
+  originals: readonly ListedBackup[],
+  copies: ReadonlyMap<Timestamp, ListedBackup>,
+  since: Date | undefined,
+): ListedBackup[] {
+  const newest = [...copies.values()].reduce((latest, copy) => (isWhole(copy) ? Math.max(latest, copy.time.getTime()) : latest), -Infinity);
+  return originals.filter((original) => {
+    const copy = copies.get(original.timestamp);
+    if (!isWhole(original) || (copy && isWhole(copy) && copy.dataBytes === original.dataBytes)) return false;
+    return copy !== undefined || since === undefined || original.time >= since || original.time.getTime() > newest;
+  });
+}
+
+function isWhole({ state }: ListedBackup): boolean {
+  return state === 'verified' || state === 'committed' || state === 'suspect';
+}
+
+/** Order of commit: data → data read back from the copy → manifest → manifest read back. */
+async function copyOne(request: CopyRequest, original: ListedBackup, there: ListedBackup | undefined): Promise<void> {
+  const { from, to, component, recipients, signal } = request;
+  const { timestamp } = original;
+  const source = backupNames(from.prefix, component, timestamp);
+  const target = backupNames(to.prefix, component, timestamp);
+  const { bytes, manifest } = await readOriginal(request, timestamp);
+  if (there) await clear(request, timestamp);
+  const [dataInfo, manifestInfo] = [await from.store.stat(source.data, signal), await from.store.stat(source.manifest, signal)];
+  if (!dataInfo || !manifestInfo) throw new UserError(`${component} ${timestamp} was removed from ${from.store.location} meanwhile.`);
+  const { stored } = manifest.sizes;
+  const progress = (phase: 'copying' | 'reading back') => (done: number) => request.onProgress?.(timestamp, phase, done, stored);
+  await to.store.put(target.data, checked(from.store.open(source.data, { signal }), manifest, `${source.data} in ${from.store.location}`), {
+    ifAbsent: true,
+    sizeEstimate: stored,
+    contentType: 'application/octet-stream',
+    metadata: { ...dataInfo.metadata, origin: COPY },
+    onProgress: progress('copying'),
+    signal,
+  });
+  const told = progress('reading back');
+  let read = 0;
+  for await (const chunk of checked(to.store.open(target.data, { signal }), manifest, `The copy ${target.data} in ${to.store.location}`))
+    told((read += chunk.length));
+  const metadata = { ...manifestInfo.metadata, origin: COPY };
+  await to.store.write(target.manifest, bytes, { ifAbsent: true, contentType: 'application/json', metadata, signal });
+  const written = await to.store.read(target.manifest, { maxBytes: MAX_MANIFEST_BYTES, signal });
+  if (written === undefined || !Buffer.from(written).equals(bytes))
+    throw new VerificationError(`The copy ${target.manifest} in ${to.store.location} is not what was written.`);
+  if (recipients.length > 0) await openBackup({ ...to, component, timestamp, recipients, signal });
+}
+
+/** The original's manifest: proved by its key where one is at hand, else only read. */
+async function readOriginal({ from, component, recipients, signal }: CopyRequest, timestamp: Timestamp) {
+  const { manifest: name } = backupNames(from.prefix, component, timestamp);
+  const label = `${component} ${timestamp} (${name})`;
+  const bytes = await from.store.read(name, { maxBytes: MAX_MANIFEST_BYTES, signal });
+  if (bytes === undefined) throw new UserError(`${label} was removed from ${from.store.location} meanwhile.`);
+  const { manifest } = parseManifest(bytes, label);
+  if (manifest.component !== component || manifest.timestamp !== timestamp)
+    throw new VerificationError(`${label} belongs to another backup: ${manifest.component} ${manifest.timestamp}.`);
+  if (recipients.length === 0) return { bytes: Buffer.from(bytes), manifest };
+  const proved = await openBackup({ ...from, component, timestamp, recipients, signal });
+  if (proved.manifest.sha256 !== manifest.sha256) throw new VerificationError(`${label} was replaced while it was read.`);
+  return { bytes: Buffer.from(bytes), manifest };
+}
+
+/** Removes what an interrupted copy left, or a copy that was damaged: the manifest first. Never a backup that was made there. */
+async function clear({ to, component, signal }: CopyRequest, timestamp: Timestamp): Promise<void> {
+  const names = backupNames(to.prefix, component, timestamp);
+  for (const name of [names.manifest, names.data]) {
+    const info = await to.store.stat(name, signal);
+    if (info && info.metadata['origin'] !== COPY) {
+      throw new UserError(`${name} in ${to.store.location} is not a copy, and is not overwritten.`, {
+        fix: 'Two sources seem to use one folder: give them different names or stores.',
+      });
+    }
+  }
+  await to.store.delete(names.manifest, signal);
+  await to.store.delete(names.data, signal);
+}
+
+/** The same stream; throws at its end unless it is the data object of the manifest. */
+async function* checked(bytes: AsyncIterable<Uint8Array>, { sizes, sha256 }: Manifest, what: string): AsyncGenerator<Uint8Array, void> {
+  const hash = createHash('sha256');
+  let read = 0;
+  for await (const chunk of bytes) {
+    hash.update(chunk);
+    read += chunk.length;
+    yield chunk;
+  }
+  if (read !== sizes.stored) throw new VerificationError(`${what} is ${read} bytes; the manifest says ${sizes.stored}.`);
+  if (hash.digest('hex') !== sha256) throw new VerificationError(`${what} is damaged: its SHA-256 is not the manifest's.`);
+}
