@@ -23,6 +23,8 @@ import { blocks, cancellable } from './source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
 const WRITE_BYTES = 1 << 20;
+/** Written bytes after which the disk is asked to take them. */
+const SYNC_BYTES = 64 << 20;
 const READ_BYTES = 256 << 10;
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
@@ -64,15 +66,38 @@ export class FolderStore implements Store {
     }
   }
 
+  /**
+   * Fills the file with two buffers: one is being written while the next is filled. What has been written is sent to the disk on the way, so
+   * that the last sync is short.
+   */
   async #fill(handle: FileHandle, source: AsyncIterable<Uint8Array>, what: string, options: PutOptions): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(WRITE_BYTES);
+    const buffers = [Buffer.allocUnsafeSlow(WRITE_BYTES), Buffer.allocUnsafeSlow(WRITE_BYTES)] as const;
     let written = 0;
-    for await (const block of blocks(cancellable(source, options.signal), () => buffer)) {
-      await guarded(what, async () => {
-        for (let at = 0; at < block.length;) at += (await handle.write(block, at, block.length - at)).bytesWritten;
-      });
-      written += block.length;
+    let unsynced = 0;
+    let writing: Promise<void> = Promise.resolve();
+    let syncing: Promise<void> = Promise.resolve();
+    try {
+      for await (const block of blocks(cancellable(source, options.signal), (index) => buffers[index % 2] as Buffer)) {
+        await writing;
+        options.onProgress?.(written);
+        writing = guarded(what, () => writeWhole(handle, block));
+        // Awaited in the next round; without a handler now, a failure in between would count as unhandled.
+        writing.catch(() => undefined);
+        written += block.length;
+        unsynced += block.length;
+        if (unsynced >= SYNC_BYTES) {
+          unsynced = 0;
+          await syncing;
+          syncing = guarded(what, () => handle.datasync());
+          syncing.catch(() => undefined);
+        }
+      }
+      await writing;
+      await syncing;
       options.onProgress?.(written);
+    } finally {
+      // The caller closes the file: nothing may still be writing to it.
+      await Promise.allSettled([writing, syncing]);
     }
   }
 
@@ -318,6 +343,10 @@ export class FolderStore implements Store {
   async prepare(): Promise<void> {
     await guarded(`Opening ${this.location}`, () => ensureFolder(this.location));
   }
+}
+
+async function writeWhole(handle: FileHandle, block: Buffer): Promise<void> {
+  for (let at = 0; at < block.length;) at += (await handle.write(block, at, block.length - at)).bytesWritten;
 }
 
 function describe(name: string, status: BigIntStats, metadata: Record<string, string>): ObjectInfo {
