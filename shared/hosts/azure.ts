@@ -123,7 +123,8 @@ export class AzureHost implements Host {
 
   async finish(finish: Finish): Promise<void> {
     this.setOutput('outcome', finish.outcome);
-    if (finish.error) await this.summary(failureSummary(finish));
+    const failure = failureSummary(finish);
+    if (failure !== '') await this.summary(failure);
     this.#uploadSummary();
     const text = finish.error
       ? [finish.error.message, finish.error.fix, finish.error.stack].filter((part) => part !== undefined).join('\n')

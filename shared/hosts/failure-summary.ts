@@ -2,9 +2,9 @@
 import { EXIT_CODES } from '../step/errors.ts';
 import type { Finish } from '../step/host.ts';
 
-/** Markdown; '' when nothing went wrong. */
+/** Markdown; '' when nothing went wrong, and for a cancel: whoever cancelled knows. */
 export function failureSummary({ outcome, exitCode, error }: Finish): string {
-  if (!error) return '';
+  if (!error || outcome === 'cancelled') return '';
   const what = exitCode === EXIT_CODES.verification ? 'failed verification' : outcome;
   const quoted = error.message
     .split('\n')

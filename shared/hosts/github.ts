@@ -123,7 +123,8 @@ export class GithubHost implements Host {
     if (finish.error) {
       const { message, fix, stack } = finish.error;
       this.error([message, fix, stack].filter((text) => text !== undefined).join('\n'));
-      await this.summary(failureSummary(finish));
+      const failure = failureSummary(finish);
+      if (failure !== '') await this.summary(failure);
     }
     // A step can only pass or fail here: partial passes, its doubts are warnings already.
     process.exitCode = finish.outcome === 'partial' ? 0 : finish.exitCode;

@@ -9,7 +9,9 @@ describe('the summary of a run that did not succeed', () => {
     );
   });
 
-  test('is empty when nothing went wrong', () => {
+  test('is empty after a cancel, and when nothing went wrong', () => {
+    const error = { kind: 'cancelled' as const, message: 'Cancelled.' };
+    expect(failureSummary({ outcome: 'cancelled', exitCode: 130, warnings: [], error })).toBe('');
     expect(failureSummary({ outcome: 'succeeded', exitCode: 0, warnings: [] })).toBe('');
   });
 });

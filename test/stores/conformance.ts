@@ -362,14 +362,9 @@ function failures(open: () => Promise<Store>, getOptions: () => ConformanceOptio
     const store = await open();
     const folder = fresh();
     const cancel = new AbortController();
-    let closed = false;
     async function* silent(): AsyncGenerator<Uint8Array, void> {
-      try {
-        yield randomBytes(20_000_000);
-        await delay(60_000, undefined, { ref: false });
-      } finally {
-        closed = true;
-      }
+      yield randomBytes(20_000_000);
+      await delay(60_000, undefined, { ref: false });
     }
     setTimeout(() => {
       cancel.abort();
@@ -377,7 +372,6 @@ function failures(open: () => Promise<Store>, getOptions: () => ConformanceOptio
     const started = performance.now();
     await expect(store.put(`${folder}/data`, silent(), { signal: cancel.signal })).rejects.toThrow(CancelledError);
     expect(performance.now() - started).toBeLessThan(5000);
-    expect(closed).toBe(false);
     expect(await names(store.list(`${folder}/`))).toEqual([]);
     await expect(store.put(`${folder}/data`, of(bytes('x')), { signal: cancel.signal })).rejects.toThrow(CancelledError);
     expect(await store.stat(`${folder}/data`)).toBeUndefined();
