@@ -7,11 +7,12 @@ import { steps } from '../shared/steps/index.ts';
 import { editorSchema, extensionManifest, extensionOverview, taskFolder, taskJson } from './generators/azure-tasks.ts';
 import { actionYaml, rootActionYaml } from './generators/github-actions.ts';
 import { lifeBuoyPng } from './generators/icon.ts';
+import { pipelineFiles } from './generators/pipelines.ts';
 import { actionReadme, renewReadme } from './generators/readmes.ts';
 import { WASM_MODULE, wasmModule } from './generators/wasm.ts';
 
 /** Folders in which nothing but generated files may lie, and the reviewed exceptions. */
-const OWNED = ['actions', 'azure-tasks'];
+const OWNED = ['actions', 'azure-tasks', 'pipelines'];
 const REVIEWED = new Set(['azure-tasks/guids.json']);
 
 /** Every generated file's path from the project's root, and its content. */
@@ -29,6 +30,7 @@ export async function generate(): Promise<Map<string, string | Buffer>> {
   files.set('azure-tasks/overview.md', extensionOverview(steps));
   files.set('azure-tasks/icon.png', lifeBuoyPng(128));
   files.set('azure-tasks/lifeboat.tasks.schema.json', editorSchema(steps));
+  for (const [path, content] of pipelineFiles()) files.set(path, content);
   files.set('README.md', renewReadme(readFileSync('README.md', 'utf8'), steps));
   files.set('dr.schema.json', `${JSON.stringify(drJsonSchema(), null, 2)}\n`);
   files.set(WASM_MODULE, await wasmModule());

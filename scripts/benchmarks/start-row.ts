@@ -47,7 +47,7 @@ function timeOf(args: string[], env: NodeJS.ProcessEnv): number {
   const started = performance.now();
   const run = spawnSync(process.execPath, args, { env: { PATH: process.env['PATH'], HOME: tmpdir(), ...env }, encoding: 'utf8' });
   const ms = performance.now() - started;
-  if (!/is missing/.test(run.stdout + run.stderr))
+  if (!/is missing|There is no dr\.yml|checks? of \d+ failed/.test(run.stdout + run.stderr))
     throw new Error(`${args.join(' ')} did not name its missing inputs:\n${run.stdout}${run.stderr}`);
   return ms;
 }
