@@ -18,7 +18,11 @@ const project = (name) => ({ ...common, displayName: name, testMatch: [`<rootDir
 export default {
   projects: [
     project('unit'),
-    project('integration'),
-    { ...project('acceptance'), globalSetup: '<rootDir>/test/acceptance/global-setup.js' },
+    { ...project('integration'), setupFilesAfterEnv: ['<rootDir>/test/support/once-more.js'] },
+    {
+      ...project('acceptance'),
+      setupFilesAfterEnv: ['<rootDir>/test/support/once-more.js'],
+      globalSetup: '<rootDir>/test/acceptance/global-setup.js',
+    },
   ],
 };
