@@ -2,7 +2,8 @@
 import { initFiles, PIPELINE_PATH, WORKFLOW_PATH, type InitAnswers } from '../../shared/config/init.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from './project.ts';
 
-const EXAMPLE: InitAnswers = {
+/** The project of the examples. */
+export const EXAMPLE: InitAnswers = {
   name: 'rocketchat-production',
   store: 'https://stdrprod.blob.core.windows.net/backups',
   vault: 'https://kv-dr-prod.vault.azure.net',

@@ -4,6 +4,7 @@ import { azureFailure, isAzureError } from './azure-errors.ts';
 import { IncompleteAnswerError } from './azure-retry.ts';
 import { ifUnchanged, plainEtag, type AzureContainer } from './azure-container.ts';
 import { ObjectMissingError, StoreError } from './errors.ts';
+import { readAhead } from './read-ahead.ts';
 import type { ObjectInfo, OpenOptions } from './store.ts';
 
 const RANGE_BYTES = 4 << 20;
@@ -67,27 +68,15 @@ export async function* openBlob(container: AzureContainer, name: string, options
   if (offset > info.size) throw new StoreError(`${name} in ${container.location} is ${info.size} bytes; byte ${offset} was asked for.`);
   const end = Math.min(info.size, offset + (options.length ?? Infinity));
 
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   const blob = container.blob(name);
-  const pending: Promise<Uint8Array>[] = [];
-  let next = offset;
-  try {
-    for (;;) {
-      while (pending.length < RANGES_AHEAD && next < end) {
-        const range = readRange(container, name, blob, { from: next, length: Math.min(RANGE_BYTES, end - next), etag: info.etag }, signal);
-        // Its turn may never come when an earlier one fails.
-        range.catch(() => undefined);
-        pending.push(range);
-        next += RANGE_BYTES;
-      }
-      const first = pending.shift();
-      if (!first) return;
-      yield await first;
-    }
-  } finally {
-    stop.abort();
-  }
+  yield* readAhead({
+    from: offset,
+    end,
+    rangeBytes: RANGE_BYTES,
+    ahead: RANGES_AHEAD,
+    signal: options.signal,
+    fetch: (from, to, signal) => readRange(container, name, blob, { from, length: to - from, etag: info.etag }, signal),
+  });
 }
 
 async function readRange(

@@ -4,6 +4,7 @@ import { ObjectMissingError, StoreError } from './errors.ts';
 import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
 import { readMetadata } from './s3-metadata.ts';
 import { headOf } from './s3-put.ts';
+import { readAhead } from './read-ahead.ts';
 import type { ObjectInfo, OpenOptions } from './store.ts';
 
 const RANGE_BYTES = 4 << 20;
@@ -60,26 +61,14 @@ export async function* openS3(bucket: S3Bucket, name: string, options: OpenOptio
   const offset = options.offset ?? 0;
   if (offset > size) throw new StoreError(`${name} in ${bucket.location} is ${size} bytes; byte ${offset} was asked for.`);
   const end = Math.min(size, offset + (options.length ?? Infinity));
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const pending: Promise<Uint8Array>[] = [];
-  let next = offset;
-  try {
-    for (;;) {
-      while (pending.length < RANGES_AHEAD && next < end) {
-        const range = readRange(bucket, name, { from: next, to: Math.min(next + RANGE_BYTES, end), etag: head.ETag }, signal);
-        // Its turn may never come when an earlier one fails.
-        range.catch(() => undefined);
-        pending.push(range);
-        next += RANGE_BYTES;
-      }
-      const first = pending.shift();
-      if (!first) return;
-      yield await first;
-    }
-  } finally {
-    stop.abort();
-  }
+  yield* readAhead({
+    from: offset,
+    end,
+    rangeBytes: RANGE_BYTES,
+    ahead: RANGES_AHEAD,
+    signal: options.signal,
+    fetch: (from, to, signal) => readRange(bucket, name, { from, to, etag: head.ETag }, signal),
+  });
 }
 
 async function readRange(

@@ -1,6 +1,7 @@
 // The pipelines that people get from us: files below pipelines/, the YAML blocks of README.md, and what `lifeboat init` writes.
 import { globSync, readFileSync } from 'node:fs';
-import { initFiles, type InitAnswers } from '../../shared/config/init.ts';
+import { initFiles } from '../../shared/config/init.ts';
+import { EXAMPLE } from '../../scripts/generators/pipelines.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from '../../scripts/generators/project.ts';
 
 export interface ShippedYaml {
@@ -24,20 +25,7 @@ export function shippedYaml(): ShippedYaml[] {
 
 /** What `lifeboat init` writes for a project in Azure, and for one in folders. */
 function written(): { name: string; content: string }[] {
-  const answers: InitAnswers = {
-    name: 'rocketchat-production',
-    store: 'https://stdrprod.blob.core.windows.net/backups',
-    vault: 'https://kv-dr-prod.vault.azure.net',
-    component: 'mongodb',
-    retention: '7-4-6',
-    rpo: '24h',
-    rto: '90m',
-    hour: 2,
-    github: true,
-    azure: true,
-    serviceConnection: 'backup connection: prod',
-    branch: 'main',
-  };
+  const answers = { ...EXAMPLE, serviceConnection: 'backup connection: prod' };
   const published = { repository: REPOSITORY, tag: TAG, taskMajor: TASK_VERSION.Major };
   return [answers, { ...answers, store: '/mnt/backups', vault: '/mnt/keys' }].flatMap((one, index) =>
     initFiles(one, published)
