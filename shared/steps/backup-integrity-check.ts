@@ -1,7 +1,16 @@
 // The step `backup-integrity-check`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+import {
+  azureInputs,
+  keyInputs,
+  mongodbInputs,
+  renameProblems,
+  storeInputs,
+  targetInputs,
+  unlockInputs,
+  unlockProblems,
+} from './inputs.ts';
 
 export const backupIntegrityCheck = defineStep({
   name: 'backup-integrity-check',
@@ -45,12 +54,8 @@ export const backupIntegrityCheck = defineStep({
   ],
   check: (inputs, spell) => [
     ...(inputs.tolerance < 0 || inputs.tolerance > 100 ? [`${spell('tolerance')} is ${inputs.tolerance}: expected 0 to 100 percent.`] : []),
-    ...(inputs.rename ?? [])
-      .filter((pair) => !/^[^=]+=[^=]+$/.test(pair))
-      .map((pair) => `${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`),
-    ...(inputs.openWith === 'escrow' && inputs.escrowKey === undefined
-      ? [`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`]
-      : []),
+    ...renameProblems(inputs.rename, spell),
+    ...unlockProblems(inputs, spell),
   ],
   run: async (context) => (await import('./run/backup-integrity-check.ts')).runBackupIntegrityCheck(context),
 });

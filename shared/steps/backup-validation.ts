@@ -1,7 +1,7 @@
 // The step `backup-validation`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs, unlockProblems } from './inputs.ts';
 
 /** `n/t` with 1 ≤ n ≤ t. */
 function isSubset(text: string): boolean {
@@ -52,9 +52,7 @@ export const backupValidation = defineStep({
       ? [`${spell('timestamp')} and ${spell('days')} exclude each other.`]
       : []),
     ...(inputs.days !== undefined && inputs.days < 1 ? [`${spell('days')} is ${inputs.days}: expected 1 or more.`] : []),
-    ...(inputs.openWith === 'escrow' && inputs.escrowKey === undefined
-      ? [`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`]
-      : []),
+    ...unlockProblems(inputs, spell),
   ],
   run: async (context) => (await import('./run/backup-validation.ts')).runBackupValidation(context),
 });

@@ -124,3 +124,23 @@ export const mongodbInputs = inGroup('MongoDB', {
     config: 'exclude',
   }),
 });
+
+/** Names an input in the host's own spelling. */
+type Spell<K extends string> = (name: K) => string;
+
+/** What is wrong with pairs from=to. */
+export function renameProblems(rename: readonly string[] | undefined, spell: Spell<'rename'>): string[] {
+  return (rename ?? [])
+    .filter((pair) => !/^[^=]+=[^=]+$/.test(pair))
+    .map((pair) => `${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`);
+}
+
+/** What is wrong with the inputs that choose a key recipient. */
+export function unlockProblems(
+  { openWith, escrowKey }: { openWith?: string | undefined; escrowKey?: string | undefined },
+  spell: Spell<'openWith' | 'escrowKey'>,
+): string[] {
+  return openWith === 'escrow' && escrowKey === undefined
+    ? [`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`]
+    : [];
+}

@@ -1,7 +1,17 @@
 // The step `mongodb-restore`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, trafficInputs, unlockInputs } from './inputs.ts';
+import {
+  azureInputs,
+  keyInputs,
+  mongodbInputs,
+  renameProblems,
+  storeInputs,
+  targetInputs,
+  trafficInputs,
+  unlockInputs,
+  unlockProblems,
+} from './inputs.ts';
 
 export const mongodbRestore = defineStep({
   name: 'mongodb-restore',
@@ -62,14 +72,9 @@ export const mongodbRestore = defineStep({
     if (inputs.targetDatabase !== undefined && inputs.rename?.length) {
       problems.push(`${spell('targetDatabase')} and ${spell('rename')} exclude each other: use ${spell('rename')} for several names.`);
     }
-    for (const pair of inputs.rename ?? []) {
-      if (!/^[^=]+=[^=]+$/.test(pair)) problems.push(`${spell('rename')} has "${pair}": expected from=to, such as shop=shop_check.`);
-    }
+    problems.push(...renameProblems(inputs.rename, spell), ...unlockProblems(inputs, spell));
     if (inputs.rollback && (inputs.rename?.length || inputs.targetDatabase !== undefined)) {
       problems.push(`${spell('rollback')} puts back a safety backup as it was: it takes no new names.`);
-    }
-    if (inputs.openWith === 'escrow' && inputs.escrowKey === undefined) {
-      problems.push(`${spell('openWith')} is escrow, but ${spell('escrowKey')} does not say where the private key file is.`);
     }
     return problems;
   },
