@@ -15,7 +15,9 @@ import { openStore } from '../../stores/open.ts';
 import type { Store } from '../../stores/store.ts';
 import { azureInputs } from '../inputs.ts';
 import { mongodbBackup } from '../mongodb-backup.ts';
+import { changeText, sparkline } from '../../monitor/trend.ts';
 import { signInOf } from './open.ts';
+import type { OutlookRecord } from './outlook.ts';
 import { PartHost } from './part-host.ts';
 import { commandBlock, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
@@ -32,6 +34,8 @@ const STEP_OF_KIND: Record<string, AnyStep> = { mongodb: mongodbBackup };
 interface Part {
   member: PointMember;
   seconds: number;
+  /** How it stands against the runs before, where its step tells. */
+  outlook: Partial<OutlookRecord>;
 }
 
 export async function runBackupAll(context: StepContext): Promise<StepReturn> {
@@ -120,7 +124,8 @@ async function backUp(context: StepContext, dr: DrConfig, component: string, tim
   const finish = await host.group(`${component} (${kind})`, () =>
     runStep(step, part, { clock, openConfig: drSource({ vaultSecret: readVaultSecret }) }),
   );
-  return { member: memberOf(component, kind, part.outputs, finish), seconds: (clock.monotonic() - started) / 1000 };
+  const outlook = (finish.result ?? {}) as Partial<OutlookRecord>;
+  return { member: memberOf(component, kind, part.outputs, finish), seconds: (clock.monotonic() - started) / 1000, outlook };
 }
 
 function memberOf(component: string, kind: string, outputs: Readonly<Record<string, string>>, finish: Finish): PointMember {
@@ -165,13 +170,16 @@ async function report(
         ? `### Recovery point ${point.timestamp}: ${plural(done, 'component')} of ${dr.dr.name}`
         : `### Recovery point ${point.timestamp}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
       table(
-        ['component', 'outcome', 'documents', 'stored', 'time', ''],
-        parts.map(({ member, seconds: took }) => [
+        ['component', 'outcome', 'documents', 'stored', 'against the last', 'trend', 'time', 'against the last', ''],
+        parts.map(({ member, seconds: took, outlook: { trend } }) => [
           member.component,
           isThere(member) ? (member.verified ? 'verified' : member.outcome) : 'FAILED',
           member.documents === undefined ? '-' : formatCount(member.documents),
           member.storedBytes === undefined ? '-' : formatBytes(member.storedBytes),
+          changeText(trend?.storedBytes?.againstLastPercent ?? undefined),
+          sparkline(trend?.storedBytes?.values ?? []),
           formatSeconds(took),
+          changeText(trend?.durationMs?.againstLastPercent ?? undefined),
           member.error ?? member.warnings?.join(' ') ?? '',
         ]),
       ),
@@ -182,7 +190,9 @@ async function report(
   const told = failed.map(({ component, error }) => `${component}: ${error ?? 'failed'}`);
   if (done === 0) {
     throw new UserError(
-      `Not one of ${plural(point.components.length, 'component')} could be backed up:\n${told.map((line) => `- ${line}`).join('\n')}`,
+      told.length === 1
+        ? `The one component could not be backed up. ${told[0] as string}`
+        : `Not one of ${plural(told.length, 'component')} could be backed up:\n${told.map((line) => `- ${line}`).join('\n')}`,
     );
   }
   const warnings = point.components.flatMap(({ component, warnings: own = [] }) => own.map((text) => `${component}: ${text}`));

@@ -17,6 +17,7 @@ import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { copyDoubts, copyRecord, copyToAll, type CopyJob } from './copy-backups.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
+import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
 import { lockOwner, recorded } from './record.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
@@ -200,7 +201,7 @@ function serverText({ product, serverVersion, topology }: MongoDump['facts']): s
 
 async function report(
   context: StepContext,
-  { store }: Place,
+  place: Place,
   inputs: BackupInputs,
   { component, timestamp, names, manifest, phases, leftoversRemoved }: BackupResult,
   dump: MongoDump,
@@ -213,6 +214,9 @@ async function report(
   const id = names.folder.replace(/\/$/, '');
   const command = restoreCommand(context, { timestamp, component, name: inputs.name });
   const { setOutput } = context;
+  const { store } = place;
+  const outlook = await outlookOf(context, place, { component, timestamp });
+  const { shown, folded } = outlookParts(outlook);
   setOutput('timestamp', timestamp);
   setOutput('backup', id);
   setOutput('location', store.location);
@@ -240,8 +244,10 @@ async function report(
         ['Opens with', manifest.keyRecipients.map(({ kind, keyId }) => `${kind} ${keyId}`).join(', ')],
         ...(leftoversRemoved > 0 ? [['Cleaned', `${plural(leftoversRemoved, 'leftover')} of interrupted runs`] as const] : []),
       ]),
+      shown,
       'Restore it with',
       commandBlock(command),
+      folded,
       details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
     ),
   );
@@ -261,6 +267,7 @@ async function report(
       seconds: Number(seconds.toFixed(1)),
       phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
       restore: command,
+      ...outlookRecord(outlook),
     },
   };
 }

@@ -1,9 +1,17 @@
 // The job summary's Markdown: the same small set of shapes for every step.
 
-/** `| a | b |` rows; cells are escaped. */
+/** `| a | b |` rows; cells are escaped. Columns of figures are aligned to the right. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
-  return [line(head), `|${head.map(() => ' --- |').join('')}`, ...rows.map(line)].join('\n');
+  const rule = head.map((_, column) => (isFigures(rows.map((cells) => cells[column] ?? '')) ? ' ---: |' : ' --- |')).join('');
+  return [line(head), `|${rule}`, ...rows.map(line)].join('\n');
+}
+
+/** `1,234`, `1.5 KiB`, `3m 02s`, `+3 %`; `-` and `?` stand for a figure that is not known. */
+const FIGURE = /^(?:[-?]|[-+±]?\d[\d,.]*(?: ?(?:%|s|B|[KMGTP]iB|times as much)|[hms](?: \d\d[ms])?)?)$/;
+
+function isFigures(texts: readonly string[]): boolean {
+  return texts.some((text) => /\d/.test(text)) && texts.every((text) => text === '' || FIGURE.test(text));
 }
 
 /** A two-column table without a head. */
