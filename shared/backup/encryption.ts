@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { VerificationError } from '../step/errors.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
 import { damage } from './damage.ts';
+import { release } from './release.ts';
 
 /** Plain bytes of a region. Protocol 2.0 fixes 4 MiB; only the last region may be shorter. */
 export const REGION_BYTES = 4 * 1024 * 1024;
@@ -135,6 +136,8 @@ export interface RegionReaderOptions {
   label: string;
   /** How long the stored stream is, where that is known; saves memory for short ones. */
   storedBytes?: number;
+  /** Each piece given out is valid only until the next one is asked for. */
+  reuse?: boolean;
   /** Told about every stored byte, in order, before it is decrypted. */
   onStored?: (bytes: Uint8Array) => void;
 }
@@ -148,6 +151,14 @@ export async function* decryptRegions(stored: AsyncIterable<Uint8Array>, options
   const region = Buffer.allocUnsafeSlow(capacity);
   let filled = 0;
   let index = 0;
+  const opened = function* (): Generator<Buffer> {
+    for (const piece of openRegion(region.subarray(0, filled), index, options.contentKey, options.label)) {
+      yield piece;
+      if (options.reuse) release(piece);
+    }
+    index += 1;
+    filled = 0;
+  };
   for await (const chunk of stored) {
     options.onStored?.(chunk);
     for (let start = 0; start < chunk.length;) {
@@ -155,14 +166,10 @@ export async function* decryptRegions(stored: AsyncIterable<Uint8Array>, options
       region.set(chunk.subarray(start, start + length), filled);
       filled += length;
       start += length;
-      if (filled === capacity) {
-        yield* openRegion(region, index, options.contentKey, options.label);
-        index += 1;
-        filled = 0;
-      }
+      if (filled === capacity) yield* opened();
     }
   }
-  if (filled > 0) yield* openRegion(region.subarray(0, filled), index, options.contentKey, options.label);
+  if (filled > 0) yield* opened();
 }
 
 const encryptionDataSchema = z.object({

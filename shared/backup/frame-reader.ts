@@ -9,10 +9,9 @@ const MAGIC = 0xfd2fb528;
 /** Room that is never used: a zlib stream that fills its output to the last byte makes itself a new one. */
 const SPARE_BYTES = 64;
 
-/** A whole compressed frame. */
+/** A whole compressed frame, in its lane's input. */
 interface Frame {
-  parts: Buffer[];
-  /** Bytes of all parts. */
+  /** Compressed bytes. */
   length: number;
   /** Plain bytes, as its header says; zstd and we hold it to that. */
   plainBytes: number;
@@ -32,11 +31,12 @@ export interface UnpackOptions {
 }
 
 /**
- * Decompresses a stream of zstd frames. Gives one buffer per frame, which the caller owns (unless `reuse` is set).
+ * Decompresses a stream of zstd frames. Gives one buffer per frame, which the caller owns (unless `reuse` is set). Pieces of the source need
+ * to stay valid only until the next one is asked for.
  * @throws VerificationError naming the place: a frame that is cut, malformed, or larger than it may be
  */
 export async function* unpackFrames(source: AsyncIterable<Buffer>, options: UnpackOptions): AsyncGenerator<Buffer> {
-  const splitter = new FrameSplitter(options);
+  const gatherer = new FrameGatherer(options);
   const queue: Promise<Buffer>[] = [];
   const lanes = Array.from({ length: laneCount() }, () => new UnpackLane());
   let turn = 0;
@@ -46,15 +46,18 @@ export async function* unpackFrames(source: AsyncIterable<Buffer>, options: Unpa
   };
   try {
     for await (const piece of source) {
-      splitter.push(piece);
-      for (let frame = splitter.next(); frame; frame = splitter.next()) {
+      for (let at = 0; at < piece.length;) {
         const lane = lanes[turn % lanes.length] as UnpackLane;
+        at += gatherer.take(piece, at, lane);
+        const frame = gatherer.whole();
+        if (!frame) continue;
         turn += 1;
         queue.push(watched(unpack(lane, frame, options)));
+        // The lane whose turn it is now must be free before the next frame is gathered in it.
         if (queue.length === lanes.length) yield await next();
       }
     }
-    splitter.end();
+    gatherer.end();
     while (queue.length > 0) yield await next();
   } finally {
     await Promise.allSettled(queue);
@@ -72,7 +75,8 @@ async function unpack(lane: UnpackLane, frame: Frame, options: UnpackOptions): P
 
 /** One decompression context with an input and an output buffer for many frames, one at a time. */
 class UnpackLane {
-  #input: Buffer = Buffer.alloc(0);
+  /** Where a frame is gathered. */
+  input: Buffer = Buffer.alloc(0);
   #stream: (ZstdDecompress & OutputPlace) | undefined;
   #capacity = 0;
   #pieces: Buffer[] = [];
@@ -80,22 +84,24 @@ class UnpackLane {
   #expected = 0;
   #fail: (error: Error) => void = () => undefined;
 
-  /** Decompresses a frame. What it gives is valid until the next call. */
+  /** Makes room for so many bytes of input, keeping the first `filled`. */
+  reserve(bytes: number, filled: number): void {
+    if (bytes <= this.input.length) return;
+    const larger = Buffer.allocUnsafeSlow(bytes + (bytes >> 1));
+    larger.set(this.input.subarray(0, filled));
+    this.input = larger;
+  }
+
+  /** Decompresses the frame that was gathered. What it gives is valid until the next call. */
   async unpack(frame: Frame): Promise<Buffer> {
     const stream = this.#streamFor(frame.plainBytes);
-    if (this.#input.length < frame.length) this.#input = Buffer.allocUnsafeSlow(frame.length + (frame.length >> 2));
-    let length = 0;
-    for (const part of frame.parts) {
-      this.#input.set(part, length);
-      length += part.length;
-    }
     this.#pieces = [];
     this.#plainBytes = 0;
     this.#expected = frame.plainBytes;
     rewindOutput(stream);
     await new Promise<void>((resolve, reject) => {
       this.#fail = reject;
-      stream.write(this.#input.subarray(0, length), (error) => {
+      stream.write(this.input.subarray(0, frame.length), (error) => {
         if (error) reject(error);
         else resolve();
       });
@@ -130,111 +136,116 @@ class UnpackLane {
   }
 }
 
-/** Gathers pieces until a frame is whole. */
-class FrameSplitter {
+/** Magic number and descriptor. */
+const START_BYTES = 5;
+const BLOCK_HEADER_BYTES = 3;
+
+/** Gathers a stream into frames, one after the other, never a byte beyond a frame's end: each byte is copied once, into its lane. */
+class FrameGatherer {
   readonly #options: UnpackOptions;
-  readonly #pieces: Buffer[] = [];
-  #available = 0;
-  /** Offset of the first kept byte in the whole stream. */
+  /** Offset of the frame in work in the whole stream, and what of it is there. */
   #offset = 0;
-  #plainTotal = 0;
-  /** Within the frame in work: where the next block header is expected, and what the frame's header says. */
+  #filled = 0;
+  /** How much must be there before the next look; the frame's end when `#ending`. */
+  #need = START_BYTES;
+  #ending = false;
+  /** Where the next block header is expected; 0 before the frame's own header is known. */
   #at = 0;
-  #header: { plainBytes: number; checksum: boolean } | undefined;
+  #plainBytes: number | undefined;
+  #plainTotal = 0;
 
   constructor(options: UnpackOptions) {
     this.#options = options;
   }
 
-  push(piece: Buffer): void {
-    if (piece.length === 0) return;
-    this.#pieces.push(piece);
-    this.#available += piece.length;
+  /** Takes bytes of `piece` from `start` on, up to the frame's end. @returns how many */
+  take(piece: Uint8Array, start: number, lane: UnpackLane): number {
+    let at = start;
+    while (at < piece.length && !this.#isWhole()) {
+      const count = Math.min(piece.length - at, this.#need - this.#filled);
+      lane.reserve(this.#need, this.#filled);
+      lane.input.set(piece.subarray(at, at + count), this.#filled);
+      this.#filled += count;
+      at += count;
+      if (this.#filled === this.#need && !this.#ending) this.#look(lane.input);
+    }
+    return at - start;
   }
 
-  /** The next whole frame; undefined when more bytes are needed. */
-  next(): Frame | undefined {
-    this.#header ??= this.#readHeader();
-    const header = this.#header;
-    if (!header) return undefined;
-    // What zstd itself may need for that much input, and a little: a frame of many empty blocks stops here.
-    const bound = header.plainBytes + (header.plainBytes >> 7) + 1024;
-    for (;;) {
-      if (this.#at > bound) throw this.#wrong('is longer than its content can be');
-      if (this.#available < this.#at + 3) return undefined;
-      const block = this.#byte(this.#at) | (this.#byte(this.#at + 1) << 8) | (this.#byte(this.#at + 2) << 16);
-      const kind = (block >> 1) & 3;
-      if (kind === 3) throw this.#wrong('has a block of an unknown kind');
-      const last = (block & 1) === 1;
-      const end = this.#at + 3 + (kind === 1 ? 1 : block >> 3) + (last && header.checksum ? 4 : 0);
-      if (end > bound) throw this.#wrong('is longer than its content can be');
-      if (this.#available < end) return undefined;
-      this.#at = end;
-      if (last) return this.#cut(header.plainBytes);
-    }
+  /** The frame, once its last byte is there; the next `take` begins another. */
+  whole(): Frame | undefined {
+    if (!this.#isWhole()) return undefined;
+    const frame = { length: this.#filled, plainBytes: this.#plainBytes as number, offset: this.#offset };
+    this.#offset += this.#filled;
+    this.#filled = 0;
+    this.#need = START_BYTES;
+    this.#ending = false;
+    this.#at = 0;
+    this.#plainBytes = undefined;
+    return frame;
   }
 
   /** The stream is over: nothing may be left. */
   end(): void {
-    if (this.#available > 0) throw this.#wrong(`is cut after ${this.#available} bytes`);
+    if (this.#filled > 0) throw this.#wrong(`is cut after ${this.#filled} bytes`);
   }
 
-  #readHeader(): { plainBytes: number; checksum: boolean } | undefined {
-    if (this.#available < 5) return undefined;
-    const magic = (this.#byte(0) | (this.#byte(1) << 8) | (this.#byte(2) << 16) | (this.#byte(3) << 24)) >>> 0;
-    if (magic !== MAGIC) throw this.#wrong('does not start as one');
-    const descriptor = this.#byte(4);
-    const single = (descriptor & 0x20) !== 0;
-    const sizeFlag = descriptor >> 6;
-    const sizeBytes = sizeFlag === 0 ? (single ? 1 : 0) : 1 << sizeFlag;
-    const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;
-    const start = 5 + (single ? 0 : 1) + dictionaryBytes;
-    if (this.#available < start + sizeBytes) return undefined;
-    if (sizeBytes === 0 || dictionaryBytes > 0 || (descriptor & 8) !== 0) throw this.#wrong('is not one that this format writes');
-    let plainBytes = sizeFlag === 1 ? 256 : 0;
-    for (let i = sizeBytes - 1; i >= 0; i -= 1) plainBytes += this.#byte(start + i) * 2 ** (8 * i);
+  #isWhole(): boolean {
+    return this.#ending && this.#filled === this.#need;
+  }
+
+  /** Reads the header that is there now, and says how much is needed next. */
+  #look(input: Buffer): void {
+    if (this.#at === 0) {
+      if (input.readUInt32LE(0) !== MAGIC) throw this.#wrong('does not start as one');
+      this.#at = headerBytes(input[4] as number);
+      this.#need = this.#at + BLOCK_HEADER_BYTES;
+      return;
+    }
+    this.#plainBytes ??= this.#claimedBytes(input);
+    const block = input.readUIntLE(this.#at, BLOCK_HEADER_BYTES);
+    const kind = (block >> 1) & 3;
+    if (kind === 3) throw this.#wrong('has a block of an unknown kind');
+    this.#ending = (block & 1) === 1;
+    const checksum = this.#ending && ((input[4] as number) & 4) !== 0;
+    this.#at += BLOCK_HEADER_BYTES + (kind === 1 ? 1 : block >> 3) + (checksum ? 4 : 0);
+    this.#need = this.#ending ? this.#at : this.#at + BLOCK_HEADER_BYTES;
+    // What zstd itself may need for that much input, and a little: a frame of many empty blocks stops here.
+    if (this.#at > this.#plainBytes + (this.#plainBytes >> 7) + 1024) throw this.#wrong('is longer than its content can be');
+  }
+
+  /** The plain size in the frame's header, which must be there and not too large. */
+  #claimedBytes(input: Buffer): number {
+    const descriptor = input[4] as number;
+    const sizeBytes = sizeFieldBytes(descriptor);
+    if (sizeBytes === 0 || (descriptor & 3) !== 0 || (descriptor & 8) !== 0) throw this.#wrong('is not one that this format writes');
+    let plainBytes = sizeBytes === 2 ? 256 : 0;
+    for (let i = 0; i < sizeBytes; i += 1) plainBytes += (input[this.#at - sizeBytes + i] as number) * 2 ** (8 * i);
     if (plainBytes > (this.#options.maxFrameBytes ?? MAX_FRAME_BYTES))
       throw this.#wrong(`claims ${plainBytes} bytes, more than a frame may hold`);
     this.#plainTotal += plainBytes;
     if (this.#plainTotal > (this.#options.maxPlainBytes ?? Infinity)) throw this.#wrong('makes the content larger than the manifest says');
-    this.#at = start + sizeBytes;
-    return { plainBytes, checksum: (descriptor & 4) !== 0 };
+    return plainBytes;
   }
 
   #wrong(what: string): VerificationError {
     return damage(`${this.#options.place(this.#offset)}: the zstd frame there ${what}.`);
   }
+}
 
-  #byte(index: number): number {
-    let rest = index;
-    for (const piece of this.#pieces) {
-      if (rest < piece.length) return piece[rest] as number;
-      rest -= piece.length;
-    }
-    throw new RangeError('beyond the gathered bytes');
-  }
+/** Bytes of the whole frame header, by its descriptor. */
+function headerBytes(descriptor: number): number {
+  const windowBytes = isSingleSegment(descriptor) ? 0 : 1;
+  const dictionaryBytes = [0, 1, 2, 4][descriptor & 3] as number;
+  return START_BYTES + windowBytes + dictionaryBytes + sizeFieldBytes(descriptor);
+}
 
-  #cut(plainBytes: number): Frame {
-    const length = this.#at;
-    const parts: Buffer[] = [];
-    let rest = length;
-    while (rest > 0) {
-      const piece = this.#pieces[0] as Buffer;
-      if (piece.length <= rest) {
-        parts.push(piece);
-        this.#pieces.shift();
-        rest -= piece.length;
-      } else {
-        parts.push(piece.subarray(0, rest));
-        this.#pieces[0] = piece.subarray(rest);
-        rest = 0;
-      }
-    }
-    const frame = { parts, length, plainBytes, offset: this.#offset };
-    this.#offset += length;
-    this.#available -= length;
-    this.#at = 0;
-    this.#header = undefined;
-    return frame;
-  }
+/** Bytes of the header's size field, at its end; 0 when the frame does not say its size. */
+function sizeFieldBytes(descriptor: number): number {
+  const flag = descriptor >> 6;
+  return flag > 0 ? 1 << flag : isSingleSegment(descriptor) ? 1 : 0;
+}
+
+function isSingleSegment(descriptor: number): boolean {
+  return (descriptor & 0x20) !== 0;
 }

@@ -39,12 +39,14 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   let stored = 0;
   let plain = 0;
   let frames = 0;
-  const bytes = options.store.open(options.dataName, { signal: options.signal });
+  const bytes = options.store.open(options.dataName, { signal: options.signal, reuse: true });
   const { limitRate: bytesPerSecond, signal } = options;
   const compressed = decryptRegions(bytesPerSecond === undefined ? bytes : limitRate(bytes, { bytesPerSecond, signal }), {
     contentKey: options.contentKey,
     label,
     storedBytes: sizes.stored,
+    // Unpacking copies what it is given.
+    reuse: compression.algorithm === 'zstd' || options.reuse === true,
     onStored(bytes) {
       stored += bytes.length;
       if (stored > sizes.stored) throw damage(`${label} has bytes after its end at byte ${sizes.stored}.`);

@@ -25,7 +25,7 @@ import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Sto
 const WRITE_BYTES = 1 << 20;
 /** Written bytes after which the disk is asked to take them. */
 const SYNC_BYTES = 64 << 20;
-const READ_BYTES = 256 << 10;
+const READ_BYTES = 1 << 20;
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
@@ -173,17 +173,11 @@ export class FolderStore implements Store {
       const expected = Math.min(options.length ?? Infinity, status.size - offset);
       if (expected === 0) return;
       // An open file keeps its bytes even when the name is given to a new version meanwhile.
-      const stream = handle.createReadStream({ start: offset, end: offset + expected - 1, highWaterMark: READ_BYTES, autoClose: false });
       let delivered = 0;
-      try {
-        for await (const chunk of cancellable(stream as AsyncIterable<Buffer>, options.signal)) {
-          delivered += chunk.length;
-          yield chunk;
-        }
-      } catch (thrown) {
-        throw errorCode(thrown) === undefined ? thrown : folderError(what, thrown);
-      } finally {
-        stream.destroy();
+      const pieces = readThrough(handle, { from: offset, length: expected, reuse: options.reuse === true, what });
+      for await (const chunk of cancellable(pieces, options.signal)) {
+        delivered += chunk.length;
+        yield chunk;
       }
       if (delivered < expected) {
         throw new StoreError(`${name} in ${this.location} became shorter while it was read: ${delivered} of ${expected} bytes came.`);
@@ -342,6 +336,42 @@ export class FolderStore implements Store {
   /** Creates the folder now, so that a wrong path or missing rights show before any work is done. */
   async prepare(): Promise<void> {
     await guarded(`Opening ${this.location}`, () => ensureFolder(this.location));
+  }
+}
+
+interface Reading {
+  from: number;
+  length: number;
+  /** Two buffers in turn instead of a fresh one for each piece. */
+  reuse: boolean;
+  /** For messages. */
+  what: string;
+}
+
+/** Reads a part of a file; the next piece is on its way while one is being used. Ends early at the file's end. */
+async function* readThrough(handle: FileHandle, { from, length, reuse, what }: Reading): AsyncGenerator<Buffer, void> {
+  const size = Math.min(READ_BYTES, length);
+  const own = reuse ? [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)] : [];
+  const end = from + length;
+  const ask = (at: number, turn: number): Promise<Buffer> => {
+    const buffer = own[turn % 2] ?? Buffer.allocUnsafeSlow(Math.min(size, end - at));
+    const reading = handle.read(buffer, 0, Math.min(size, end - at), at).then(({ bytesRead }) => buffer.subarray(0, bytesRead));
+    // It may fail while nobody waits for it yet.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let next = ask(from, 0);
+  try {
+    for (let at = from, turn = 1; at < end; turn += 1) {
+      const piece = await guarded(what, () => next);
+      at += piece.length;
+      if (piece.length === 0) return;
+      if (at < end) next = ask(at, turn);
+      yield piece;
+    }
+  } finally {
+    // The caller closes the file: nothing may still be reading it.
+    await next.catch(() => undefined);
   }
 }
 

@@ -38,6 +38,8 @@ export interface OpenOptions {
   offset?: number;
   /** Number of bytes; to the end when absent. */
   length?: number;
+  /** Each piece is valid only until the next one is asked for: a store may then use its buffers again. */
+  reuse?: boolean;
   signal?: AbortSignal | undefined;
 }
 
