@@ -1,6 +1,7 @@
 // Reading a backup: its manifest proved, its bytes checked at every layer, its content compared with the inspector's report.
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
+import { ObjectMissingError } from '../stores/errors.ts';
 import type { Store } from '../stores/store.ts';
 import { KeyMissingError } from '../vaults/errors.ts';
 import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
@@ -99,11 +100,16 @@ async function readManifest(request: OpenRequest, names: BackupNames, label: str
   const bytes = info && (await store.read(names.manifest, { maxBytes: MAX_MANIFEST_BYTES, signal }));
   if (bytes) return bytes;
   if (await store.stat(names.data, signal)) {
-    throw new UserError(`${component} ${timestamp} in ${store.location} has data but no manifest: that backup was never completed.`, {
-      fix: 'Choose another timestamp (list-backups shows them). If the manifest was lost, "lifeboat decrypt" opens the data without it.',
-    });
+    throw new ObjectMissingError(
+      `${component} ${timestamp} in ${store.location} has data but no manifest: that backup was never completed.`,
+      {
+        fix: 'Choose another timestamp (list-backups shows them). If the manifest was lost, "lifeboat decrypt" opens the data without it.',
+      },
+    );
   }
-  throw new UserError(`There is no backup ${component} ${timestamp} in ${store.location}.`, { fix: 'list-backups shows what is there.' });
+  throw new ObjectMissingError(`There is no backup ${component} ${timestamp} in ${store.location}.`, {
+    fix: 'list-backups shows what is there.',
+  });
 }
 
 /** When no key of the manifest opens, the copy beside the data tells whether the manifest was damaged or the vault is at fault. */

@@ -1,6 +1,6 @@
 // Which backups are there: told from names and metadata alone, so that a listing of 10,000 backups is a handful of requests.
 import { timestampToDate, type Timestamp } from '../step/timestamp.ts';
-import type { ObjectInfo, Store } from '../stores/store.ts';
+import type { ObjectInfo, ObjectTier, Store } from '../stores/store.ts';
 import { componentFolder, parseBackupObject, prefixFolder, PRUNE_FILE } from '../backup/layout.ts';
 import { readListedFacts, type ListedFacts } from '../backup/metadata.ts';
 
@@ -25,6 +25,10 @@ export interface ListedBackup extends ListedFacts {
   dataBytes: number;
   /** Why the store itself will not let it be deleted: `legal hold`, `immutable until 2027-01-31`. */
   locked?: string;
+  /** The tier of its data, in a store that has tiers. */
+  tier?: ObjectTier;
+  /** Its data cannot be read before it is rehydrated. */
+  offline?: 'archived' | 'rehydrating';
 }
 
 export interface ListQuery {
@@ -62,7 +66,12 @@ export async function listBackups(store: Store, prefix: string, query: ListQuery
     const state = prune && !(data && manifest) ? 'pruning' : stateOf(facts, data, manifest);
     const locked = lockedText(data, manifest);
     const time = timestampToDate(timestamp);
-    backups.push({ ...facts, component, timestamp, time, dataBytes, state, ...(locked === undefined ? {} : { locked }) });
+    backups.push({
+      ...{ ...facts, component, timestamp, time, dataBytes, state },
+      ...(locked === undefined ? {} : { locked }),
+      ...(data?.tier === undefined ? {} : { tier: data.tier }),
+      ...(data?.tier?.offline === undefined ? {} : { offline: data.tier.offline }),
+    });
   }
   return backups.sort((a, b) => compare(a.timestamp, b.timestamp) || compare(a.component, b.component));
 }

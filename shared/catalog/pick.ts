@@ -29,11 +29,30 @@ export interface PickedBackup {
 export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
   const { store, prefix, component, signal } = request;
   const backups = await listBackups(store, prefix, { component, signal });
-  if (request.timestamp !== undefined) return pickNamed(request, request.timestamp, backups);
+  const failed = request.timestamp === undefined ? await failedAttempts(request) : [];
+  return pickFrom({ backups, failed, where: store.location }, request);
+}
+
+/** What a choice is made from. */
+export interface Choices {
+  /** Oldest first. */
+  backups: readonly ListedBackup[];
+  failed: readonly Attempt[];
+  /** Where they lie, for messages. */
+  where: string;
+}
+
+/** Chooses from what is known already. @throws as `pickBackup` */
+export function pickFrom(
+  { backups, failed, where }: Choices,
+  request: Pick<PickRequest, 'component' | 'timestamp' | 'allowOlder'>,
+): PickedBackup {
+  const { component } = request;
+  if (request.timestamp !== undefined) return pickNamed(component, request.timestamp, backups, where);
   const latest = backups.findLast((backup) => backup.state === 'verified');
-  const newest = newestAttempt(backups, await failedAttempts(request));
+  const newest = newestAttempt(backups, failed);
   if (!latest) {
-    throw new UserError(`There is no verified backup of ${component} in ${store.location}.`, {
+    throw new UserError(`There is no verified backup of ${component} in ${where}.`, {
       fix:
         backups.length === 0
           ? 'Nothing was ever stored there: check store, name and component.'
@@ -54,19 +73,18 @@ const UNUSABLE: Partial<Record<BackupState, string>> = {
   pruning: 'is being removed by retention',
 };
 
-function pickNamed(request: PickRequest, timestamp: Timestamp, backups: readonly ListedBackup[]): PickedBackup {
-  const { component, store } = request;
+function pickNamed(component: string, timestamp: Timestamp, backups: readonly ListedBackup[], where: string): PickedBackup {
   const backup = backups.find((candidate) => candidate.timestamp === timestamp);
   const usable = backups.filter(({ state }) => !(state in UNUSABLE));
   if (!backup) {
-    throw new UserError(`There is no backup of ${component} at ${timestamp} in ${store.location}.`, {
+    throw new UserError(`There is no backup of ${component} at ${timestamp} in ${where}.`, {
       fix:
         usable.length === 0 ? 'There is none at all: check store, name and component.' : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
   const why = UNUSABLE[backup.state];
   if (why !== undefined) {
-    throw new UserError(`The backup of ${component} at ${timestamp} in ${store.location} ${why}.`, {
+    throw new UserError(`The backup of ${component} at ${timestamp} in ${where} ${why}.`, {
       fix:
         usable.length === 0
           ? 'There is no other one in this store; look at its copies.'

@@ -51,6 +51,20 @@ export const copyInputs = inGroup('Store', {
   }),
 });
 
+/** Where a backup may be read from besides its own store. */
+export const sourceInputs = inGroup('Store', {
+  copies: input.list({
+    summary:
+      'Stores that have copies: used, the nearest good one first, when the backup is missing or damaged in its own store, or that store does not answer.',
+    example: 'offsite',
+    config: 'copies',
+  }),
+  fromStore: input.string({
+    summary: 'Read the backup from this store and no other: a store of dr.yml by name, or an address.',
+    example: 'offsite',
+  }),
+});
+
 /** Where the keys lie. */
 export const keyInputs = inGroup('Keys', {
   vault: input.string({

@@ -13,6 +13,35 @@ export interface ObjectInfo {
   metadata: Readonly<Record<string, string>>;
   /** Why the store will refuse to delete it, where a listing tells: an end in the future, or a hold without one. */
   locked?: Date | 'legal hold';
+  /** Where it lies in a store that has tiers. */
+  tier?: ObjectTier;
+}
+
+/** The access tier (Azure) or storage class (S3) of an object. */
+export interface ObjectTier {
+  /** As the service writes it, in lower case: `hot`, `archive`, `deep_archive`. */
+  name: string;
+  /** Since when, where the service tells; for an early deletion. */
+  since?: Date | undefined;
+  /** True when nobody chose it: the service's own default. */
+  inferred?: boolean;
+  /** Not readable before it is rehydrated, or while that is under way. */
+  offline?: 'archived' | 'rehydrating';
+}
+
+/** How urgently an archived object is brought back; the faster, the dearer. */
+export type RehydratePriority = 'standard' | 'high';
+
+/** What stores with tiers can do. */
+export interface Tiering {
+  /** The tier that backups' data is moved to once it is proved; undefined: it stays where it was written. */
+  readonly target: string | undefined;
+  /** Moves an object to the target tier; nothing when there is none or it is gone. @throws StoreError */
+  settle(name: string, signal?: AbortSignal): Promise<void>;
+  /** Begins to bring an archived object back; one that is on its way already may become more urgent. @throws StoreError */
+  rehydrate(name: string, priority: RehydratePriority, signal?: AbortSignal): Promise<void>;
+  /** The longest that it should take, in milliseconds, and what the service says about it. */
+  rehydrationTime(tier: string, priority: RehydratePriority, bytes: number): { ms: number; text: string };
 }
 
 export interface WriteOptions {
@@ -48,13 +77,18 @@ export interface LockOptions {
   owner: string;
   /** The lock is free for others when its holder has not renewed it for so many milliseconds. Renewed by itself meanwhile. */
   expiresAfter: number;
+  /**
+   * The holder may go on after the store was away for longer than the expiry, for as long as the store is waited for, when nobody took the
+   * lock meanwhile. For work that does no harm when two do it for a moment.
+   */
+  resumable?: boolean;
   /** Told when an expired lock of somebody else was taken over. */
   onTakeover?: (previousOwner: string) => void;
   signal?: AbortSignal | undefined;
 }
 
 export interface Lock {
-  /** Aborted when the lock was lost (the store was unreachable for longer than the expiry, or somebody broke it). */
+  /** Aborted when the lock was lost: somebody else has it, or the store was away for longer than the expiry (and its patience, if resumable). */
   readonly lost: AbortSignal;
   /** Gives it back; safe to call twice. */
   release(): Promise<void>;
@@ -76,7 +110,10 @@ export interface Store {
   readonly kind: string;
   /** Where it is, for people and records; no secrets. An address that opens the same store again. */
   readonly location: string;
-  /** Streams an object of unknown size into the store. Nothing is visible under the name before the last byte is safe. */
+  /**
+   * Streams an object of unknown size into the store. Nothing is visible under the name before the last byte is safe. A piece of the source
+   * need not stay valid longer than until the next one is asked for.
+   */
   put(name: string, source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<ObjectInfo>;
   /** Writes a small object whole. */
   write(name: string, bytes: Uint8Array, options?: WriteOptions): Promise<ObjectInfo>;
@@ -101,4 +138,6 @@ export interface Store {
   sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
   /** How much room there is; undefined when it cannot be known. Absent: such stores have no end (a cloud's object storage). */
   space?(): Promise<StoreSpace | undefined>;
+  /** Access tiers; absent where everything is always readable. */
+  readonly tiering?: Tiering;
 }

@@ -1,6 +1,5 @@
 // What `backup-integrity-check` does: proves a backup to its last byte, then compares it with a living database.
 import { verifyBackup } from '../../backup/read.ts';
-import { pickBackup } from '../../catalog/pick.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { ComparisonRow } from '../../mongodb/compare.ts';
 import { compareWithServer } from '../../mongodb/integrity.ts';
@@ -9,8 +8,9 @@ import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
-import { openKeys, openPlace, type Place } from './open.ts';
+import { openKeys } from './open.ts';
 import { recorded } from './record.ts';
+import { chooseBackup, openSources, type Sources } from './sources.ts';
 import { facts, page, table } from './summary.ts';
 
 interface Inputs {
@@ -29,40 +29,35 @@ export async function runBackupIntegrityCheck(context: StepContext): Promise<Ste
   const component = inputs.component ?? 'mongodb';
   return recorded(
     context,
-    () => openPlace(context),
+    () => openSources(context, component),
     { step: 'backup-integrity-check', component },
-    (place) => checkIntegrity(context, inputs, component, place),
+    (sources) => checkIntegrity(context, inputs, component, sources),
   );
 }
 
-async function checkIntegrity(context: StepContext, inputs: Inputs, component: string, place: Place): Promise<StepReturn> {
+async function checkIntegrity(context: StepContext, inputs: Inputs, component: string, sources: Sources): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
-  const { store, prefix } = place;
-  const recipients = await openKeys(context, place);
-  const { backup, notices } = await pickBackup({
-    store,
-    prefix,
+  const recipients = await openKeys(context, sources);
+  const { timestamp, copies, doubts } = chooseBackup(context, sources, {
     component,
-    ...(inputs.timestamp === undefined ? {} : { timestamp: inputs.timestamp }),
+    timestamp: inputs.timestamp,
     allowOlder: inputs.allowOlder,
-    signal,
   });
-  for (const notice of notices) host.notice(notice);
-  const { timestamp } = backup;
   host.info(`Comparing the backup ${component} ${timestamp} with the database.`);
-  const { manifest } = await verifyBackup({
-    store,
-    prefix,
-    component,
-    timestamp,
-    recipients,
-    newInspector: newArchiveInspector,
+  const { manifest } = await copies.read(
+    ({ place: { store, prefix }, listed }) =>
+      verifyBackup({
+        ...{ store, prefix, component, timestamp, recipients, signal },
+        newInspector: newArchiveInspector,
+        onProgress: (bytes) => {
+          host.progress({ phase: 'Reading the backup', done: bytes, total: listed.dataBytes, unit: 'bytes' });
+        },
+      }),
     signal,
-    onProgress: (bytes) => {
-      host.progress({ phase: 'Reading the backup', done: bytes, total: backup.dataBytes, unit: 'bytes' });
-    },
-  });
+  );
+  const notice = copies.notice();
+  if (notice !== undefined) host.notice(notice);
   const comparison = await compareWithServer({
     uri: inputs.mongodbUri,
     report: manifest.content as unknown as ArchiveReport,
@@ -104,7 +99,7 @@ async function checkIntegrity(context: StepContext, inputs: Inputs, component: s
     ),
   );
   const result = { component, timestamp, equal, database: comparison.fingerprint, totals: comparison.totals, rows };
-  if (equal) return { result };
+  if (equal) return { doubts, result };
   const [first] = bad;
   throw new VerificationError(
     first === undefined

@@ -1,10 +1,9 @@
 // What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
 import { lockName, safetyComponent } from '../../backup/layout.ts';
-import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '../../backup/read.ts';
+import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { writeHold } from '../../catalog/hold.ts';
 import { listBackups } from '../../catalog/list.ts';
-import { pickBackup } from '../../catalog/pick.ts';
-import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { dropCollections } from '../../mongodb/drop.ts';
 import { dumpMongo } from '../../mongodb/dump.ts';
 import type { EngineChoice } from '../../mongodb/engine.ts';
@@ -14,10 +13,12 @@ import { CancelledError, errorMessage, UserError, VerificationError } from '../.
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
-import { openKeys, openPlace, type Place } from './open.ts';
+import { openKeys, type Place } from './open.ts';
 import { backUpDump, dumpOptions } from './mongodb-backup.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
+import { RestoreSource } from './restore-source.ts';
+import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 import { commandBlock, facts, page, table } from './summary.ts';
 
 const STEP = 'mongodb-restore';
@@ -50,27 +51,21 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
   const inputs = context.inputs as unknown as Inputs;
   const component = inputs.component ?? 'mongodb';
   const run = { step: STEP, component, effects: 'destroys' } as const;
+  const restored = inputs.rollback ? safetyComponent(component) : component;
   return recorded(
     context,
-    () => openPlace(context),
+    () => openSources(context, restored),
     run,
-    async (place, notes) => {
-      const recipients = await openKeys(context, place);
-      const timestamp = await choose(context, place, component, inputs);
+    async (sources, notes) => {
+      const recipients = await openKeys(context, sources);
+      const { timestamp, copies, doubts } = choose(context, sources, component, inputs);
       notes.usedBackup = timestamp;
-      const request: OpenRequest = {
-        store: place.store,
-        prefix: place.prefix,
-        component: inputs.rollback ? safetyComponent(component) : component,
-        timestamp,
-        recipients,
-        limitRate: inputs.limitRate,
-        signal: context.signal,
-      };
-      const opened = await openBackup(request);
-      const restore = await openRestore(restoreOptions(context, inputs, opened.manifest.content as unknown as ArchiveReport));
+      const source = new RestoreSource(context, copies, recipients, inputs.limitRate);
+      const { manifest } = await source.open();
+      const restore = await openRestore(restoreOptions(context, inputs, manifest.content as unknown as ArchiveReport));
       try {
-        return await new RestoreRun(context, inputs, component, place, request, opened, restore).run();
+        const returned = await new RestoreRun(context, inputs, component, sources, source, restore).run();
+        return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
       } finally {
         await restore.close();
       }
@@ -78,31 +73,17 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
   );
 }
 
-async function choose(context: StepContext, { store, prefix }: Place, component: string, inputs: Inputs): Promise<Timestamp> {
-  const { host, signal } = context;
-  if (inputs.rollback && inputs.timestamp !== undefined) {
-    return (await pickBackup({ store, prefix, component: safetyComponent(component), timestamp: inputs.timestamp, signal })).backup
-      .timestamp;
-  }
-  if (inputs.rollback) {
-    const last = (await listBackups(store, prefix, { component: safetyComponent(component), signal })).findLast(
-      ({ state }) => state === 'verified',
-    );
-    if (last) return last.timestamp;
-    throw new UserError(`There is nothing to roll back: ${store.location} has no safety backup of ${component}.`, {
-      fix: 'A restore makes one when it replaces collections that hold documents.',
-    });
-  }
-  const { backup, notices } = await pickBackup({
-    store,
-    prefix,
-    component,
-    ...(inputs.timestamp === undefined ? {} : { timestamp: inputs.timestamp }),
-    allowOlder: inputs.allowOlder,
-    signal,
+function choose(context: StepContext, sources: Sources, component: string, inputs: Inputs): ChosenBackup {
+  const { timestamp, allowOlder } = inputs;
+  if (!inputs.rollback) return chooseBackup(context, sources, { component, timestamp, allowOlder });
+  const safety = safetyComponent(component);
+  const seen = seenPlaces(sources);
+  const last = backupsEverywhere({ seen }).findLast(({ state }) => state === 'verified');
+  const wanted = timestamp ?? last?.timestamp;
+  if (wanted !== undefined) return chooseBackup(context, sources, { component: safety, timestamp: wanted, allowOlder });
+  throw new UserError(`There is nothing to roll back: ${placesText({ seen })} has no safety backup of ${component}.`, {
+    fix: 'A restore makes one when it replaces collections that hold documents.',
   });
-  for (const notice of notices) host.notice(notice);
-  return backup.timestamp;
 }
 
 function restoreOptions(context: StepContext, inputs: Inputs, report: ArchiveReport): Parameters<typeof openRestore>[0] {
@@ -130,28 +111,19 @@ class RestoreRun {
   readonly #context: StepContext;
   readonly #inputs: Inputs;
   readonly #component: string;
+  /** Where the run's lock and its safety backup go. */
   readonly #place: Place;
-  readonly #request: OpenRequest;
-  readonly #opened: OpenedBackup;
+  readonly #source: RestoreSource;
   readonly #restore: Restore;
   readonly #started: number;
   #safety: Timestamp | undefined;
 
-  constructor(
-    context: StepContext,
-    inputs: Inputs,
-    component: string,
-    place: Place,
-    request: OpenRequest,
-    opened: OpenedBackup,
-    restore: Restore,
-  ) {
+  constructor(context: StepContext, inputs: Inputs, component: string, place: Place, source: RestoreSource, restore: Restore) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
     this.#place = place;
-    this.#request = request;
-    this.#opened = opened;
+    this.#source = source;
     this.#restore = restore;
     this.#started = context.clock.monotonic();
   }
@@ -166,30 +138,38 @@ class RestoreRun {
     const lock = await store.lock(lockName(prefix, this.#component), {
       owner: lockOwner(this.#context, STEP),
       expiresAfter: LOCK_EXPIRY_MS,
+      onTakeover: (previous) => {
+        host.notice(`Took over the expired lock of ${this.#component} from ${previous}.`);
+      },
       signal,
     });
+    // Stopping half-way would be worse than a backup that somebody makes of it meanwhile.
+    const onLost = (): void => {
+      host.warning(
+        `The lock of ${this.#component} was lost, and the restore goes on: a backup that begins before it has ended is of a half-restored database.`,
+      );
+    };
+    lock.lost.addEventListener('abort', onLost, { once: true });
     try {
-      if (this.#inputs.verifyFirst) await this.#verify();
+      if (this.#inputs.verifyFirst) await this.#source.prove();
       await this.#backUpTarget();
       return await this.#restoreAndProve();
     } catch (thrown) {
       throw this.#withWayBack(thrown);
     } finally {
+      lock.lost.removeEventListener('abort', onLost);
       await lock.release();
     }
   }
 
   #plan(): DestructionPlan {
-    const { manifest } = this.#opened;
+    const { manifest } = this.#source.opened;
     const { plan } = this.#restore;
     const documents = plan.namespaces.reduce((sum, one) => sum + one.documents, 0);
     return {
       title: this.#inputs.rollback ? 'Plan: put back what the last restore replaced' : 'Plan: restore a MongoDB backup',
       facts: [
-        [
-          'Backup',
-          `${this.#request.component} ${this.#request.timestamp}, ${formatBytes(manifest.sizes.plain)}, in ${this.#place.store.location}`,
-        ],
+        ['Backup', `${this.#source.label}, ${formatBytes(manifest.sizes.plain)}, in ${this.#source.location}`],
         ['Made from', manifest.source.fingerprint ?? 'unknown'],
         ['Target', `${plan.fingerprint} (version ${plan.targetVersion})`],
         ['Restores', `${formatCount(documents)} documents in ${plural(plan.namespaces.length, 'collection')}, with ${engineText(plan)}`],
@@ -215,22 +195,8 @@ class RestoreRun {
 
   /** Collections that the restore to be rolled back had made: noted in its safety backup. */
   #madeByRestore(): string[] {
-    const made = this.#inputs.rollback ? this.#opened.manifest.source['made'] : undefined;
+    const made = this.#inputs.rollback ? this.#source.opened.manifest.source['made'] : undefined;
     return Array.isArray(made) ? made.map(String) : [];
-  }
-
-  /** A backup that is damaged must be known before the target is touched, not in the middle. */
-  async #verify(): Promise<void> {
-    const { host } = this.#context;
-    const total = this.#opened.manifest.sizes.stored;
-    await verifyBackup({
-      ...this.#request,
-      newInspector: newArchiveInspector,
-      onProgress: (done) => {
-        host.progress({ phase: 'Proving the backup', done, total, unit: 'bytes' });
-      },
-    });
-    host.info(`The backup ${this.#request.component} ${this.#request.timestamp} is whole: every byte and document was read.`);
   }
 
   async #backUpTarget(): Promise<void> {
@@ -243,7 +209,7 @@ class RestoreRun {
     const dump = await dumpMongo(dumpOptions(this.#context, { ...this.#inputs, include, exclude: undefined }));
     const { timestamp } = await backUpDump(this.#context, {
       place: this.#place,
-      recipients: this.#request.recipients,
+      recipients: this.#source.recipients,
       component: safetyComponent(this.#component),
       timestamp: await this.#safetyTimestamp(),
       inputs: {
@@ -257,7 +223,7 @@ class RestoreRun {
       },
       dump,
       source: {
-        replacedBy: `${this.#request.component} ${this.#request.timestamp}`,
+        replacedBy: this.#source.label,
         made: namespaces.filter(({ existing }) => existing === undefined).map(({ to }) => to),
       },
       step: STEP,
@@ -283,7 +249,7 @@ class RestoreRun {
     const { store, prefix } = this.#place;
     const now = clock.now();
     const until = new Date(now.getTime() + SAFETY_HOLD_DAYS * 86_400_000);
-    const reason = `what the restore of ${this.#request.component} ${this.#request.timestamp} replaced`;
+    const reason = `what the restore of ${this.#source.label} replaced`;
     try {
       await writeHold(store, prefix, { component: safetyComponent(this.#component), timestamp, reason, until, by: host.run, now }, signal);
     } catch (thrown) {
@@ -299,7 +265,7 @@ class RestoreRun {
       host.progress(update);
     };
     const writing = clock.monotonic();
-    const outcome = await this.#restore.run(this.#opened.plain(), progress);
+    const outcome = await this.#restore.run(this.#source.opened.plain(), progress);
     const made = this.#madeByRestore();
     if (made.length > 0) await dropCollections(this.#inputs.mongodbUri, made, this.#context.signal);
     const proving = clock.monotonic();
@@ -308,18 +274,18 @@ class RestoreRun {
     const ended = clock.monotonic();
     const problem = restoreProblem(outcome, comparison);
     const seconds = (ended - this.#started) / 1000;
-    const { component, timestamp } = this.#request;
+    const { component, timestamp } = this.#source;
     this.#context.setOutput('timestamp', timestamp);
     this.#context.setOutput('documents', comparison.totals.found);
     this.#context.setOutput('safetyTimestamp', this.#safety ?? '');
     this.#context.setOutput('seconds', seconds.toFixed(1));
-    const plain = this.#opened.manifest.sizes.plain;
+    const plain = this.#source.opened.manifest.sizes.plain;
     await host.summary(
       page(
         problem === undefined ? `### MongoDB restored from ${timestamp}: proved equal` : `### MongoDB restore from ${timestamp}: NOT equal`,
         problem === undefined ? undefined : `**${problem}**`,
         facts([
-          ['Backup', `${component} ${timestamp} in ${this.#place.store.location}`],
+          ['Backup', `${component} ${timestamp} in ${this.#source.location}`],
           ['Target', this.#restore.plan.fingerprint],
           [
             'Proved',
@@ -355,6 +321,8 @@ class RestoreRun {
       result: {
         component,
         timestamp,
+        source: this.#source.location,
+        passedOver: this.#source.passed,
         target: this.#restore.plan.fingerprint,
         documents: comparison.totals.found,
         collections: comparison.rows.length,

@@ -54,11 +54,11 @@ export function lockOwner(context: StepContext, step: string): string {
  * Runs the work, writes the record and tells who is to be told, whatever happens. A record or a message that fails is a warning, never a failure.
  * @param place the store, or what opens it: then a store that cannot be opened is told, too
  */
-export async function recorded(
+export async function recorded<P extends Place>(
   context: StepContext,
-  place: Place | (() => Promise<Place>),
+  place: P | (() => Promise<P>),
   run: RecordedRun,
-  work: (place: Place, notes: RunNotes) => Promise<StepReturn>,
+  work: (place: P, notes: RunNotes) => Promise<StepReturn>,
 ): Promise<StepReturn> {
   const started = context.clock.now();
   const masker = maskerOf(context);
@@ -68,7 +68,7 @@ export async function recorded(
     : await openAnnouncer(context, { component: run.component, beat: run.backup !== undefined, masker });
   announcer?.begin();
   const ending: Ending = { started, outcome: 'succeeded', returned: {}, notes: {} };
-  let opened: Place | undefined;
+  let opened: P | undefined;
   try {
     opened = typeof place === 'function' ? await place() : place;
     if (!rehearsal && run.effects === 'destroys') await audit(context, opened, run, { at: started, event: 'begun' }, masker);

@@ -1,0 +1,106 @@
+// What a restore reads from: one copy of the chosen backup, opened, proved, and given up for the next one while nothing is touched yet.
+import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '../../backup/read.ts';
+import type { Candidate, Copies, PassedOver } from '../../catalog/nearest.ts';
+import { newArchiveInspector } from '../../mongodb/archive-inspector.ts';
+import type { StepContext } from '../../step/define.ts';
+import { VerificationError } from '../../step/errors.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+
+export class RestoreSource {
+  readonly recipients: readonly KeyRecipient[];
+  readonly #context: StepContext;
+  readonly #copies: Copies;
+  readonly #limitRate: number | undefined;
+  #opened: { of: Candidate; backup: OpenedBackup } | undefined;
+  #said: string | undefined;
+
+  constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], limitRate: number | undefined) {
+    this.#context = context;
+    this.#copies = copies;
+    this.recipients = recipients;
+    this.#limitRate = limitRate;
+  }
+
+  get component(): string {
+    return this.#copies.component;
+  }
+
+  get timestamp(): Timestamp {
+    return this.#copies.timestamp;
+  }
+
+  /** The backup as messages call it. */
+  get label(): string {
+    return `${this.component} ${this.timestamp}`;
+  }
+
+  /** The store that is read. */
+  get location(): string {
+    return this.#copies.current.place.store.location;
+  }
+
+  /** Stores that were not read, and why. */
+  get passed(): readonly PassedOver[] {
+    return this.#copies.passed;
+  }
+
+  /** The backup, opened. Call `open` before. */
+  get opened(): OpenedBackup {
+    if (!this.#opened) throw new Error('the backup was not opened');
+    return this.#opened.backup;
+  }
+
+  /** Opens the nearest copy that can be opened, and says which it is. @throws as `openBackup`, when no copy is left */
+  async open(): Promise<OpenedBackup> {
+    const { signal } = this.#context;
+    return this.#tell(await this.#copies.read((candidate) => this.#openAt(candidate), signal));
+  }
+
+  /**
+   * Reads a whole copy and proves it; a damaged one must be known before the target is touched, not in the middle. Then the next one is
+   * taken, to its last byte.
+   * @throws VerificationError, StoreError as `verifyBackup`, when no copy is left
+   */
+  async prove(): Promise<void> {
+    const { host, signal } = this.#context;
+    const read = async (candidate: Candidate): Promise<OpenedBackup> => {
+      const opened = await this.#openAt(candidate);
+      const total = opened.manifest.sizes.stored;
+      await verifyBackup({
+        ...this.#request(candidate),
+        newInspector: newArchiveInspector,
+        onProgress: (done) => {
+          host.progress({ phase: 'Proving the backup', done, total, unit: 'bytes' });
+        },
+      });
+      return opened;
+    };
+    this.#tell(await this.#copies.read(read, signal));
+    host.info(`The backup ${this.label} is whole: every byte and document was read.`);
+  }
+
+  #request({ place }: Candidate): OpenRequest {
+    const { component, timestamp, recipients } = this;
+    const { store, prefix } = place;
+    return { store, prefix, component, timestamp, recipients, limitRate: this.#limitRate, signal: this.#context.signal };
+  }
+
+  async #openAt(candidate: Candidate): Promise<OpenedBackup> {
+    if (this.#opened?.of === candidate) return this.#opened.backup;
+    const backup = await openBackup(this.#request(candidate));
+    // The plan was made for the first one that was opened: another store may only stand in with the same bytes.
+    if (this.#opened && this.#opened.backup.manifest.sha256 !== backup.manifest.sha256) {
+      throw new VerificationError(`it holds another backup of that name: its data is not what ${this.#opened.of.place.label} has`);
+    }
+    this.#opened = { of: candidate, backup };
+    return backup;
+  }
+
+  #tell(opened: OpenedBackup): OpenedBackup {
+    const notice = this.#copies.notice();
+    if (notice !== undefined && notice !== this.#said) this.#context.host.notice(notice);
+    this.#said = notice;
+    return opened;
+  }
+}

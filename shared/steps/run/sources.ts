@@ -1,0 +1,105 @@
+// Where a reading step may find a backup: the backups' own store and those of the copies. Chosen over all of them, read from the nearest.
+import { backupsEverywhere, lookEverywhere, placesText, reasonText } from '../../catalog/everywhere.ts';
+import type { CatalogPlace, Everywhere, SeenPlace, UnseenPlace } from '../../catalog/everywhere.ts';
+import { Copies } from '../../catalog/nearest.ts';
+import { newestAttempt, pickFrom, type Attempt } from '../../catalog/pick.ts';
+import type { StepContext } from '../../step/define.ts';
+import { UserError } from '../../step/errors.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
+import { openPlaceAt, type Place } from './open.ts';
+
+/** The inputs that decide where a backup is looked for (inputs.ts: storeInputs, sourceInputs). */
+interface SourceInputs {
+  store: string;
+  copies: string[] | undefined;
+  fromStore: string | undefined;
+}
+
+/** The place where the run leaves its traces (locks, records, what it backs up), and everything that can be read from. */
+export interface Sources extends Place {
+  everywhere: Everywhere;
+  /** The one store to read from, where the call names one. */
+  only: string | undefined;
+}
+
+/**
+ * Opens the stores of a call and looks at a component in all of them. The run's own place is the store of the backups, or the first copy
+ * that answers while that one does not.
+ * @throws UsageError for a store that cannot be; StoreError when none of them answers
+ */
+export async function openSources(context: StepContext, component: string): Promise<Sources> {
+  const { store, copies, fromStore: from } = context.inputs as unknown as SourceInputs;
+  // A store that was named by hand stands for itself: the copies in dr.yml are those of the store that dr.yml names.
+  const known = context.origin('store') === 'input' && context.origin('copies') === 'dr.yml' ? [] : (copies ?? []);
+  const places: (CatalogPlace & Place)[] = [];
+  const unopened: UnseenPlace[] = [];
+  let only: string | undefined;
+  for (const address of new Set([store, ...known, ...(from === undefined ? [] : [from])])) {
+    try {
+      const place = await openPlaceAt(context, address);
+      const { location } = place.store;
+      let named = places.find((other) => other.store.location === location);
+      // An address may hold a secret; the store's own does not.
+      if (!named) places.push((named = { ...place, label: address.includes('://') ? location : address }));
+      if (address === from) only = named.label;
+    } catch (thrown) {
+      // A copy that cannot be opened must not stand in the way of a good original.
+      if (address === store || address === from || !(thrown instanceof UserError)) throw thrown;
+      unopened.push({ label: address.split('?')[0] as string, problem: thrown });
+    }
+  }
+  const everywhere = await lookEverywhere([...places, ...unopened], component, context.signal);
+  const { place } = everywhere.seen[0] as SeenPlace;
+  return { ...(places.find(({ label }) => label === place.label) as Place), everywhere, only };
+}
+
+/** A chosen backup and where it can be read from. */
+export interface ChosenBackup {
+  timestamp: Timestamp;
+  copies: Copies;
+  /** Why the choice itself is doubtful, one sentence each. */
+  doubts: string[];
+}
+
+/**
+ * Chooses a backup over all stores that answer (or from the one that the call names), and says what a person should know of the choice.
+ * @throws UserError, RefusedError as `pickBackup`; StoreError when the one that is named does not answer
+ */
+export function chooseBackup(
+  context: StepContext,
+  sources: Sources,
+  { component, timestamp: wanted, allowOlder }: { component: string; timestamp: Timestamp | undefined; allowOlder: boolean },
+): ChosenBackup {
+  const { everywhere, only } = sources;
+  const { host } = context;
+  const seen = seenPlaces(sources);
+  const { backup, notices } = pickFrom(
+    { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
+    { component, allowOlder, ...(wanted === undefined ? {} : { timestamp: wanted }) },
+  );
+  for (const notice of notices) host.notice(notice);
+  const { timestamp } = backup;
+  const copies = new Copies(everywhere, component, timestamp, only);
+  const unseen = everywhere.unseen.find(({ label }) => label === everywhere.home);
+  if (!unseen) return { timestamp, copies, doubts: [] };
+  const blind = `${unseen.label} cannot be looked at (${reasonText(unseen.problem)}): a newer backup than ${timestamp} may lie there.`;
+  // Whoever names a backup or a store, or takes an older one knowingly, gets what was asked for.
+  if (wanted === undefined && !allowOlder && only === undefined) return { timestamp, copies, doubts: [blind] };
+  host.notice(blind);
+  return { timestamp, copies, doubts: [] };
+}
+
+/** The stores from which may be read. @throws StoreError when the one that is named does not answer */
+export function seenPlaces({ everywhere, only }: Sources): SeenPlace[] {
+  if (only === undefined) return everywhere.seen;
+  const problem = everywhere.unseen.find(({ label }) => label === only)?.problem;
+  if (problem) throw problem;
+  return everywhere.seen.filter(({ place }) => place.label === only);
+}
+
+/** Attempts that left nothing, and what other stores have than the one that is named. */
+function attemptsElsewhere({ everywhere, only }: Sources): Attempt[] {
+  const failed = everywhere.seen.flatMap((place) => place.failed);
+  const newest = only === undefined ? undefined : newestAttempt(backupsEverywhere(everywhere), []);
+  return newest === undefined ? failed : [...failed, newest];
+}
