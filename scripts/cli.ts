@@ -33,13 +33,14 @@ export function createProgram(): Command {
 
 /** Runs one command line (without `node` and the script); the result is in `process.exitCode`. */
 export async function runCli(args: string[]): Promise<void> {
+  const program = createProgram();
   try {
-    await createProgram().parseAsync(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     // Help and version are thrown, too.
     if (thrown.exitCode === 0) return;
-    const command = args[0] !== undefined && steps.some((step) => step.name === args[0]) ? args[0] : undefined;
+    const command = program.commands.map((known) => known.name()).find((name) => name === args[0]);
     await endWithError(
       { command: command ?? 'lifeboat', json: args.includes('--json') },
       {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { register as registerConfig } from './config.ts';
 import { register as registerDecrypt } from './decrypt.ts';
 import { register as registerInit } from './init.ts';
+import { register as registerPrometheusRules } from './prometheus-rules.ts';
 import { register as registerVerify } from './verify.ts';
 
 export const extraCommands: readonly ((program: Command) => void)[] = [
@@ -11,5 +12,6 @@ export const extraCommands: readonly ((program: Command) => void)[] = [
   },
   registerDecrypt,
   registerInit,
+  registerPrometheusRules,
   registerVerify,
 ];

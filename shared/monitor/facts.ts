@@ -40,7 +40,7 @@ export interface ComponentFacts {
   expected: boolean;
   schedule?: string | undefined;
   rpoMs?: number | undefined;
-  /** Stores that hold copies of it. */
+  /** Stores that are to hold copies of it. */
   copies: readonly CopyFacts[];
   keys: readonly LongLivedKey[];
 }
@@ -48,7 +48,7 @@ export interface ComponentFacts {
 export interface CopyFacts {
   /** The store's name. */
   store: string;
-  /** The newest backup that is there whole. */
+  /** The newest backup that is there whole; undefined when there is not a single one. */
   newest: ListedBackup | undefined;
 }
 
@@ -143,10 +143,10 @@ async function componentFacts(
   };
 }
 
-/** A store without a single copy of the component does not take part: nobody copies there yet. */
+/** Nothing for a store that is not looked at. */
 function copyFacts(listing: Listing | undefined, component: string): CopyFacts[] {
-  const there = listing === undefined ? [] : listing.backups.filter((backup) => backup.component === component);
-  if (listing === undefined || there.length === 0) return [];
+  if (listing === undefined) return [];
+  const there = listing.backups.filter((backup) => backup.component === component);
   return [
     { store: listing.name, newest: there.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect') },
   ];

@@ -1,9 +1,17 @@
 // What is wrong, judged from facts: pure functions of facts and time, one per rule.
-import type { ListedBackup } from '../catalog/list.ts';
-import type { ListedRun } from '../catalog/runs.ts';
 import { formatBytes, formatSeconds, plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
 import type { ComponentFacts, Facts, StoreFacts } from './facts.ts';
+import {
+  failuresSinceSuccess,
+  interruptedSinceSuccess,
+  lastAttempt,
+  lastGood,
+  lastVerified,
+  usualDuration,
+  usualSize,
+  waitingForCopy,
+} from './figures.ts';
 import { dueAfter } from './schedule.ts';
 
 export type FindingSeverity = 'warning' | 'critical';
@@ -55,51 +63,15 @@ const DAY_MS = 24 * HOUR_MS;
 export const DEFAULT_LIMITS: Limits = { minFreePercent: 20, maxReplicationLagMs: HOUR_MS, maxKeyAgeMs: 90 * DAY_MS };
 
 /** Less room than this part of the limit is critical. */
-const CRITICAL_SPACE = 0.25;
-/** Backups before the newest one that make up the average; fewer than the minimum make none. */
-const HISTORY = 10;
-const HISTORY_MIN = 3;
+export const CRITICAL_SPACE = 0.25;
 /** Differences below these are noise, whatever the ratio. */
-const DURATION_NOISE_MS = 60_000;
-const SIZE_NOISE_BYTES = 1 << 20;
-/** An attempt without a manifest is given up after so long; before that it may be at work. */
-const AT_WORK_MS = 6 * HOUR_MS;
+export const DURATION_NOISE_MS = 60_000;
+export const SIZE_NOISE_BYTES = 1 << 20;
+/** So many times as long as usual is a finding; so many times as large, or as small, too. */
+export const UNUSUAL = 2;
 
 type ComponentRule = (facts: ComponentFacts, now: Date, limits: Limits) => Omit<Finding, 'rule' | 'component' | 'store'> | undefined;
 type StoreRule = (facts: StoreFacts, limits: Limits) => Omit<Finding, 'rule' | 'store'> | undefined;
-
-/** The newest backup that was read back and proved. */
-export function lastVerified({ backups }: Pick<ComponentFacts, 'backups'>): ListedBackup | undefined {
-  return backups.findLast(({ state }) => state === 'verified');
-}
-
-/** The newest backup that is there whole and not doubtful. */
-export function lastGood({ backups }: Pick<ComponentFacts, 'backups'>): ListedBackup | undefined {
-  return backups.findLast(({ state }) => state === 'verified' || state === 'committed');
-}
-
-/** The newest attempt at a backup: one that is there, one that a record tells of, or what an interrupted one left. */
-export function lastAttempt({ backups, leftovers, runs }: Pick<ComponentFacts, 'backups' | 'leftovers' | 'runs'>): Date | undefined {
-  const attempts = [
-    backups.at(-1)?.time,
-    leftovers.at(-1)?.time,
-    backupRuns(runs)
-      .map(({ timestamp }) => timestampToDate(timestamp))
-      .at(-1),
-  ];
-  return attempts.reduce((newest, next) => (newest && (!next || newest > next) ? newest : next), undefined);
-}
-
-function backupRuns(runs: readonly ListedRun[]): ListedRun[] {
-  return runs.filter(({ backup }) => backup !== undefined);
-}
-
-/** Failed attempts at a backup, since a moment where one is given. */
-export function failedRuns({ runs }: Pick<ComponentFacts, 'runs'>, since?: Date): ListedRun[] {
-  return backupRuns(runs).filter(
-    ({ outcome, timestamp }) => outcome === 'failed' && (since === undefined || timestampToDate(timestamp) >= since),
-  );
-}
 
 const retry = ({ component, kind }: ComponentFacts): { next?: string } =>
   kind === 'mongodb' ? { next: `lifeboat mongodb-backup --component ${component}` } : {};
@@ -140,8 +112,7 @@ const rpo: ComponentRule = (facts, now) => {
 };
 
 const failure: ComponentRule = (facts, now) => {
-  const good = lastGood(facts)?.time;
-  const failed = failedRuns(facts).filter(({ timestamp }) => good === undefined || timestampToDate(timestamp) > good);
+  const failed = failuresSinceSuccess(facts);
   const [first] = failed;
   if (first !== undefined) {
     const count = failed.length === 1 ? 'The last backup' : `The last ${plural(failed.length, 'backup')}`;
@@ -152,10 +123,7 @@ const failure: ComponentRule = (facts, now) => {
       ...retry(facts),
     };
   }
-  // A run that was killed leaves no record (velero#7239).
-  const interrupted = facts.leftovers.find(
-    ({ time }) => (good === undefined || time > good) && now.getTime() - time.getTime() > AT_WORK_MS,
-  );
+  const interrupted = interruptedSinceSuccess(facts, now);
   if (interrupted === undefined) return undefined;
   return {
     severity: 'critical',
@@ -203,42 +171,23 @@ const doubtful: ComponentRule = (facts) => {
   };
 };
 
-/** The newest backup's figure and those before it, oldest first. */
-function figures(
-  facts: ComponentFacts,
-  of: (backup: ListedBackup) => number | undefined,
-): { newest: number; before: number[]; time: Date } | undefined {
-  const known: readonly { figure: number; time: Date }[] = facts.backups
-    .filter(({ state }) => state !== 'damaged')
-    .flatMap((backup) => {
-      const figure = of(backup);
-      return figure === undefined ? [] : [{ figure, time: backup.time }];
-    });
-  const newest = known.at(-1);
-  const before = known.slice(-HISTORY - 1, -1).map(({ figure }) => figure);
-  return newest === undefined || before.length < HISTORY_MIN ? undefined : { newest: newest.figure, before, time: newest.time };
-}
-
 const duration: ComponentRule = (facts) => {
-  const known = figures(facts, ({ durationMs }) => durationMs);
+  const known = usualDuration(facts);
   if (known === undefined) return undefined;
-  const { newest, before, time } = known;
-  const average = before.reduce((sum, each) => sum + each, 0) / before.length;
-  if (newest <= 2 * average || newest - average < DURATION_NOISE_MS) return undefined;
+  const { newest, usual, time } = known;
+  if (newest <= UNUSUAL * usual || newest - usual < DURATION_NOISE_MS) return undefined;
   return {
     severity: 'warning',
-    message: `The newest backup of ${facts.component} took ${formatSeconds(newest / 1000)}, more than twice the average of ${formatSeconds(average / 1000)}.`,
+    message: `The newest backup of ${facts.component} took ${formatSeconds(newest / 1000)}, more than twice the average of ${formatSeconds(usual / 1000)}.`,
     since: time,
   };
 };
 
 const size: ComponentRule = (facts) => {
-  const known = figures(facts, ({ plainBytes }) => plainBytes);
+  const known = usualSize(facts);
   if (known === undefined) return undefined;
-  const { newest, before, time } = known;
-  // The median: one odd size in the past must not hide or make another one.
-  const usual = before.toSorted((a, b) => a - b)[before.length >> 1] as number;
-  if ((newest <= 2 * usual && newest >= usual / 2) || Math.abs(newest - usual) < SIZE_NOISE_BYTES) return undefined;
+  const { newest, usual, time } = known;
+  if ((newest <= UNUSUAL * usual && newest >= usual / UNUSUAL) || Math.abs(newest - usual) < SIZE_NOISE_BYTES) return undefined;
   const how = newest > usual ? 'more than twice' : 'less than half of';
   return {
     severity: 'warning',
@@ -248,17 +197,16 @@ const size: ComponentRule = (facts) => {
 };
 
 const replicationLag: ComponentRule = (facts, now, { maxReplicationLagMs }) => {
-  for (const { store, newest } of facts.copies) {
-    const waiting = facts.backups.find(
-      ({ state, timestamp }) => (state === 'verified' || state === 'committed') && (newest === undefined || timestamp > newest.timestamp),
-    );
-    const ready = waiting && (waiting.created ?? waiting.time);
-    if (ready === undefined || now.getTime() - ready.getTime() <= maxReplicationLagMs) continue;
-    return {
-      severity: 'warning',
-      message: `The backup ${waiting?.timestamp ?? ''} of ${facts.component} has no copy in ${store} after ${formatSeconds((now.getTime() - ready.getTime()) / 1000)}.`,
-      since: ready,
-    };
+  const catchUp = { next: `lifeboat copy-backups --component ${facts.component}` };
+  for (const copy of facts.copies) {
+    const waiting = waitingForCopy(facts, copy, now);
+    if (waiting === undefined || waiting.lagMs <= maxReplicationLagMs) continue;
+    const { backup, since, lagMs } = waiting;
+    const message =
+      copy.newest === undefined
+        ? `${copy.store} has not a single copy of ${facts.component}, although dr.yml names it under copies.`
+        : `The backup ${backup.timestamp} of ${facts.component} has no copy in ${copy.store} after ${formatSeconds(lagMs / 1000)}.`;
+    return { severity: 'warning', message, since, ...catchUp };
   }
   return undefined;
 };

@@ -5,7 +5,18 @@ import { statusName } from '../backup/layout.ts';
 import type { Store } from '../stores/store.ts';
 import type { ComponentFacts, Facts } from './facts.ts';
 import type { KeyFirstSeen } from './keys.ts';
-import { failedRuns, lastAttempt, lastGood, lastVerified, type Finding } from './rules.ts';
+import {
+  failedRuns,
+  failuresSinceSuccess,
+  interruptedSinceSuccess,
+  lastAttempt,
+  lastGood,
+  lastVerified,
+  usualDuration,
+  usualSize,
+  waitingForCopy,
+} from './figures.ts';
+import type { Finding } from './rules.ts';
 import { dueAfter } from './schedule.ts';
 
 export type Health = 'healthy' | 'warning' | 'critical';
@@ -25,16 +36,33 @@ export interface ComponentStatus {
   last_attempt: string | null;
   next_backup: string | null;
   expected_interval_seconds: number | null;
+  /** From when on the next backup is missing: after its time and grace. */
+  missing_from: string | null;
+  /** What dr.yml's `objectives.rpo` allows. */
+  rpo_seconds: number | null;
   /** Of the newest backup, the reading back included. */
   duration_seconds: number | null;
   /** Of the newest backup, before compression and as stored. */
   plain_bytes: number | null;
   stored_bytes: number | null;
+  /** Average duration and median size (before compression) of up to ten backups before the newest; null with fewer than three. */
+  usual_duration_seconds: number | null;
+  usual_plain_bytes: number | null;
+  /** The newest backup is suspect: empty, or much smaller than the one before. */
+  doubtful: boolean;
+  /** Data was found that is not what it should be. */
+  verification_failed: boolean;
   backups: number;
   verified_backups: number;
   recent_failures: number;
   /** All failed attempts on record. */
   failures: number;
+  /** Failed and interrupted attempts since the last good backup. */
+  failures_since_success: number;
+  /** Each store that is to hold copies: the newest one there, and how long the oldest backup has waited for its copy; 0 when none waits. */
+  copies: { store: string; newest: string | null; lag_seconds: number }[];
+  /** Long-lived keys that open the newest backup, and since when they are in use. */
+  keys: { kind: string; id: string; since: string }[];
 }
 
 /** The document. The first six keys are the seeds' own. */
@@ -121,12 +149,14 @@ export interface StatusRequest {
   facts: Facts;
   findings: readonly Finding[];
   now: Date;
+  /** As the findings were judged with. */
+  graceMs?: number | undefined;
   memory?: Memory | undefined;
   notified?: Date | undefined;
 }
 
-export function statusDocument({ name, facts, findings, now, memory, notified }: StatusRequest): StatusDocument {
-  const components = facts.components.map((component) => componentStatus(component, findings, now));
+export function statusDocument({ name, facts, findings, now, graceMs, memory, notified }: StatusRequest): StatusDocument {
+  const components = facts.components.map((component) => componentStatus(component, { findings, now, graceMs }));
   const free = facts.stores.flatMap(({ space }) => (space === undefined ? [] : [space.free]));
   return {
     status: healthOf(findings),
@@ -167,26 +197,45 @@ export function statusDocument({ name, facts, findings, now, memory, notified }:
   };
 }
 
-function componentStatus(facts: ComponentFacts, findings: readonly Finding[], now: Date): ComponentStatus {
+function componentStatus(
+  facts: ComponentFacts,
+  { findings, now, graceMs }: Pick<StatusRequest, 'findings' | 'now' | 'graceMs'>,
+): ComponentStatus {
   const { component, kind, store, backups, schedule } = facts;
+  const own = findings.filter((finding) => finding.component === component && finding.store === store);
+  const duration = usualDuration(facts);
+  const good = lastGood(facts);
   const newest = backups.findLast(({ state }) => state !== 'damaged');
   return {
     component,
     kind: kind ?? null,
     store,
-    status: healthOf(findings.filter((finding) => finding.component === component && finding.store === store)),
-    last_backup: iso(lastGood(facts)?.time),
+    status: healthOf(own),
+    last_backup: iso(good?.time),
     last_verified: iso(lastVerified(facts)?.time),
     last_attempt: iso(lastAttempt(facts)),
     next_backup: schedule === undefined ? null : iso(nextRuns(schedule, now, 1)[0]),
     expected_interval_seconds: schedule === undefined ? null : dueAfter(schedule, now).intervalMs / 1000,
+    missing_from: schedule === undefined || good === undefined ? null : iso(dueAfter(schedule, good.time, graceMs).missingFrom),
+    rpo_seconds: facts.rpoMs === undefined ? null : facts.rpoMs / 1000,
     duration_seconds: newest?.durationMs === undefined ? null : newest.durationMs / 1000,
     plain_bytes: newest?.plainBytes ?? null,
     stored_bytes: newest?.dataBytes ?? null,
+    usual_duration_seconds: duration === undefined ? null : duration.usual / 1000,
+    usual_plain_bytes: usualSize(facts)?.usual ?? null,
+    doubtful: own.some(({ rule }) => rule === 'doubtful'),
+    verification_failed: own.some(({ rule }) => rule === 'verification'),
     backups: backups.length,
     verified_backups: backups.filter(({ state }) => state === 'verified').length,
     recent_failures: failedRuns(facts, new Date(now.getTime() - RECENT_MS)).length,
     failures: failedRuns(facts).length,
+    failures_since_success: failuresSinceSuccess(facts).length + (interruptedSinceSuccess(facts, now) === undefined ? 0 : 1),
+    copies: facts.copies.map((copy) => ({
+      store: copy.store,
+      newest: iso(copy.newest?.time),
+      lag_seconds: Math.round((waitingForCopy(facts, copy, now)?.lagMs ?? 0) / 1000),
+    })),
+    keys: facts.keys.map(({ kind: keyKind, id, since }) => ({ kind: keyKind, id, since: since.toISOString() })),
   };
 }
 

@@ -46,8 +46,9 @@ export function trendOf(backups: readonly ListedBackup[], timestamp: string): Tr
 }
 
 function figureTrend(values: readonly number[]): FigureTrend | undefined {
-  const before = values.slice(0, -1);
-  const [newest, last] = [values.at(-1), before.at(-1)];
+  const before: readonly number[] = values.slice(0, -1);
+  const newest = values.at(-1);
+  const last = before.at(-1);
   if (newest === undefined || last === undefined) return undefined;
   const average = before.reduce((sum, value) => sum + value, 0) / before.length;
   return { values, newest, last, average, againstLast: change(last, newest), againstAverage: change(average, newest) };

@@ -128,6 +128,18 @@ describe('component rules', () => {
       at(10 * MINUTE + HOUR + 1),
       ['warning replication-lag'],
     ],
+    [
+      'a store that is to hold copies and never got one',
+      { copies: [{ store: 'offsite', newest: undefined }] },
+      NOW,
+      ['warning replication-lag'],
+    ],
+    [
+      'the same while the first backup is young',
+      { backups: [backup(0)], copies: [{ store: 'offsite', newest: undefined }] },
+      at(10 * MINUTE + HOUR),
+      [],
+    ],
     ['a key of 90 days', { keys: [{ kind: 'escrow', id: 'ab', since: new Date(NOW.getTime() - 90 * DAY) }] }, NOW, []],
     ['a key of more', { keys: [{ kind: 'escrow', id: 'ab', since: new Date(NOW.getTime() - 90 * DAY - 1) }] }, NOW, ['warning key-age']],
   ])('%s', (_what, changes, now, expected) => {

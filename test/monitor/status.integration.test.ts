@@ -132,6 +132,31 @@ describe('the document', () => {
     expect((await look(DUE + 9 * DAY, { failOn: 'never' })).finish).toMatchObject({ outcome: 'succeeded' });
   });
 
+  test('a store for copies that never got one is told, with what to run', async () => {
+    const file = join(scratch, 'dr.yml');
+    const text = readFileSync(file, 'utf8').replace('vault:', `  offsite: { kind: folder, path: ${scratch}/offsite }\nvault:`);
+    writeFileSync(
+      file,
+      text
+        .replace(/stores: \{ primary: (.*) \}\n/, 'stores:\n  primary: $1\n')
+        .replace('{ kind: mongodb,', '{ kind: mongodb, store: primary, copies: [offsite],'),
+    );
+    await backUp(DUE);
+    const { finish, status } = await look(DUE + 2 * HOUR);
+    expect(finish.exitCode).toBe(0);
+    expect(status.findings).toMatchObject([
+      {
+        rule: 'replication-lag',
+        severity: 'warning',
+        message: 'offsite has not a single copy of mongodb, although dr.yml names it under copies.',
+        next: 'lifeboat copy-backups --component mongodb',
+      },
+    ]);
+    expect(status.components[0]?.copies).toEqual([{ store: 'offsite', newest: null, lag_seconds: 7200 }]);
+    // Asked about one store, it does not speak of others.
+    expect((await look(DUE + 2 * HOUR, { store: 'primary' })).status.findings).toEqual([]);
+  });
+
   test('without dr.yml it looks at whatever a store holds', async () => {
     await backUp(DUE);
     const { status } = await look(DUE + 40 * DAY, { config: '', store: join(scratch, 'store'), name: 'shop' });

@@ -58,6 +58,7 @@ export async function runStatus(context: StepContext): Promise<StepReturn> {
     facts,
     findings,
     now,
+    graceMs: inputs.grace,
     memory,
     notified: findings.length === 0 ? undefined : notified,
   });
