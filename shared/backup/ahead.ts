@@ -6,8 +6,14 @@ import { watched } from './frames.ts';
  * Items must stay valid when later ones are made.
  * @param source an async generator: only those queue requests
  * @param onEnd called before the source is told to end, also when the consumer stops early: frees a source that hangs
+ * @param onUsed called with each item once the consumer asks for the next one
  */
-export async function* ahead<T>(source: AsyncGenerator<T, void>, items: number, onEnd: () => void): AsyncGenerator<T, void> {
+export async function* ahead<T>(
+  source: AsyncGenerator<T, void>,
+  items: number,
+  onEnd: () => void,
+  onUsed?: (item: T) => unknown,
+): AsyncGenerator<T, void> {
   const asked: Promise<IteratorResult<T, void>>[] = [];
   try {
     for (;;) {
@@ -15,6 +21,7 @@ export async function* ahead<T>(source: AsyncGenerator<T, void>, items: number, 
       const result = await (asked.shift() as Promise<IteratorResult<T, void>>);
       if (result.done) return;
       yield result.value;
+      onUsed?.(result.value);
     }
   } finally {
     onEnd();

@@ -19,6 +19,7 @@ import { backupNames, checkComponent, checkPrefix, lockName, type BackupNames } 
 import { cleanLeftovers, listEntries, type ComponentEntry } from './leftovers.ts';
 import { serializeManifest, type Manifest } from './manifest.ts';
 import { dataMetadata, manifestMetadata } from './metadata.ts';
+import { release } from './release.ts';
 import { checkStoredSize, readSample, readStored, SAMPLE_OF, type ReadStoredOptions } from './stored.ts';
 import type { BackupPhase, BackupRequest, BackupResult } from './write-request.ts';
 
@@ -55,6 +56,7 @@ async function writeLocked(request: BackupRequest): Promise<BackupResult> {
   const lock = await request.store.lock(lockName(request.prefix, request.component), {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
+    resumable: true,
     onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${request.component} from ${previous}.`),
     signal: request.signal,
   });
@@ -197,9 +199,10 @@ class BackupRun {
       // What fails after the stop failed because of it.
       if (!stop.signal.aborted) failure ??= thrown;
     });
-    const stream = ahead(encoded, PIECES_AHEAD, () => {
+    const end = (): void => {
       stop.abort();
-    });
+    };
+    const stream = ahead(encoded, PIECES_AHEAD, end, release);
     let info: ObjectInfo;
     try {
       const { limitRate: bytesPerSecond } = this.#request;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ahead } from '../../shared/backup/ahead.ts';
+import { release } from '../../shared/backup/release.ts';
 
 async function* numbers(count: number, made: number[]): AsyncGenerator<number, void> {
   for (let n = 0; n < count; n += 1) {
@@ -61,5 +62,29 @@ describe('a stream that works ahead', () => {
       break;
     }
     expect(ended).toEqual(['source']);
+  });
+});
+
+describe('giving memory back', () => {
+  test('an item is told as used when the next one is asked for, not before', async () => {
+    const used: number[] = [];
+    for await (const n of ahead(
+      numbers(5, []),
+      4,
+      () => undefined,
+      (item) => used.push(item),
+    )) {
+      await turns(3);
+      expect(used).toEqual(Array.from({ length: n }, (_, item) => item));
+    }
+    expect(used).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test('a buffer of its own becomes empty; one that shares its memory, or is small, stays', () => {
+    const own = Buffer.allocUnsafeSlow(100_000);
+    const part = Buffer.allocUnsafeSlow(200_000).subarray(0, 100_000);
+    const small = Buffer.from('abc');
+    for (const buffer of [own, part, small]) release(buffer);
+    expect([own.length, part.length, small.toString()]).toEqual([0, 100_000, 'abc']);
   });
 });
