@@ -1,15 +1,19 @@
-// mongodump stand-ins that misbehave: whatever they do, nothing of it may be stored as a backup, and no secret may be told.
+// mongodump and kubectl stand-ins that misbehave: whatever they do, nothing of it may be stored as a backup, and no secret may be told.
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { listBackups } from '../../shared/catalog/list.ts';
+import { Kubectl } from '../../shared/kubernetes/kubectl.ts';
+import { dumpPod } from '../../shared/mongodb/dump-pod.ts';
 import { dumpWithTools } from '../../shared/mongodb/dump-tools.ts';
+import { localProgram } from '../../shared/mongodb/tool-program.ts';
 import { errorMessage, type ErrorKind, UserError } from '../../shared/step/errors.ts';
 import { Secret } from '../../shared/step/input.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
-import { mongoToolsStandIns, type DumpBehaviour, type StandInOptions } from '../../test/backends/mongo-tools-stand-ins.ts';
-import type { Part, Trial } from './part.ts';
+import { kubectlStandIn, readyPod, type KubectlBehaviour, type KubectlOrders } from '../../test/backends/kubectl-stand-in.ts';
+import { mongoToolsStandIns, type StandIns, type DumpBehaviour, type StandInOptions } from '../../test/backends/mongo-tools-stand-ins.ts';
+import type { Expected, Part, Trial } from './part.ts';
 import { backUp, PREFIX, prove, smallArchive, type World } from './small-backup.ts';
 
 const PASSWORD = 'sehr-geheim-0815';
@@ -25,27 +29,79 @@ const BEHAVIOURS: readonly [DumpBehaviour, readonly ErrorKind[]][] = [
   ['hangs-hard', ['failed']],
 ];
 
+/** What kubectl itself does wrong while the archive passes. */
+const CUTS: readonly [KubectlBehaviour, readonly ErrorKind[]][] = [
+  // Not one byte is no archive that could be damaged.
+  ['cut', ['verification', 'failed']],
+  ['websocket-dies', ['failed']],
+  ['pod-evicted', ['failed']],
+  ['hangs', ['failed']],
+];
+
+/** What kubectl refuses before the first byte, and what the error must name. */
+const REFUSALS: readonly [what: string, orders: Partial<KubectlOrders>, names: RegExp][] = [
+  ['a context that does not exist', { how: 'no-context' }, /aks-prod/],
+  ['no kubeconfig', { how: 'no-kubeconfig' }, /localhost:8080/],
+  ['an API server out of reach', { how: 'unreachable' }, /10\.1\.2\.3/],
+  ['a login that has expired', { how: 'logged-out' }, /logged in/],
+  ['a login that may not list pods', { how: 'may-not-list' }, /cannot list resource "pods"/],
+  ['a login that may not exec', { how: 'may-not-exec' }, /pods\/exec/],
+  ['a container without mongodump', { how: 'no-program' }, /mongodump/],
+  ['no pod', { pods: [] }, /app=mongodb/],
+  ['a pod that starts', { pods: [{ ...readyPod(), status: { phase: 'Pending' } }] }, /mongodb-0 is pending/],
+  [
+    'a pod that goes',
+    { pods: [{ ...readyPod(), metadata: { name: 'mongodb-0', deletionTimestamp: '2024-12-01T12:00:00Z' } }] },
+    /being deleted/,
+  ],
+  ['several containers', { pods: [readyPod('mongodb-0', ['mongodb', 'metrics'])] }, /mongodb, metrics/],
+];
+
 export const dumpTools: Part = {
   name: 'dump-tools',
-  what: 'mongodump that lies, cuts at every namespace boundary, fails late, tells secrets, hangs, floods standard error',
+  what: 'mongodump and kubectl that lie, cut at every namespace boundary, fail late, tell secrets, hang, flood standard error',
   async run(trial) {
-    // A kubectl stand-in joins here when dumps are made inside a pod.
-    for (const [behaviour, kinds] of BEHAVIOURS) {
-      if (behaviour === 'hangs-hard' && !trial.full) continue;
-      await refusedDump(trial, behaviour, kinds, { mongodump: behaviour });
-    }
     const archive = await smallArchive();
+    for (const way of [here, inPod]) {
+      for (const [behaviour, kinds] of BEHAVIOURS) {
+        if (behaviour === 'hangs-hard' && !trial.full) continue;
+        await refusedDump(trial, `${way.name}: ${behaviour}`, { kinds }, (world) => dumped(world, way, { mongodump: behaviour, archive }));
+      }
+    }
     const boundaries = terminators(archive);
     for (const index of trial.places(boundaries.length - 1, 4)) {
       const cut = boundaries[index] as number;
-      await refusedDump(trial, `exit 0 with the archive cut at its boundary ${cut}`, ['verification'], {
-        mongodump: 'honest',
-        archive: archive.subarray(0, cut),
-      });
+      const expected = { kinds: ['verification'] } as const;
+      await refusedDump(trial, `exit 0 with the archive cut at its boundary ${cut}`, expected, (world) =>
+        dumped(world, here, { mongodump: 'honest', archive: archive.subarray(0, cut) }),
+      );
+      await refusedDump(trial, `kubectl exit 0 with the stream cut at the boundary ${cut}`, expected, (world) =>
+        dumped(world, podWith({ how: 'cut', cutAt: cut }), { mongodump: 'honest', archive }),
+      );
     }
-    await floods(trial);
+    await kubectlFaults(trial, archive);
+    for (const way of [here, inPod]) await floods(trial, way);
   },
 };
+
+async function kubectlFaults(trial: Trial, archive: Uint8Array): Promise<void> {
+  for (const [how, kinds] of CUTS) {
+    for (const cutAt of trial.places(archive.length, 3)) {
+      if (how === 'hangs' && cutAt > 0 && !trial.full) continue;
+      await refusedDump(trial, `kubectl ${how} after ${cutAt} bytes`, { kinds }, (world) =>
+        dumped(world, podWith({ how, cutAt }), { mongodump: 'honest', archive }),
+      );
+    }
+  }
+  await refusedDump(trial, 'kubectl loses the exit code of a mongodump that failed', { kinds: ['failed'] }, (world) =>
+    dumped(world, podWith({ how: 'loses-exit-code' }), { mongodump: 'fails-after-archive', archive }),
+  );
+  for (const [what, orders, names] of REFUSALS) {
+    await refusedDump(trial, `kubectl: ${what}`, { kinds: ['failed'], names }, (world) =>
+      dumped(world, podWith(orders), { mongodump: 'honest', archive }),
+    );
+  }
+}
 
 /** Where blocks, namespaces and the prelude end: a writer that stops there has written nothing but whole pieces. */
 function terminators(archive: Buffer): number[] {
@@ -66,21 +122,54 @@ function freshWorld(trial: Trial): World & { tempDir: string } {
   };
 }
 
-async function dumped(world: World & { tempDir: string }, options: StandInOptions, hangMs = HANG_MS): Promise<void> {
-  const standIns = mongoToolsStandIns(options);
+/** A way to a mongodump. */
+interface Way {
+  name: string;
+  source(tools: StandIns, tempDir: string, hangMs: number): Promise<AsyncIterable<Uint8Array>>;
+}
+
+const here: Way = {
+  name: 'mongodump',
+  source: (tools, tempDir, hangMs) => {
+    const tool = { name: 'mongodump' as const, path: tools.mongodump, version: '100.10.0' };
+    const uri = new Secret(`mongodb://root:${PASSWORD}@127.0.0.1:1/`);
+    return Promise.resolve(dumpWithTools({ program: localProgram({ tool, uri, tempDir }), oplog: false, hangMs }));
+  },
+};
+
+/** By kubectl; the login is that of the pod's environment. */
+function podWith(orders: Partial<KubectlOrders>): Way {
+  return {
+    name: 'mongodump in a pod',
+    source: async (tools, _tempDir, hangMs) => {
+      const environment = { MONGODB_ROOT_PASSWORD: PASSWORD };
+      const { path } = kubectlStandIn(tools, { environment, ...orders });
+      const address = { context: 'aks-prod', namespace: 'db', selector: 'app=mongodb' };
+      return (await dumpPod({ address, kubectl: new Kubectl(path, address), mask: () => undefined, include: ['chat'], hangMs })).source;
+    },
+  };
+}
+
+const inPod = podWith({});
+
+async function dumped(world: World & { tempDir: string }, way: Way, options: StandInOptions, hangMs = HANG_MS): Promise<void> {
+  const tools = mongoToolsStandIns(options);
   try {
     const { tempDir, ...place } = world;
-    const uri = new Secret(`mongodb://root:${PASSWORD}@127.0.0.1:1/`);
-    const tool = { name: 'mongodump' as const, path: standIns.mongodump, version: '100.10.0' };
-    await backUp(place, { source: dumpWithTools({ tool, uri, tempDir, oplog: false, hangMs }) });
+    await backUp(place, { source: await way.source(tools, tempDir, hangMs) });
   } finally {
-    standIns.remove();
+    tools.remove();
   }
 }
 
-async function refusedDump(trial: Trial, label: string, kinds: readonly ErrorKind[], options: StandInOptions): Promise<void> {
+async function refusedDump(
+  trial: Trial,
+  label: string,
+  expected: Expected,
+  work: (world: World & { tempDir: string }) => Promise<void>,
+): Promise<void> {
   const world = freshWorld(trial);
-  const thrown = await trial.refused(label, { kinds }, () => dumped(world, options));
+  const thrown = await trial.refused(label, expected, () => work(world));
   const said = `${errorMessage(thrown)} ${thrown instanceof UserError ? (thrown.fix ?? '') : ''}`;
   trial.holds(`${label}: the password is told`, !said.includes(PASSWORD), 'detected');
   const names: string[] = [];
@@ -90,14 +179,15 @@ async function refusedDump(trial: Trial, label: string, kinds: readonly ErrorKin
 }
 
 /** 100 MB on standard error do no harm: the backup is good and the memory is not filled. */
-async function floods(trial: Trial): Promise<void> {
+async function floods(trial: Trial, way: Way): Promise<void> {
+  const label = `${way.name}: 100 MB of standard error`;
   const world = freshWorld(trial);
   const before = process.memoryUsage().rss;
-  await trial.survives('100 MB of standard error', async () => {
-    await dumped(world, { mongodump: 'noisy', archive: await smallArchive() }, 60_000);
+  await trial.survives(label, async () => {
+    await dumped(world, way, { mongodump: 'noisy', archive: await smallArchive() }, 60_000);
     await prove(world);
   });
   const grown = Math.round((process.memoryUsage().rss - before) / 1e6);
-  trial.holds(`100 MB of standard error took ${grown} MB of memory`, grown < 250);
-  trial.holds('100 MB of standard error: the backup is not listed', (await listBackups(world.store, PREFIX)).length === 1);
+  trial.holds(`${label} took ${grown} MB of memory`, grown < 250);
+  trial.holds(`${label}: the backup is not listed`, (await listBackups(world.store, PREFIX)).length === 1);
 }

@@ -1,4 +1,5 @@
 // Takes a MongoDB connection string apart where the driver has no public way to: to pin one host, to hand it to the tools, to keep it secret.
+import { UsageError } from '../step/errors.ts';
 import type { Secret } from '../step/input.ts';
 
 interface Parts {
@@ -14,7 +15,7 @@ interface Parts {
 // Grammar: mongodb.com/docs/manual/reference/connection-string. An @, / or : inside the login must be percent-encoded.
 const GRAMMAR = /^(mongodb(?:\+srv)?):\/\/(?:([^@/]*)@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/s;
 
-function takeApart(uri: Secret): Parts | undefined {
+function takeApart(uri: Pick<Secret, 'reveal'>): Parts | undefined {
   const match = GRAMMAR.exec(uri.reveal());
   if (!match) return undefined;
   return {
@@ -35,6 +36,20 @@ function putTogether({ scheme, login, hosts, database, query }: Parts): string {
 export function hasLogin(uri: Secret): boolean {
   const login = takeApart(uri)?.login;
   return login !== undefined && login !== '';
+}
+
+/** Does the answer depend on the machine it is asked on? True for one local host that is not looked up as a member of a set. */
+export function isOneLocalHost(uri: Secret): boolean {
+  const parts = takeApart(uri);
+  return parts !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(parts.hosts) && !setsOption(uri, 'replicaSet');
+}
+
+/** The same connection string without user and password: for questions that need no login. */
+export function withoutLogin(uri: Secret): string {
+  const parts = takeApart(uri);
+  if (!parts) return uri.reveal();
+  for (const name of ['authSource', 'authMechanism', ...SECRET_OPTIONS]) parts.query.delete(name);
+  return putTogether({ ...parts, login: undefined, database: '' });
 }
 
 /** True when the connection string sets this option itself; names are case-insensitive there. */
@@ -71,18 +86,56 @@ export function toolUri(uri: Secret): string {
   return putTogether({ ...parts, database: '' });
 }
 
+/** Options of a connection string that are secrets themselves. */
+const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'sslClientCertificateKeyPassword', 'proxyPassword', 'authMechanismProperties'];
+
+/**
+ * The connection string for the tools in two parts: what may stand on a command line, and the password, which they read as the first
+ * line of standard input when they are given a user without one.
+ * @throws UsageError when it has a secret that cannot go that way
+ */
+export function withoutPassword(uri: Secret): { uri: string; password: string | undefined } {
+  const parts = takeApart({ reveal: () => toolUri(uri) });
+  if (!parts)
+    throw new UsageError('The MongoDB connection string cannot be read.', {
+      fix: 'Write it like mongodb://user:password@localhost:27017/?authSource=admin.',
+    });
+  for (const key of parts.query.keys()) {
+    if (!SECRET_OPTIONS.some((option) => option.toLowerCase() === key.toLowerCase())) continue;
+    throw new UsageError(`The connection string has ${key}, which would be seen on the command line in the pod.`, {
+      fix: 'Reach the database without kubectl, or give a connection string that does not need it inside the pod.',
+    });
+  }
+  // Both SCRAM mechanisms are found out by the tools; named, they ask for the password before it was read.
+  if (/^SCRAM-/i.test(parts.query.get('authMechanism') ?? '')) parts.query.delete('authMechanism');
+  const colon = parts.login?.indexOf(':') ?? -1;
+  if (parts.login === undefined || colon < 0) return { uri: putTogether(parts), password: undefined };
+  const password = decoded(parts.login.slice(colon + 1));
+  // mongo-tools' prompt takes these as keys: backspace, end, delete.
+  if (/[\0\x03\x04\b\n\r\x7f]/.test(password)) {
+    throw new UsageError('The password has a control character, which mongodump cannot read from its input.', {
+      fix: 'Choose another password.',
+    });
+  }
+  return { uri: putTogether({ ...parts, login: parts.login.slice(0, colon) }), password };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not percent-encoded properly: then the text as written is all there is.
+    return text;
+  }
+}
+
 /** Removes the connection string, its login and its password (as written and decoded) from a text. */
 export function redactUri(text: string, uri: Secret): string {
   const secrets = [uri.reveal()];
   const login = takeApart(uri)?.login ?? '';
   const password = login.includes(':') ? login.slice(login.indexOf(':') + 1) : '';
   if (password !== '') {
-    secrets.push(login, password);
-    try {
-      secrets.push(decodeURIComponent(password));
-    } catch {
-      // Not percent-encoded properly: then the text as written is all there is.
-    }
+    secrets.push(login, password, decoded(password));
   }
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }

@@ -1,21 +1,15 @@
 // The dump engine that runs the official mongodump and passes its archive on, trusting neither its exit code nor its silence.
 import { UsageError, UserError } from '../step/errors.ts';
-import type { Secret } from '../step/input.ts';
-import type { Tool } from '../tools/find-tool.ts';
-import { runStreaming, withDeadline } from '../tools/process.ts';
-import { redactUri } from './connection-string.ts';
+import { withDeadline } from '../tools/process.ts';
 import type { Selection } from './namespaces.ts';
-import { writeToolConfig } from './tool-config.ts';
 import { parseToolLine, toolFailure } from './tool-output.ts';
+import type { ToolProgram } from './tool-program.ts';
 
 /** No byte for this long while we wait for one means that mongodump hangs. */
 export const HANG_MS = 10 * 60_000;
 
 export interface ToolDumpOptions extends Selection {
-  tool: Tool;
-  uri: Secret;
-  /** Folder for the short-lived configuration file. */
-  tempDir: string;
+  program: ToolProgram;
   /** Add the oplog of the time the dump took: point-in-time. Replica sets and full dumps only. */
   oplog: boolean;
   signal?: AbortSignal;
@@ -40,17 +34,17 @@ export function selectionArguments({ include = [], exclude = [] }: Selection): s
 }
 
 /**
- * The whole argument list of mongodump. Never holds a secret.
+ * mongodump's arguments but for where to connect. Never holds a secret.
  * @throws UsageError when mongodump cannot express the selection
  */
-export function dumpArguments(options: Selection & { configFile: string; oplog: boolean }): string[] {
+export function dumpArguments(options: Selection & { oplog: boolean }): string[] {
   const selection = selectionArguments(options);
   if (!selection) {
     throw new UsageError('mongodump cannot select several databases, or collections by wildcard, in one run.', {
       fix: 'Use engine: driver (or auto), or one database per backup.',
     });
   }
-  return [`--config=${options.configFile}`, '--archive', ...(options.oplog ? ['--oplog'] : []), ...selection];
+  return ['--archive', ...(options.oplog ? ['--oplog'] : []), ...selection];
 }
 
 /**
@@ -58,33 +52,30 @@ export function dumpArguments(options: Selection & { configFile: string; oplog: 
  * @throws UserError when mongodump fails, hangs, or finds nothing of the name (which it calls a success)
  */
 export async function* dumpWithTools(options: ToolDumpOptions): AsyncGenerator<Uint8Array> {
-  const config = await writeToolConfig(options.uri, options.tempDir);
+  const { program, signal, hangMs = HANG_MS } = options;
   const watch = new DumpWatch(options);
   let bytes = 0;
+  const child = await program.start(dumpArguments(options), {
+    ...(signal ? { signal } : {}),
+    onLine: (line) => {
+      watch.line(line, bytes);
+    },
+  });
   try {
-    const child = runStreaming(options.tool.path, dumpArguments({ ...options, configFile: config.file }), {
-      ...(options.signal ? { signal: options.signal } : {}),
-      onLine: (line) => {
-        watch.line(line, bytes);
-      },
-    });
     child.stdin.end();
-    try {
-      for await (const chunk of withDeadline(child.stdout as AsyncIterable<Uint8Array>, options.hangMs ?? HANG_MS, 'mongodump')) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-      const end = await child.ended;
-      watch.judge(end.code, end.signal, bytes);
-    } catch (thrown) {
-      // The exit of a child that could not even start tells more than its broken stream.
-      if (!(thrown instanceof UserError)) await child.ended;
-      throw thrown;
-    } finally {
-      await child.stop();
+    for await (const chunk of withDeadline(child.stdout as AsyncIterable<Uint8Array>, hangMs, program.label)) {
+      bytes += chunk.length;
+      yield chunk;
     }
+    const end = await child.ended;
+    watch.judge(end.code, end.signal, bytes);
+  } catch (thrown) {
+    // The exit of a child that could not even start tells more than its broken stream.
+    if (!(thrown instanceof UserError)) await child.ended;
+    throw thrown;
   } finally {
-    await config.remove();
+    await child.stop();
+    await child.release();
   }
 }
 
@@ -101,7 +92,7 @@ class DumpWatch {
   }
 
   line(line: string, bytes: number): void {
-    const parsed = parseToolLine(redactUri(line, this.#options.uri));
+    const parsed = parseToolLine(this.#options.program.redact(line));
     if (parsed.kind === 'failed') this.#failed = parsed.text;
     if (parsed.kind === 'missing') this.#missing = parsed.text;
     if (parsed.kind === 'other') this.#last = parsed.text;
@@ -112,15 +103,16 @@ class DumpWatch {
   }
 
   judge(code: number | null, signal: string | null, bytes: number): void {
+    const { program } = this.#options;
     const words = this.#failed ?? this.#last;
     if (code !== 0)
-      throw toolFailure('mongodump', signal === null ? `ended with exit code ${code ?? '?'}` : `was killed by ${signal}`, words);
-    if (this.#failed !== undefined) throw toolFailure('mongodump', 'reported a failure although its exit code is 0', this.#failed);
+      throw toolFailure(program, signal === null ? `ended with exit code ${code ?? '?'}` : `was killed by ${signal}`, words, code);
+    if (this.#failed !== undefined) throw toolFailure(program, 'reported a failure although its exit code is 0', this.#failed);
     if (this.#missing !== undefined) {
       throw new UserError(`There is nothing of that name to back up: mongodump says "${this.#missing}".`, {
         fix: 'Check the spelling in include (names are case-sensitive), and that the login may read it.',
       });
     }
-    if (bytes === 0) throw toolFailure('mongodump', 'ended well but wrote no archive', words);
+    if (bytes === 0) throw toolFailure(program, 'ended well but wrote no archive', words, code);
   }
 }

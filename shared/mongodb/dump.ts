@@ -9,6 +9,7 @@ import { dumpWithDriver, DRIVER_TOOL_VERSION, snapshotObstacle } from './dump-dr
 import { dumpWithTools, selectionArguments } from './dump-tools.ts';
 import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
 import { compileSelection, type Selection } from './namespaces.ts';
+import { localProgram } from './tool-program.ts';
 
 export interface DumpOptions extends Selection {
   uri: Secret;
@@ -28,7 +29,8 @@ export interface SourceFacts {
   readonly serverVersion: string;
   /** Set when the server is not MongoDB's own. */
   readonly product?: string;
-  readonly topology: Topology;
+  /** Absent when nobody can be asked: in a pod there is only mongodump. */
+  readonly topology?: Topology;
   readonly hosts: readonly string[];
   readonly fingerprint: string;
   readonly consistency: 'point-in-time' | 'per-collection';
@@ -122,9 +124,7 @@ async function* sourceOf(
         ...selectionOf(options),
         ...signal,
         ...(options.log ? { log: options.log } : {}),
-        tool: engine.tool,
-        uri: options.uri,
-        tempDir: options.tempDir,
+        program: localProgram({ tool: engine.tool, uri: options.uri, tempDir: options.tempDir }),
         oplog: pointInTime,
         onProgress,
       });

@@ -1,16 +1,12 @@
 // The plan of a restore: what would be written where, what is in the way, and what should be known before. Nothing is touched.
 import { UsageError } from '../step/errors.ts';
-import type { Secret } from '../step/input.ts';
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
 import { namespaceName, type Namespace } from './archive.ts';
-import type { MongoServer } from './connect.ts';
-import type { Engine, EngineChoice } from './engine.ts';
 import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
-import { listCollections } from './read-back.ts';
+import type { RestoreTarget } from './restore-target.ts';
 
-export interface RestoreOptions extends Selection {
-  uri: Secret;
-  engine: EngineChoice;
+/** What is wanted of a restore, wherever it goes. */
+export interface RestoreWishes extends Selection {
   /** The manifest's report of the backup. */
   report: ArchiveReport;
   /** `from=to`, for databases or collections. */
@@ -19,11 +15,9 @@ export interface RestoreOptions extends Selection {
   targetDatabase?: string;
   /** Collections that hold documents may be dropped and restored. */
   replace?: boolean;
-  tempDir: string;
   /** How the caller's user writes an input (`--target-database`), for what a refusal tells to do. Default: as it is. */
   spell?: (input: 'rename' | 'targetDatabase' | 'include' | 'replace') => string;
   signal?: AbortSignal;
-  log?: (line: string) => void;
 }
 
 /** The spelling of a caller that has no user: the input's own name. */
@@ -44,7 +38,7 @@ export interface RestorePlan {
   /** Identity of the target, without credentials. */
   fingerprint: string;
   targetVersion: string;
-  engine: Engine['kind'];
+  engine: RestoreTarget['engine'];
   namespaces: PlannedNamespace[];
   /** Those of them that hold documents on the target now: what is going to be lost, and what a safety backup must cover. */
   occupied: PlannedNamespace[];
@@ -60,7 +54,7 @@ export interface RestorePlan {
  * The renamings of a restore.
  * @throws UsageError when one target database is given for a backup of several
  */
-export function renamesOf({ report, renames = [], targetDatabase, spell = asItIs }: RestoreOptions): Renaming[] {
+export function renamesOf({ report, renames = [], targetDatabase, spell = asItIs }: RestoreWishes): Renaming[] {
   if (targetDatabase === undefined) return parseRenames(renames);
   const databases = [...new Set(report.namespaces.filter((namespace) => !isAccounts(namespace)).map(({ db }) => db))];
   const [only] = databases;
@@ -79,14 +73,9 @@ export function renamesOf({ report, renames = [], targetDatabase, spell = asItIs
  * Looks at the target and says what would become of it. Writes nothing.
  * @throws UsageError for names that are not in the backup, or that would collide
  */
-export async function makePlan(
-  options: RestoreOptions,
-  server: MongoServer,
-  engine: Engine,
-  renames: readonly Renaming[],
-): Promise<RestorePlan> {
-  const { report } = options;
-  const selector = compileSelection(options);
+export async function makePlan(wishes: RestoreWishes, target: RestoreTarget, renames: readonly Renaming[]): Promise<RestorePlan> {
+  const { report } = wishes;
+  const selector = compileSelection(wishes);
   const chosen = report.namespaces.filter((namespace) => selector.matches(namespace) && !isInternal(namespace));
   const unmatched = selector.unmatched(report.namespaces);
   if (unmatched.length > 0) {
@@ -96,41 +85,36 @@ export async function makePlan(
   }
   const data = chosen.filter((namespace) => !isAccounts(namespace));
   const targets = data.map((namespace) => ({ namespace, to: renamed(namespace, renames) }));
-  refuseCollisions(targets, options);
-  const there = await listCollections(server, [...new Set(targets.map(({ to }) => to.db))]);
+  refuseCollisions(targets, wishes);
+  const there = await target.list([...new Set(targets.map(({ to }) => to.db))]);
   const namespaces: PlannedNamespace[] = [];
   for (const { namespace, to } of targets) {
     const found = there.get(namespaceName(to));
-    const existing = found
-      ? found.type === 'view'
-        ? 0
-        : await server.client.db(to.db).collection(to.collection).estimatedDocumentCount()
-      : undefined;
     namespaces.push({
       from: namespaceName(namespace),
       to: namespaceName(to),
       type: namespace.type,
       documents: namespace.documents,
-      existing,
+      existing: found && (await target.count(found)),
     });
   }
   const planned = new Set(namespaces.map(({ to }) => to));
-  const replay = oplogReplay(report, server, engine, renames.length === 0 && selector.everything);
+  const replay = oplogReplay(report, target, renames.length === 0 && selector.everything);
   return {
-    fingerprint: server.fingerprint,
-    targetVersion: server.version,
-    engine: engine.kind,
+    fingerprint: target.fingerprint,
+    targetVersion: target.version,
+    engine: target.engine,
     namespaces,
     occupied: namespaces.filter(({ existing }) => (existing ?? 0) > 0),
     untouched: [...there.keys()].filter((name) => !planned.has(name)).sort(),
     replaysOplog: replay.possible,
-    warnings: [...warningsOf(report, server, chosen.some(isAccounts)), ...replay.warnings],
+    warnings: [...warningsOf(report, target, chosen.some(isAccounts)), ...replay.warnings],
   };
 }
 
 function refuseCollisions(
   targets: readonly { namespace: Namespace; to: Namespace }[],
-  { spell = asItIs }: Pick<RestoreOptions, 'spell'>,
+  { spell = asItIs }: Pick<RestoreWishes, 'spell'>,
 ): void {
   const seen = new Map<string, string>();
   for (const { namespace, to } of targets) {
@@ -144,34 +128,29 @@ function refuseCollisions(
   }
 }
 
-function warningsOf(report: ArchiveReport, server: MongoServer, accounts: boolean): string[] {
+function warningsOf(report: ArchiveReport, target: RestoreTarget, accounts: boolean): string[] {
   const warnings: string[] = [];
-  const [from, to] = [report.serverVersion, server.version].map((version) => Number.parseFloat(version));
+  const [from, to] = [report.serverVersion, target.version].map((version) => Number.parseFloat(version));
   if (from !== undefined && to !== undefined && from > to) {
     warnings.push(
-      `The backup comes from MongoDB ${report.serverVersion}, the target is the older ${server.version}: it may not take everything.`,
+      `The backup comes from MongoDB ${report.serverVersion}, the target is the older ${target.version}: it may not take everything.`,
     );
   }
-  if (server.product !== undefined) warnings.push(`The target is ${server.product}, not MongoDB: some options and types may not be taken.`);
+  if (target.product !== undefined) warnings.push(`The target is ${target.product}, not MongoDB: some options and types may not be taken.`);
   if (accounts) warnings.push('Users and roles of the backup are merged into those of the target.');
   return warnings;
 }
 
 /** Whether the dump's oplog will be replayed; a warning when it has one that will not be. */
-function oplogReplay(
-  report: ArchiveReport,
-  server: MongoServer,
-  engine: Engine,
-  whole: boolean,
-): { possible: boolean; warnings: string[] } {
+function oplogReplay(report: ArchiveReport, target: RestoreTarget, whole: boolean): { possible: boolean; warnings: string[] } {
   if ((report.oplog?.touched.length ?? 0) === 0) return { possible: false, warnings: [] };
   const obstacle =
-    engine.kind !== 'tools'
+    target.engine !== 'tools'
       ? 'only mongorestore does that (engine: tools)'
       : !whole
         ? 'that needs the whole backup under its own names'
-        : server.product !== undefined
-          ? `${server.product} has no applyOps`
+        : target.product !== undefined
+          ? `${target.product} has no applyOps`
           : undefined;
   if (obstacle === undefined) return { possible: true, warnings: [] };
   return {

@@ -1,18 +1,13 @@
 // The restore engine that runs the official mongorestore. It exits 0 with documents that failed, so its words are counted.
 import { CancelledError, UserError } from '../step/errors.ts';
-import type { Secret } from '../step/input.ts';
-import type { Tool } from '../tools/find-tool.ts';
-import { inTime, runStreaming, type ProcessEnd, type StreamingProcess } from '../tools/process.ts';
-import { redactUri } from './connection-string.ts';
+import { inTime, type ProcessEnd, type StreamingProcess } from '../tools/process.ts';
 import { HANG_MS } from './dump-tools.ts';
 import type { Renaming, Selection } from './namespaces.ts';
-import { withToolConfig } from './tool-config.ts';
 import { parseToolLine, toolFailure } from './tool-output.ts';
+import type { ToolProgram } from './tool-program.ts';
 
 export interface ToolRestoreOptions extends Selection {
-  tool: Tool;
-  uri: Secret;
-  tempDir: string;
+  program: ToolProgram;
   renames?: readonly Renaming[];
   /** Drop each collection before it is restored (`--drop`). */
   replace?: boolean;
@@ -34,10 +29,9 @@ export interface ToolRestoreResult {
   namespaces: { namespace: string; documents: number; failures: number }[];
 }
 
-/** The whole argument list of mongorestore. Never holds a secret. */
+/** mongorestore's arguments but for where to connect. Never holds a secret. */
 export function restoreArguments(
   options: Selection & {
-    configFile: string;
     renames?: readonly Renaming[];
     replace?: boolean;
     oplog?: boolean;
@@ -45,7 +39,6 @@ export function restoreArguments(
   },
 ): string[] {
   return [
-    `--config=${options.configFile}`,
     '--archive',
     ...(options.replace ? ['--drop'] : []),
     ...(options.oplog ? ['--oplogReplay'] : []),
@@ -72,25 +65,36 @@ function nsName({ db, collection }: { db: string; collection?: string }): string
  * @throws UserError when it fails, hangs, or says nothing about what it restored. Failed documents are in the result, not thrown.
  */
 export async function restoreWithTools(archive: AsyncIterable<Uint8Array>, options: ToolRestoreOptions): Promise<ToolRestoreResult> {
-  return withToolConfig(options.uri, options.tempDir, async (configFile) => {
-    const watch = new RestoreWatch(options);
-    const child = runStreaming(options.tool.path, restoreArguments({ ...options, configFile }), {
-      ...(options.signal ? { signal: options.signal } : {}),
-      onLine: (line) => {
-        watch.line(line);
-      },
-    });
-    child.stdout.resume();
-    try {
-      await feed(archive, child, watch, options.hangMs ?? HANG_MS);
-      return watch.judge(await untilEnded(child, watch, options.hangMs ?? HANG_MS));
-    } finally {
-      await child.stop();
-    }
+  const { program, signal, hangMs = HANG_MS } = options;
+  const watch = new RestoreWatch(options);
+  const child = await program.start(restoreArguments(options), {
+    ...(signal ? { signal } : {}),
+    onLine: (line) => {
+      watch.line(line);
+    },
   });
+  try {
+    child.stdout.resume();
+    await feed(archive, child, watch, { what: program.label, hangMs });
+    return watch.judge(await untilEnded(child, watch, { what: program.label, hangMs }));
+  } finally {
+    await child.stop();
+    await child.release();
+  }
 }
 
-async function feed(archive: AsyncIterable<Uint8Array>, child: StreamingProcess, watch: RestoreWatch, hangMs: number): Promise<void> {
+/** Whose silence lasts too long, and when. */
+interface Patience {
+  what: string;
+  hangMs: number;
+}
+
+async function feed(
+  archive: AsyncIterable<Uint8Array>,
+  child: StreamingProcess,
+  watch: RestoreWatch,
+  { what, hangMs }: Patience,
+): Promise<void> {
   for await (const chunk of archive) {
     if (child.stdin.destroyed || child.stdin.writableEnded) return;
     watch.bytes += chunk.length;
@@ -100,17 +104,17 @@ async function feed(archive: AsyncIterable<Uint8Array>, child: StreamingProcess,
         resolve();
       });
     });
-    await inTime(Promise.race([written, child.ended]), hangMs, 'mongorestore');
+    await inTime(Promise.race([written, child.ended]), hangMs, what);
   }
   child.stdin.end();
 }
 
 /** After the last byte there may be long work without input, but never long silence. */
-async function untilEnded(child: StreamingProcess, watch: RestoreWatch, hangMs: number): Promise<ProcessEnd> {
+async function untilEnded(child: StreamingProcess, watch: RestoreWatch, { what, hangMs }: Patience): Promise<ProcessEnd> {
   for (;;) {
     const seen = watch.lines;
     try {
-      return await inTime(child.ended, hangMs, 'mongorestore');
+      return await inTime(child.ended, hangMs, what);
     } catch (thrown) {
       if (thrown instanceof CancelledError || watch.lines === seen) throw thrown;
     }
@@ -133,7 +137,7 @@ class RestoreWatch {
 
   line(line: string): void {
     this.lines += 1;
-    const parsed = parseToolLine(redactUri(line, this.#options.uri));
+    const parsed = parseToolLine(this.#options.program.redact(line));
     if (parsed.kind === 'restored')
       this.#namespaces.push({ namespace: parsed.namespace, documents: parsed.documents, failures: parsed.failures });
     if (parsed.kind === 'summary') this.#summary = parsed;
@@ -146,10 +150,11 @@ class RestoreWatch {
   }
 
   judge({ code, signal }: ProcessEnd): ToolRestoreResult {
+    const { program } = this.#options;
     const words = this.#failed ?? this.#last;
     if (code !== 0)
-      throw toolFailure('mongorestore', signal === null ? `ended with exit code ${code ?? '?'}` : `was killed by ${signal}`, words);
-    if (this.#failed !== undefined) throw toolFailure('mongorestore', 'reported a failure although its exit code is 0', this.#failed);
+      throw toolFailure(program, signal === null ? `ended with exit code ${code ?? '?'}` : `was killed by ${signal}`, words, code);
+    if (this.#failed !== undefined) throw toolFailure(program, 'reported a failure although its exit code is 0', this.#failed);
     if (!this.#summary)
       throw new UserError('mongorestore ended without saying how many documents it restored.', {
         fix: 'Use mongorestore 100.0 or newer, or engine: driver.',

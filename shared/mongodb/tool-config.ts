@@ -4,17 +4,7 @@ import { join } from 'node:path';
 import type { Secret } from '../step/input.ts';
 import { toolUri } from './connection-string.ts';
 
-/** Runs `work` with a 0600 file for `--config`; the file is gone afterwards, whatever happens. */
-export async function withToolConfig<T>(uri: Secret, tempDir: string, work: (file: string) => Promise<T>): Promise<T> {
-  const config = await writeToolConfig(uri, tempDir);
-  try {
-    return await work(config.file);
-  } finally {
-    await config.remove();
-  }
-}
-
-/** The same for a caller that ends later: call `remove` in a finally. */
+/** Writes a 0600 file for `--config`. Call `remove` in a finally. */
 export async function writeToolConfig(uri: Secret, tempDir: string): Promise<{ file: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tempDir, 'mongo-tools-'));
   const file = join(folder, 'config.yaml');

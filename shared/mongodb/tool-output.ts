@@ -1,5 +1,6 @@
 // Understands what mongodump and mongorestore print on standard error, in the wordings of all their versions.
 import { UserError } from '../step/errors.ts';
+import type { ToolProgram } from './tool-program.ts';
 
 /** One line of a tool, as far as we care. */
 export type ToolLine =
@@ -39,6 +40,11 @@ export function parseToolLine(line: string): ToolLine {
   return failed ? { kind: 'failed', text: failed[1] as string } : { kind: 'other', text };
 }
 
+/** A line of mongorestore about a document that the server did not take. */
+export function isRefusal(line: string): boolean {
+  return /error|duplicate|E11000/i.test(line);
+}
+
 /** Known causes in the tools' words, and what to do about each. */
 const FIXES: [pattern: RegExp, fix: string][] = [
   [/auth(entication)? (error|failed)|unable to authenticate|SCRAM/i, 'Check user, password and authSource in the connection string.'],
@@ -51,6 +57,10 @@ const FIXES: [pattern: RegExp, fix: string][] = [
     /connection refused|server selection (error|timeout)|could not connect|no reachable servers/i,
     'Check that the server is up and reachable from here.',
   ],
+  [
+    /not ?(writable ?)?primary|not master/i,
+    'That server is a secondary, which takes no writes: name the pod of the primary, or set replicaSet=<name> in the connection string.',
+  ],
   [/no space left/i, 'Free space on the disk of the server.'],
   [
     /does not appear to be a mongodump archive|CRC mismatch|archive finished before|archive io error/i,
@@ -59,8 +69,8 @@ const FIXES: [pattern: RegExp, fix: string][] = [
 ];
 
 /** The failure of a tool as a person should read it: its own last words, and a fix where the cause is known. */
-export function toolFailure(tool: string, how: string, words: string | undefined): UserError {
-  const fix = FIXES.find(([pattern]) => words !== undefined && pattern.test(words))?.[1];
-  const said = words === undefined || words === '' ? 'it printed nothing' : words.replace(/\.$/, '');
-  return new UserError(`${tool} ${how}: ${said}.`, fix === undefined ? {} : { fix });
+export function toolFailure(program: Pick<ToolProgram, 'label' | 'fix'>, how: string, words = '', code: number | null = null): UserError {
+  const fix = program.fix?.(words, code) ?? FIXES.find(([pattern]) => pattern.test(words))?.[1];
+  const said = words === '' ? 'it printed nothing' : words.replace(/\.$/, '');
+  return new UserError(`${program.label} ${how}: ${said}.`, fix === undefined ? {} : { fix });
 }

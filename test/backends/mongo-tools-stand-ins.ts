@@ -47,7 +47,7 @@ export interface StandInOptions {
 }
 
 export interface StandInCall {
-  program: 'mongodump' | 'mongorestore';
+  program: 'mongodump' | 'mongorestore' | 'kubectl';
   args: string[];
   environment: NodeJS.ProcessEnv;
 }
@@ -90,7 +90,8 @@ export function mongoToolsStandIns(options: StandInOptions): StandIns {
   };
 }
 
-function readCalls(file: string): StandInCall[] {
+/** The calls that a stand-in wrote down. */
+export function readCalls(file: string): StandInCall[] {
   return readFileSync(file, 'utf8')
     .trim()
     .split('\n')

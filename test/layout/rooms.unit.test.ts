@@ -11,12 +11,13 @@ const BELOW = {
   vaults: ['step', 'tools', 'azure'],
   backup: ['step', 'tools', 'stores', 'vaults'],
   catalog: ['step', 'tools', 'stores', 'vaults', 'backup'],
-  mongodb: ['step', 'tools', 'stores', 'vaults', 'backup'],
+  kubernetes: ['step', 'tools'],
+  mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes'],
   config: ['step'],
   hosts: ['step'],
   notify: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
-  doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config'],
+  doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'mongodb', 'config'],
   steps: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
 } satisfies Record<string, string[]>;
 

@@ -29,9 +29,9 @@ describe('mongodump', () => {
     expect(selectionArguments(selection)).toEqual(expected);
   });
 
-  test('is told where to connect by a file only', () => {
-    expect(dumpArguments({ configFile: '/t/c.yaml', oplog: true })).toEqual(['--config=/t/c.yaml', '--archive', '--oplog']);
-    expect(() => dumpArguments({ configFile: '/t/c.yaml', oplog: false, include: ['a', 'b'] })).toThrow(UsageError);
+  test('takes the oplog when asked, and one selection at a time', () => {
+    expect(dumpArguments({ oplog: true })).toEqual(['--archive', '--oplog']);
+    expect(() => dumpArguments({ oplog: false, include: ['a', 'b'] })).toThrow(UsageError);
   });
 });
 
@@ -45,7 +45,7 @@ describe('mongorestore', () => {
     ],
     [{ renames: parseRenames(['a=b', 'c.d=c.e']) }, ['--noIndexRestore', '--nsFrom=a.*', '--nsTo=b.*', '--nsFrom=c.d', '--nsTo=c.e']],
   ])('gets the arguments of %j', (options, expected) => {
-    expect(restoreArguments({ configFile: 'F', ...options })).toEqual(['--config=F', '--archive', ...expected]);
+    expect(restoreArguments(options)).toEqual(['--archive', ...expected]);
   });
 });
 
@@ -77,7 +77,7 @@ describe('what the tools print', () => {
 
   test('failures carry the last words and what to do', () => {
     const overflow = toolFailure(
-      'mongodump',
+      { label: 'mongodump' },
       'ended with exit code 1',
       'oplog overflow: mongodump was unable to capture all new oplog entries during execution',
     );
@@ -85,7 +85,7 @@ describe('what the tools print', () => {
       'mongodump ended with exit code 1: oplog overflow: mongodump was unable to capture all new oplog entries during execution.',
     );
     expect(overflow.fix).toContain('oplog is too small');
-    expect(toolFailure('mongodump', 'ended', undefined).message).toBe('mongodump ended: it printed nothing.');
+    expect(toolFailure({ label: 'mongodump' }, 'ended', undefined).message).toBe('mongodump ended: it printed nothing.');
   });
 });
 

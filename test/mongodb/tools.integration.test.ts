@@ -6,6 +6,7 @@ import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { dumpWithTools } from '../../shared/mongodb/dump-tools.ts';
 import { restoreWithTools } from '../../shared/mongodb/restore-tools.ts';
+import { localProgram, type ToolProgram } from '../../shared/mongodb/tool-program.ts';
 import { Secret } from '../../shared/step/input.ts';
 import { UserError } from '../../shared/step/errors.ts';
 import { HangError } from '../../shared/tools/process.ts';
@@ -26,14 +27,16 @@ afterAll(() => {
   rmSync(tempDir, { recursive: true });
 });
 
+function program(name: 'mongodump' | 'mongorestore'): ToolProgram {
+  return localProgram({ tool: { name, path: (standIns as StandIns)[name], version: '100.9.4' }, uri, tempDir });
+}
+
 async function dump(behaviour: DumpBehaviour, more: { hangMs?: number; signal?: AbortSignal; onChunk?: () => void } = {}): Promise<number> {
   standIns = mongoToolsStandIns({ mongodump: behaviour });
   const inspector = newArchiveInspector();
   const { onChunk, ...options } = more;
   const source = dumpWithTools({
-    tool: { name: 'mongodump', path: standIns.mongodump, version: '100.9.4' },
-    uri,
-    tempDir,
+    program: program('mongodump'),
     oplog: false,
     log: (line) => {
       expect(line).not.toContain('sehr-geheim');
@@ -57,9 +60,7 @@ async function restore(
     for (let at = 0; at < archive.length; at += 65_536) yield archive.subarray(at, at + 65_536);
   };
   return restoreWithTools(pieces(), {
-    tool: { name: 'mongorestore', path: standIns.mongorestore, version: '100.9.4' },
-    uri,
-    tempDir,
+    program: program('mongorestore'),
     ...more,
   });
 }
@@ -111,9 +112,7 @@ describe('mongodump', () => {
 
   test('that is not there is named', async () => {
     const source = dumpWithTools({
-      tool: { name: 'mongodump', path: '/nowhere/mongodump', version: undefined },
-      uri,
-      tempDir,
+      program: localProgram({ tool: { name: 'mongodump', path: '/nowhere/mongodump', version: undefined }, uri, tempDir }),
       oplog: false,
     });
     expect((await failure(source.next())).message).toContain('/nowhere/mongodump could not be started');

@@ -33,8 +33,10 @@ export async function stay({ endsOnSigterm }: { endsOnSigterm: boolean }): Promi
   await delay(60_000);
 }
 
-/** The connection string in the file that `--config` names, password and all. */
+/** The connection string, password and all: in the file that `--config` names, or in `--uri` with the password on standard input. */
 export function configuredUri(args: string[]): string {
+  const given = args.find((arg) => arg.startsWith('--uri='))?.slice('--uri='.length);
+  if (given !== undefined) return given.replace('@', `:${readFileSync(0, 'utf8').split('\n')[0] ?? ''}@`);
   const at = args.findIndex((arg) => arg.startsWith('--config'));
   const file = args[at]?.includes('=') ? args[at].slice('--config='.length) : args[at + 1];
   return /uri:\s*["']?([^"'\s]+)/.exec(readFileSync(file ?? '', 'utf8'))?.[1] ?? 'no uri';

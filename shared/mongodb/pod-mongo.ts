@@ -1,0 +1,173 @@
+// A MongoDB inside a cluster, reached by kubectl exec: which pod, which login, and how its own mongodump and mongorestore are started.
+import { UserError } from '../step/errors.ts';
+import { Secret } from '../step/input.ts';
+import { isKubectls, isNoNews, kubectlFailure, kubectlFix } from '../kubernetes/kubectl-errors.ts';
+import { Kubectl } from '../kubernetes/kubectl.ts';
+import { findContainers, type PodContainer } from '../kubernetes/pods.ts';
+import { isOneLocalHost, redactUri, withoutLogin, withoutPassword } from './connection-string.ts';
+import type { ToolProgram } from './tool-program.ts';
+
+/** How a user says which MongoDB is meant. */
+export interface PodAddress {
+  context?: string | undefined;
+  namespace: string;
+  /** One of these two. */
+  pod?: string | undefined;
+  selector?: string | undefined;
+  container?: string | undefined;
+  /** As seen from inside the pod. Without it: localhost, with the login that the pod's environment holds. */
+  uri?: Secret | undefined;
+}
+
+export interface PodOptions {
+  address: PodAddress;
+  /** One that was found already; else the one on PATH. */
+  kubectl?: Kubectl | undefined;
+  /** Told every secret that is found in the pod, before anything can print it. */
+  mask: (secret: string) => void;
+  /** How the caller's user writes an input, for what an error tells to do. */
+  spell?: ((input: PodInput) => string) | undefined;
+  signal?: AbortSignal | undefined;
+  log?: ((line: string) => void) | undefined;
+}
+
+export type PodInput = 'kubernetesContainer' | 'kubernetesSelector' | 'kubernetesNamespace' | 'kubernetesPod' | 'mongodbUri';
+
+/** A container with a MongoDB, and how to log in there. */
+export interface PodMongo {
+  kubectl: Kubectl;
+  container: PodContainer;
+  /** As seen from inside the pod. */
+  uri: Secret;
+  /** Identity of the deployment, without credentials: `kubernetes:aks-prod/db/app=mongodb`. */
+  fingerprint: string;
+}
+
+/**
+ * Finds the pod, the container and the login.
+ * @param role which member of a replica set to take, where several pods fit: `primary` to write, `secondary` to read
+ * @throws UserError when kubectl, the cluster or the pods say no
+ */
+export async function openPodMongo(options: PodOptions, role: 'primary' | 'secondary'): Promise<PodMongo> {
+  const { address, spell = (input: PodInput): string => input, signal } = options;
+  const { context, namespace, pod, selector } = address;
+  const kubectl = options.kubectl ?? (await Kubectl.find({ context, namespace }));
+  const spelled = { container: 'kubernetesContainer', selector: 'kubernetesSelector', namespace: 'kubernetesNamespace' } as const;
+  const containers = await findContainers(kubectl, address, (input) => spell(spelled[input]), signal);
+  const uri = address.uri ?? (await uriOfPod(kubectl, containers[0], options));
+  const container = containers.length > 1 && isOneLocalHost(uri) ? await member(kubectl, containers, uri, role, options) : containers[0];
+  options.log?.(`Working in container ${container.container} of pod ${container.pod} in namespace ${namespace}.`);
+  return {
+    kubectl,
+    container,
+    uri,
+    fingerprint: `kubernetes:${context === undefined ? '' : `${context}/`}${namespace}/${pod ?? selector ?? ''}`,
+  };
+}
+
+/** The pod's own mongodump or mongorestore. The password goes to it as the first line of its standard input, and nowhere else. */
+export function podProgram(name: 'mongodump' | 'mongorestore', { kubectl, container, uri }: PodMongo): ToolProgram {
+  const { uri: visible, password } = withoutPassword(uri);
+  const reads = name === 'mongorestore';
+  return {
+    label: `${name} in pod ${container.pod}`,
+    start: (args, options) => {
+      const command = [name, `--uri=${visible}`, ...args];
+      const onLine = (line: string): void => {
+        if (!isNoNews(line)) options.onLine?.(line);
+      };
+      const child = kubectl.exec({ ...container, command, stdin: reads || password !== undefined }, { ...options, onLine });
+      if (password !== undefined) child.stdin.write(`${password}\n`);
+      return Promise.resolve({ ...child, release: () => Promise.resolve() });
+    },
+    redact: (line) => redactUri(line, uri),
+    fix: (words, code) => (isKubectls(words) ? kubectlFix(words, kubectl.access) : fixOfCode(code, kubectl, container)),
+  };
+}
+
+/** What an exit code alone tells. */
+function fixOfCode(code: number | null, { access }: Kubectl, { pod }: PodContainer): string | undefined {
+  if (code === 0) return 'kubectl exec loses a stream now and then and calls it a success: run again.';
+  // 128 + SIGKILL, 128 + SIGTERM.
+  if (code !== 137 && code !== 143) return undefined;
+  return `It was killed in the pod: look for OOMKilled (its memory limit) or an eviction with kubectl describe pod ${pod} --namespace ${access.namespace}`;
+}
+
+/** The version of a tool in the pod; undefined when it is not there. */
+export async function podToolVersion({ kubectl, container }: PodMongo, name: string, signal?: AbortSignal): Promise<string | undefined> {
+  const { code, stdout } = await kubectl.run({ ...container, command: [name, '--version'] }, signal);
+  return code === 0 ? /\bv?(\d+\.\d+\.\d+[\w.-]*)/.exec(stdout)?.[1] : undefined;
+}
+
+/** Where the official image (MONGO_INITDB_…) and Bitnami's (MONGODB_…) keep the root login; each also as the name of a file with `_FILE`. */
+const LOGINS = [
+  { user: 'MONGODB_ROOT_USER', password: 'MONGODB_ROOT_PASSWORD' },
+  { user: 'MONGO_INITDB_ROOT_USERNAME', password: 'MONGO_INITDB_ROOT_PASSWORD' },
+];
+
+async function uriOfPod(kubectl: Kubectl, container: PodContainer, { mask, signal, log }: PodOptions): Promise<Secret> {
+  const env = await environmentOf(kubectl, container, signal);
+  const value = async (name: string): Promise<string | undefined> => {
+    const file = env.get(`${name}_FILE`);
+    if (env.has(name) || file === undefined) return env.get(name);
+    const { code, stdout, lines } = await kubectl.run({ ...container, command: ['cat', file] }, signal);
+    if (code !== 0) throw kubectlFailure(lines, `Reading ${file} in pod ${container.pod} failed`, kubectl.access);
+    return stdout.replace(/\r?\n$/, '');
+  };
+  const host = `localhost:${env.get('MONGODB_PORT_NUMBER') ?? '27017'}`;
+  for (const names of LOGINS) {
+    const password = await value(names.password);
+    if (password === undefined || password === '') continue;
+    mask(password);
+    mask(encodeURIComponent(password));
+    const user = (await value(names.user)) ?? 'root';
+    log?.(`Logging in as ${user}, with the password of the pod's ${names.password}.`);
+    return new Secret(`mongodb://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}/?authSource=admin`);
+  }
+  log?.("The pod's environment holds no login; connecting without one.");
+  return new Secret(`mongodb://${host}/`);
+}
+
+/** The container's environment. A container without the program `env` has none that could be read. */
+async function environmentOf(kubectl: Kubectl, container: PodContainer, signal: AbortSignal | undefined): Promise<Map<string, string>> {
+  const { code, stdout, lines } = await kubectl.run({ ...container, command: ['env'] }, signal);
+  if (code !== 0 && !/executable file not found/.test(lines.join('\n'))) {
+    throw kubectlFailure(lines, `Running a program in pod ${container.pod} failed`, kubectl.access);
+  }
+  return new Map([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
+}
+
+/** The member of the replica set that is wanted, as far as a mongo shell in the pods can tell; else the first. */
+async function member(
+  kubectl: Kubectl,
+  containers: readonly [PodContainer, ...PodContainer[]],
+  uri: Secret,
+  role: 'primary' | 'secondary',
+  { signal, log }: PodOptions,
+): Promise<PodContainer> {
+  for (const container of containers) {
+    const hello = await helloOf(kubectl, container, uri, signal);
+    if (hello === undefined) continue;
+    if (hello[role === 'primary' ? 'isWritablePrimary' : 'secondary'] === true) return container;
+  }
+  log?.(`Which of ${containers.length} pods is the ${role} cannot be told; taking the first.`);
+  return containers[0];
+}
+
+/** The server's `hello`, which needs no login; undefined when there is no mongosh or no answer. */
+async function helloOf(
+  kubectl: Kubectl,
+  container: PodContainer,
+  uri: Secret,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, unknown> | undefined> {
+  const command = ['mongosh', '--quiet', '--norc', '--eval', 'JSON.stringify(db.hello())', withoutLogin(uri)];
+  try {
+    const { code, stdout } = await kubectl.run({ ...container, command }, signal);
+    return code === 0 ? (JSON.parse(stdout) as Record<string, unknown>) : undefined;
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    if (thrown instanceof SyntaxError || thrown instanceof UserError) return undefined;
+    throw thrown;
+  }
+}
