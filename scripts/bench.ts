@@ -13,6 +13,7 @@ import { engineRows } from './benchmarks/engine-rows.ts';
 import { memoryRows } from './benchmarks/memory-rows.ts';
 import { backupRows, restoreRows, tinyRow } from './benchmarks/pipeline-rows.ts';
 import { formatRows, judge, ROWS, type Measured, type RowName } from './benchmarks/rows.ts';
+import { retentionRows } from './benchmarks/retention-rows.ts';
 import { startRow } from './benchmarks/start-row.ts';
 
 interface Options {
@@ -23,7 +24,8 @@ interface Options {
   json?: true;
 }
 
-const GROUPS: readonly { names: readonly RowName[]; measure: Group }[] = [
+/** `own`: needs no archive. */
+const GROUPS: readonly { names: readonly RowName[]; measure: Group; own?: true }[] = [
   { names: ['backup-vs-seeds', 'backup-vs-zstd', 'backup-vs-restic'], measure: backupRows },
   { names: ['restore-vs-zstd', 'restore-vs-restic'], measure: restoreRows },
   { names: ['azure-backup-vs-upload'], measure: azureRow },
@@ -33,7 +35,8 @@ const GROUPS: readonly { names: readonly RowName[]; measure: Group }[] = [
   },
   { names: ['dump-vs-mongodump', 'restore-vs-mongorestore'], measure: engineRows },
   { names: ['tiny-documents'], measure: tinyRow },
-  { names: ['cold-start'], measure: startRow },
+  { names: ['cold-start'], measure: startRow, own: true },
+  { names: ['retention-plan', 'retention-azurite'], measure: retentionRows, own: true },
 ];
 
 const command = new Command('scripts/bench')
@@ -65,7 +68,9 @@ const command = new Command('scripts/bench')
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
   const plans = ROWS.filter(({ name }) => !options.only || options.only.some((start) => name.startsWith(start)));
-  const archive = options.input ?? (await chatArchive(options.size));
+  const wanted = new Set<RowName>(plans.map(({ name }) => name));
+  const withArchive = GROUPS.some(({ names, own }) => !own && names.some((name) => wanted.has(name)));
+  const archive = withArchive ? (options.input ?? (await chatArchive(options.size))) : '';
   const folder = mkdtempSync(join(tmpdir(), 'lifeboat-bench-'));
   process.once('SIGINT', () => process.exit(130));
   process.once('exit', () => {
@@ -73,13 +78,13 @@ async function main(): Promise<number> {
   });
   const bench: Bench = {
     archive,
-    bytes: statSync(archive).size,
+    bytes: withArchive ? statSync(archive).size : 0,
     folder,
     rounds: options.rounds,
-    wanted: new Set<RowName>(plans.map(({ name }) => name)),
+    wanted,
     say: (line) => process.stderr.write(`  ${line}\n`),
   };
-  process.stderr.write(`Input: ${archive} (${formatBytes(bench.bytes)}), ${options.rounds} rounds\n`);
+  process.stderr.write(`${withArchive ? `Input: ${archive} (${formatBytes(bench.bytes)}), ` : ''}${options.rounds} rounds\n`);
   const measured = new Map<string, Measured>();
   let failed = false;
   for (const { names, measure } of GROUPS) {

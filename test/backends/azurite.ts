@@ -36,9 +36,10 @@ const ACCOUNT = 'devstore1';
 /**
  * Starts Azurite on a free port. Takes 1 to 3 seconds.
  * @param options.folder keeps the data there; a temporary folder, removed by `stop`, when absent
+ * @param options.inMemory keeps it nowhere: for very many small blobs
  * @param options.certificate a certificate for localhost and 127.0.0.1; a fresh one when absent
  */
-export async function startAzurite(options: { folder?: string; certificate?: Certificate } = {}): Promise<Azurite> {
+export async function startAzurite(options: { folder?: string; inMemory?: boolean; certificate?: Certificate } = {}): Promise<Azurite> {
   const scratch = tempFolder('azurite');
   const folder = options.folder ?? join(scratch, 'data');
   mkdirSync(folder, { recursive: true });
@@ -51,7 +52,8 @@ export async function startAzurite(options: { folder?: string; certificate?: Cer
     process.execPath,
     [
       main,
-      ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', folder],
+      ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
+      ...(options.inMemory ? ['--inMemoryPersistence'] : ['--location', folder]),
       ...['--cert', certificate.certFile, '--key', certificate.keyFile, '--oauth', 'basic'],
       // storage-blob 12.34 sends a newer API version than Azurite 3.37 knows.
       ...['--silent', '--disableTelemetry', '--skipApiVersionCheck'],
