@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Db } from 'mongodb';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { pickBackup } from '../../shared/catalog/pick.ts';
 import { LockedError } from '../../shared/stores/errors.ts';
@@ -13,41 +14,50 @@ import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import { startAzurite } from '../../test/backends/azurite.ts';
 import { SeededRandom } from '../rehearsal/seeded-random.ts';
-import { withWorld } from './kill-world.ts';
+import { folderSite } from './kill-site.ts';
+import { KillWorld, startDatabase } from './kill-world.ts';
 import type { Part, Trial } from './part.ts';
 import { folderWorld, backUp, COMPONENT, PREFIX, prove, timestamp, type World } from './small-backup.ts';
 
 export const shrunk: Part = {
   name: 'shrunk',
   what: 'an empty database, one that lost 90 % of its documents, a collection that vanished',
-  run: async (trial) =>
-    withWorld(trial, async (world, client) => {
-      const chat = client.db('chat');
-      const doubtful = async (label: string, doubt: RegExp, daysAhead: number): Promise<void> => {
-        const finish = await world.step('mongodb-backup', daysAhead);
-        const warnings = finish.warnings.join(' ');
-        trial.holds(`${label}: ${finish.outcome}: ${warnings}`, finish.outcome === 'partial' && doubt.test(warnings), 'detected');
-        const listed = await listBackups(world.store, 'prod', { component: 'mongodb' });
-        const last = listed.map(({ state }) => state).pop() ?? 'nothing';
-        trial.holds(`${label}: listed as ${last}`, last === 'suspect', 'detected');
-        // A restore does not take it by itself, and not the older one in silence either.
-        await trial.refused(`${label}: a restore`, { kinds: ['refused'] }, () =>
-          pickBackup({ store: world.store, prefix: 'prod', component: 'mongodb' }),
-        );
-      };
-      await chat.collection('messages').deleteMany({ _id: { $gte: 30 } as never });
-      await doubtful('shrunk by 90 %', /a loss of 90 %/, 0);
-      await chat.collection('rooms').insertMany(Array.from({ length: 200 }, (_, index) => ({ _id: index as never })));
-      await chat.collection('messages').drop();
-      await doubtful('a collection vanished', /Gone since the last verified backup: chat\.messages/, 1);
-      await chat.collection('rooms').deleteMany({});
-      await doubtful('empty', /no documents at all/, 2);
-      await chat.dropDatabase();
-      const gone = await world.step('mongodb-backup', 3);
-      const why = gone.error?.message ?? gone.warnings.join(' ');
-      trial.holds(`no database: ${gone.outcome}: ${why}`, gone.outcome !== 'succeeded' && /chat|no documents/.test(why), 'detected');
-    }),
+  async run(trial) {
+    const database = await startDatabase();
+    try {
+      await shrink(trial, new KillWorld('backup', await folderSite(trial.folder).ground(1), database, 1), database.client.db('chat'));
+    } finally {
+      await database.stop();
+    }
+  },
 };
+
+async function shrink(trial: Trial, world: KillWorld, chat: Db): Promise<void> {
+  const store = world.ground.home;
+  const first = await world.step('backup', -5);
+  trial.holds(`the first backup is ${first.outcome}: ${first.said}`, first.outcome === 'succeeded');
+  const doubtful = async (label: string, doubt: RegExp, daysAhead: number): Promise<void> => {
+    const { outcome, warnings } = await world.step('backup', daysAhead);
+    const said = warnings.join(' ');
+    trial.holds(`${label}: ${outcome}: ${said}`, outcome === 'partial' && doubt.test(said), 'detected');
+    const listed = await listBackups(store, 'prod', { component: 'mongodb' });
+    const last = listed.map(({ state }) => state).pop() ?? 'nothing';
+    trial.holds(`${label}: listed as ${last}`, last === 'suspect', 'detected');
+    // A restore does not take it by itself, and not the older one in silence either.
+    await trial.refused(`${label}: a restore`, { kinds: ['refused'] }, () => pickBackup({ store, prefix: 'prod', component: 'mongodb' }));
+  };
+  await chat.collection('messages').deleteMany({ _id: { $gte: 30 } as never });
+  await doubtful('shrunk by 90 %', /a loss of 90 %/, 0);
+  await chat.collection('rooms').insertMany(Array.from({ length: 200 }, (_, index) => ({ _id: index as never })));
+  await chat.collection('messages').drop();
+  await doubtful('a collection vanished', /Gone since the last verified backup: chat\.messages/, 1);
+  await chat.collection('rooms').deleteMany({});
+  await doubtful('empty', /no documents at all/, 2);
+  await chat.dropDatabase();
+  const gone = await world.step('backup', 3);
+  const why = gone.error?.message ?? gone.warnings.join(' ');
+  trial.holds(`no database: ${gone.outcome}: ${why}`, gone.outcome !== 'succeeded' && /chat|no documents/.test(why), 'detected');
+}
 
 export const expiredToken: Part = {
   name: 'expired-token',

@@ -1,10 +1,10 @@
-// All parts of the fault campaign. `copy` and `prune` join here when they exist: a part each beside killBackup, over the same boundaries.
+// All parts of the fault campaign, in the order in which they run.
 import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
 import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
 import { dumpTools } from './dump-tools.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bombs, manifests, names } from './hostile.ts';
-import { killBackup, killRestore } from './kill.ts';
+import { killParts } from './kill.ts';
 import type { Part } from './part.ts';
 import { weatherStore, weatherVault } from './weather.ts';
 
@@ -14,8 +14,7 @@ export const PARTS: readonly Part[] = [
   damageArchive,
   damageBlob,
   exitCodes,
-  killBackup,
-  killRestore,
+  ...killParts,
   weatherStore,
   weatherVault,
   dumpTools,

@@ -1,114 +1,174 @@
-// SIGKILL at every commit boundary and at random moments of a backup and of a restore, run by the real command line in a process of its own.
-import { rmSync } from 'node:fs';
-import { judgeAftermath, runCommand, withWorld, type KillWorld } from './kill-world.ts';
+// SIGKILL at every change and at random moments of backup, copy, restore and prune, each run by the real command line in a process of its own.
+import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import pLimit from 'p-limit';
+import { blobSite, folderSite, type Site } from './kill-site.ts';
+import { KillWorld, startDatabase, type Database, type Operation } from './kill-world.ts';
 import type { Part, Trial } from './part.ts';
 
 interface Moment {
   at: string;
-  /** Whether there is a backup from then on. */
-  committed: boolean;
-  /** Tried in the bounded form, too: the boundaries of the order of commit. */
-  always?: boolean;
+  /** What happens there, where `at` does not say it. */
+  what?: string;
+  /** How many backups are listed more than before; unknown when absent. */
+  listed?: number;
 }
 
-/** In the order in which a backup passes them. */
-const BACKUP_MOMENTS: readonly Moment[] = [
-  { at: 'store.lock:after', committed: false, always: true },
-  { at: 'vault.set:before', committed: false },
-  { at: 'vault.set:after', committed: false, always: true },
-  { at: 'vault.get:after', committed: false },
-  { at: 'store.put:before@/data', committed: false },
-  { at: 'store.put:chunk@/data', committed: false },
-  { at: 'store.put:after@/data', committed: false, always: true },
-  { at: 'store.open:chunk@/data', committed: false },
-  { at: 'store.open:after@/data', committed: false, always: true },
-  { at: 'store.write:before@/manifest.json', committed: false },
-  { at: 'store.write:after@/manifest.json', committed: true, always: true },
-  { at: 'lock.release:before', committed: true },
-  { at: 'store.write:before@-mongodb-backup.json', committed: true },
+/** The order of commit of a backup: where exactly there is one. */
+const COMMIT: readonly Moment[] = [
+  { at: 'store.lock:after', listed: 0 },
+  { at: 'vault.set:before', listed: 0 },
+  { at: 'vault.set:after', listed: 0 },
+  { at: 'vault.get:after', listed: 0 },
+  { at: 'store.put:before@/data', listed: 0 },
+  { at: 'store.put:chunk@/data', listed: 0 },
+  { at: 'store.put:after@/data', listed: 0 },
+  { at: 'store.open:chunk@/data', listed: 0 },
+  { at: 'store.open:after@/data', listed: 0 },
+  { at: 'store.write:before@/manifest.json', listed: 0 },
+  { at: 'store.write:after@/manifest.json', listed: 1 },
+  { at: 'lock.release:before', listed: 1 },
+  { at: 'store.write:before@-mongodb-backup.json', listed: 1 },
 ];
 
-/** A restore reads the backup twice (proof, then restore) and makes a safety backup between. */
-const RESTORE_MOMENTS: readonly string[] = [
-  'store.lock:after',
-  'store.open:chunk@/data',
-  'vault.set:after',
-  'store.put:after@/data',
-  'store.write:after@/manifest.json',
-  'store.open#3:chunk@/data',
-  'store.open#3:after@/data',
-  'lock.release:before',
-];
+/** Runs and judgements at the same time. */
+const AT_ONCE = 2;
+/** shared/backup/write.ts, and a little. */
+const LOCK_EXPIRY_MS = 61_000;
 
-export const killBackup: Part = {
-  name: 'kill-backup',
-  what: 'SIGKILL at every commit boundary, every change to a file and random moments of a backup',
-  run: async (trial) =>
-    withWorld(trial, async (world) => {
-      for (const { at, committed, always } of BACKUP_MOMENTS) {
-        if (!trial.full && !always) continue;
-        await killAt(trial, world, at, 'mongodb-backup', (before, after) => after - before === Number(committed));
-      }
-      const counting = world.copy('counting');
-      const { output } = await runCommand(counting, 'mongodb-backup', { moment: 'files:count' });
-      const changes = Number(/changes: (\d+)/.exec(output)?.[1] ?? NaN);
-      trial.holds(`a run makes ${changes} changes to files`, changes > 20);
-      for (const index of trial.places(changes, trial.rounds)) await killAt(trial, world, `files:${index + 1}`, 'mongodb-backup');
-      await killAtRandom(trial, world, 'mongodb-backup');
-    }),
+const WHAT: Readonly<Record<Operation, string>> = {
+  backup: 'a backup',
+  copy: 'making copies',
+  restore: 'a restore that replaces data',
+  prune: 'a removal by retention',
 };
 
-export const killRestore: Part = {
-  name: 'kill-restore',
-  what: 'SIGKILL at the boundaries and at random moments of a restore that replaces data',
-  run: async (trial) =>
-    withWorld(trial, async (world) => {
-      for (const index of trial.places(RESTORE_MOMENTS.length, 2)) {
-        await killAt(trial, world, RESTORE_MOMENTS[index] as string, 'mongodb-restore');
-      }
-      await killAtRandom(trial, world, 'mongodb-restore');
-    }),
-};
+export const killParts: readonly Part[] = (['backup', 'copy', 'restore', 'prune'] as const).flatMap((operation) =>
+  (['folder', 'blob'] as const).map((kind) => ({
+    name: `kill-${operation}-${kind}`,
+    what: `SIGKILL before every change and at random moments of ${WHAT[operation]}, ${kind === 'folder' ? 'in folders' : 'in Azure Blob and Key Vault'}`,
+    run: async (trial: Trial) => killing(trial, operation, kind),
+  })),
+);
 
-type Step = 'mongodb-backup' | 'mongodb-restore';
-
-async function killAt(
-  trial: Trial,
-  world: KillWorld,
-  moment: string,
-  step: Step,
-  expected: (before: number, after: number) => boolean = () => true,
-): Promise<void> {
-  const copy = world.copy('killed');
+async function killing(trial: Trial, operation: Operation, kind: Site['kind']): Promise<void> {
+  const root = join(trial.folder, kind);
+  mkdirSync(root);
+  const database = await startDatabase();
   try {
-    const before = await committed(copy);
-    const { signal, output } = await runCommand(copy, step, { moment });
-    const label = `${step} killed at ${moment}`;
-    if (signal !== 'SIGKILL') trial.slip(`${label}: it was not killed there: ${output.slice(-500)}`);
-    else if (!expected(before, await committed(copy)))
-      trial.slip(`${label}: ${await committed(copy)} backups are listed, ${before} were before`);
-    else await judgeAftermath(trial, label, copy, step);
+    const site = kind === 'folder' ? folderSite(root) : await blobSite(root);
+    try {
+      await new Killing(trial, operation, site, database).run();
+    } finally {
+      await site.stop();
+    }
   } finally {
-    rmSync(copy.root, { recursive: true, force: true });
+    await database.stop();
   }
 }
 
-async function killAtRandom(trial: Trial, world: KillWorld, step: Step): Promise<void> {
-  const timing = world.copy('timing');
-  const { milliseconds, code, output } = await runCommand(timing, step);
-  trial.holds(`${step} without a kill ends with ${String(code)}: ${output.slice(-500)}`, code === 0);
-  for (let round = 0; round < trial.rounds; round += 1) {
-    const copy = world.copy('killed');
-    // The first part of a run loads code; what matters comes after.
-    const killAfterMs = Math.round(milliseconds * (0.2 + 0.9 * trial.random.next()));
-    await runCommand(copy, step, { killAfterMs });
-    await judgeAftermath(trial, `${step} killed after ${killAfterMs} ms`, copy, step);
-    rmSync(copy.root, { recursive: true, force: true });
-  }
-}
+class Killing {
+  readonly #trial: Trial;
+  readonly #operation: Operation;
+  readonly #site: Site;
+  readonly #database: Database;
+  readonly #busy = pLimit(AT_ONCE);
+  /** Kills that did not happen: two runs need not make the same number of changes, as when two writers need one new folder. */
+  readonly #missed: string[] = [];
+  #worlds = 0;
 
-async function committed(world: KillWorld): Promise<number> {
-  let count = 0;
-  for await (const { name } of world.store.list('prod/mongodb/')) count += Number(name.endsWith('/manifest.json'));
-  return count;
+  constructor(trial: Trial, operation: Operation, site: Site, database: Database) {
+    this.#trial = trial;
+    this.#operation = operation;
+    this.#site = site;
+    this.#database = database;
+  }
+
+  async run(): Promise<void> {
+    const trial = this.#trial;
+    const { changes, atWork } = await this.#whole();
+    const boundaries = trial.places(changes.length, trial.rounds).map((index) => ({ at: `change:${index + 1}`, what: changes[index] }));
+    const commit = this.#operation === 'backup' ? trial.places(COMMIT.length, trial.rounds).map((index) => COMMIT[index] as Moment) : [];
+    const random = Array.from({ length: trial.rounds }, () => Math.round(atWork * 1.05 * trial.random.next()));
+    await Promise.all([
+      ...[...commit, ...boundaries].map(async (moment) => this.#case(moment as Moment)),
+      ...random.map(async (ms) => this.#case({ at: 'change:none' }, ms)),
+    ]);
+    const missed = this.#missed;
+    trial.holds(`${missed.length} kills did not happen: ${missed.join('; ')}`, missed.length <= 2 + boundaries.length / 20);
+  }
+
+  async #world(): Promise<KillWorld> {
+    const n = (this.#worlds += 1);
+    const world = new KillWorld(this.#operation, await this.#site.ground(n), this.#database, n);
+    await world.prepare();
+    return world;
+  }
+
+  /** A run that nobody kills: what it changes, in order, and how long it is at work. */
+  async #whole(): Promise<{ changes: string[]; atWork: number }> {
+    const world = await this.#world();
+    const { code, output, atWork } = await world.runApart('change:none');
+    const changes = JSON.parse(/changes: (\[.*\])/.exec(output)?.[1] ?? '[]') as string[];
+    this.#trial.holds(`${this.#operation} without a kill ends with ${String(code)}: ${output.slice(-500)}`, code === 0);
+    this.#trial.holds(`${this.#operation} makes only ${changes.length} changes`, changes.length >= 8);
+    return { changes, atWork };
+  }
+
+  /** One kill and its aftermath. Only running and judging take turns; waiting for a lock to end does not. */
+  async #case({ at, what, listed }: Moment, killAfterMs?: number): Promise<void> {
+    const trial = this.#trial;
+    const label =
+      killAfterMs === undefined ? `killed at ${at}${what === undefined ? '' : ` (${what})`}` : `killed after ${killAfterMs} ms at work`;
+    const problems: string[] = [];
+    const { world, locked, killedAt } = await this.#busy(async () => {
+      const world = await this.#world();
+      const before = await world.listed();
+      const ended = await world.runApart(at, killAfterMs);
+      const killedAt = performance.now();
+      if (ended.hung) problems.push('it hung');
+      // A random moment may come after its end.
+      if (!ended.killed && killAfterMs === undefined) this.#missed.push(`${label}: ${ended.output.slice(-500)}`);
+      const more = (await world.listed()) - before;
+      if (listed !== undefined && more !== listed) problems.push(`${more} backups more are listed instead of ${listed}`);
+      problems.push(...(await world.problems()));
+      return { world, killedAt, locked: await this.#soon(world, problems) };
+    });
+    // In earnest the lock ends by itself; the bounded form has no minute for that.
+    if (!trial.full) await world.ground.expireLocks();
+    else if (locked) await delay(Math.max(0, killedAt + LOCK_EXPIRY_MS - performance.now()));
+    await this.#busy(async () => {
+      await this.#later(world, locked, problems);
+      await world.remove();
+    });
+    if (problems.length === 0) trial.survive();
+    else trial.slip(`${this.#operation} ${label}: ${problems.join('; ')}`);
+  }
+
+  /** Within the expiry the lock may still be held; then the refusal says by whom and for how long. @returns whether it was */
+  async #soon(world: KillWorld, problems: string[]): Promise<boolean> {
+    const { outcome, said } = await world.step(this.#operation, 0.02);
+    if (outcome === 'succeeded') return false;
+    const locked = /is locked by [^.]*(?:run|somebody)/.test(said);
+    if (!locked) problems.push(`a run right after it is ${outcome}: ${said}`);
+    else if (!/free (?:with)?in \d+ seconds/.test(said)) problems.push(`a run right after it does not say when the lock ends: ${said}`);
+    return locked;
+  }
+
+  /** Once the lock has ended the next run succeeds, and says so where it took it over; that of a day later leaves no trace. */
+  async #later(world: KillWorld, locked: boolean, problems: string[]): Promise<void> {
+    const next = await world.step(this.#operation, 1);
+    if (next.outcome !== 'succeeded') problems.push(`the next run is ${next.outcome}: ${next.said}`);
+    if (locked && !next.log.some((line) => /Took over the expired lock/.test(line))) problems.push('the lock was taken over in silence');
+    problems.push(...(await world.undone()));
+    for (const [operation, days] of [
+      [this.#operation, 2.5],
+      ['backup', 4],
+    ] as const) {
+      const { outcome, said } = await world.step(operation, days);
+      if (outcome !== 'succeeded') problems.push(`the ${operation} of ${days} days later is ${outcome}: ${said}`);
+    }
+    problems.push(...(await world.problems()), ...(await world.remains()));
+  }
 }

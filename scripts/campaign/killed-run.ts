@@ -1,13 +1,14 @@
 // Runs the real command line and kills it with SIGKILL at one exact moment: `node killed-run.ts <moment> <arguments of lifeboat…>`.
-// Moments: `store.put:after`, `vault.set:before`, `store.open#2:chunk`, `lock.release:before`, `store.write:before@manifest.json`,
-// or `files:7`, before the seventh change to a file; `files:count` kills nobody and prints how many there are.
-import { syncBuiltinESMExports } from 'node:module';
-import promises, { type FileHandle } from 'node:fs/promises';
+// Moments: `store.put:after`, `vault.set:before`, `store.open#2:chunk`, `lock.release:before`, `store.write:before@manifest.json`;
+// `change:7`, before the seventh change to a file, an object, a secret or the database; `change:none` kills nobody and prints all changes.
+// To a parent with a channel it tells when the first look at a store or a vault is taken: random kills count from there.
 import { openStore } from '../../shared/stores/open.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
+import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { runCli } from '../cli.ts';
 import { endProcess } from '../entries/end.ts';
+import { watchChanges } from './killed-changes.ts';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -72,57 +73,32 @@ function patchRelease(prototype: object): void {
   };
 }
 
-/** Counts every change that the process makes to files, and dies before one of them. */
-function patchFiles(deadly: number): () => number {
-  let changes = 0;
-  const change = (): void => {
-    changes += 1;
-    if (changes === deadly) die();
-  };
-  const functions = promises as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-  const wrap = (
-    owner: Record<string, (...args: unknown[]) => Promise<unknown>>,
-    name: string,
-    counts: (args: unknown[]) => boolean,
-  ): void => {
-    const original = owner[name];
-    if (!original) throw new Error(`there is no ${name}`);
-    owner[name] = function (this: unknown, ...args) {
-      if (counts(args)) change();
-      return original.apply(this, args);
-    };
-  };
-  for (const name of ['link', 'rename', 'unlink', 'rm', 'mkdir', 'rmdir', 'chmod']) wrap(functions, name, () => true);
-  wrap(functions, 'open', ([, flags]) => flags !== undefined && flags !== 'r' && flags !== 0);
-  const firstOpen = functions['open'] as (...args: unknown[]) => Promise<FileHandle>;
-  let patched = false;
-  functions['open'] = async (...args) => {
-    const handle = await firstOpen(...args);
-    if (!patched) {
-      patched = true;
-      const prototype = Object.getPrototypeOf(handle) as Record<string, (...args: unknown[]) => Promise<unknown>>;
-      for (const name of ['write', 'writeFile', 'sync']) wrap(prototype, name, () => true);
-    }
-    return handle;
-  };
-  syncBuiltinESMExports();
-  return () => changes;
-}
-
-const [what = '', ...args] = process.argv.slice(2);
-const files = /^files:(\d+|count)$/.exec(what)?.[1];
-if (files !== undefined) {
-  const count = patchFiles(files === 'count' ? Infinity : Number(files));
-  await runCli(args);
-  process.stdout.write(`\nchanges: ${count()}\n`);
-} else {
+async function prepare(what: string): Promise<void> {
   // The class of blob stores is known by its instances only.
   const blob = Object.getPrototypeOf(await openStore('https://127.0.0.1:1/devstore1/none?sig=none')) as object;
-  const prototypes = what.startsWith('vault.') ? [FolderVault.prototype] : [FolderStore.prototype, blob];
+  const prototypes = what.startsWith('vault.') ? [FolderVault.prototype, AzureKeyVault.prototype] : [FolderStore.prototype, blob];
   for (const prototype of prototypes) {
     if (what === 'lock.release:before') patchRelease(prototype);
     else patch(prototype, parseMoment(what));
   }
-  await runCli(args);
 }
+
+const [what = '', ...args] = process.argv.slice(2);
+const deadly = /^change:(\d+|none)$/.exec(what)?.[1];
+const changes: string[] = [];
+let touched = false;
+watchChanges({
+  change: (change) => {
+    changes.push(change);
+    if (changes.length === Number(deadly)) die();
+  },
+  touch: () => {
+    if (!touched) process.send?.('at work');
+    touched = true;
+  },
+});
+if (deadly === undefined) await prepare(what);
+await runCli(args);
+if (deadly === 'none') process.stdout.write(`\nchanges: ${JSON.stringify(changes)}\n`);
+if (process.connected) process.disconnect();
 await endProcess();

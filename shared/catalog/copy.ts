@@ -1,7 +1,7 @@
 // Copies of backups in further stores: the same bytes, proved from the copy's own bytes, the manifest last.
 import { createHash } from 'node:crypto';
 import { backupNames, lockName } from '../backup/layout.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import { cleanLeftovers, listEntries, type CopyPlace } from '../backup/leftovers.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
 import { openBackup } from '../backup/read.ts';
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
@@ -29,6 +29,8 @@ export interface CopyRequest {
   owner: string;
   now: Date;
   signal: AbortSignal;
+  /** What a person should know: an expired lock that was taken over, leftovers that could not be removed. */
+  onNotice?: (message: string) => void;
   onProgress?: (timestamp: Timestamp, phase: 'copying' | 'reading back', done: number, total: number) => void;
 }
 
@@ -48,9 +50,15 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const { from, to, component, signal } = request;
   const originals = await listBackups(from.store, from.prefix, { component, signal });
   const result: CopyResult = { copied: [], failed: [], lagMs: 0 };
-  const lock = await to.store.lock(lockName(to.prefix, component), { owner: request.owner, expiresAfter: LOCK_EXPIRY_MS, signal });
+  const lock = await to.store.lock(lockName(to.prefix, component), {
+    owner: request.owner,
+    expiresAfter: LOCK_EXPIRY_MS,
+    onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${component} in ${to.store.location} from ${previous}.`),
+    signal,
+  });
   const held = { ...request, signal: AbortSignal.any([signal, lock.lost]) };
   try {
+    await tidy(held);
     const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
     for (const original of missing(originals, copies, request.since)) {
       try {
@@ -66,6 +74,14 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   } finally {
     await lock.release();
   }
+}
+
+/** Removes what killed runs left where the copies are: nobody else may ever write there. Never a backup that was made there, nor its data. */
+async function tidy({ to, component, now, signal, onNotice }: CopyRequest): Promise<void> {
+  const entries = await listEntries(to.store, to.prefix, component, signal);
+  const copies = entries.filter(({ files }) => files.get('data')?.metadata['origin'] === COPY);
+  const { notices } = await cleanLeftovers({ ...to, component, recipients: [], copies: [], now, signal }, copies);
+  for (const notice of notices) onNotice?.(notice);
 }
 
 function reasonOf(thrown: unknown, { lost }: Lock): unknown {

@@ -86,6 +86,11 @@ export function errorMessage(thrown: unknown): string {
   return String(thrown);
 }
 
+/** The text of anything that was thrown and what to do about it, in one line: for an error that is told among others. */
+export function withFix(thrown: unknown): string {
+  return thrown instanceof UserError && thrown.fix !== undefined ? `${thrown.message} ${thrown.fix}` : errorMessage(thrown);
+}
+
 /**
  * Throws CancelledError when the signal has been aborted. Call between two units of work.
  * @throws CancelledError

@@ -130,3 +130,21 @@ test('a forged manifest is not copied when a key is at hand; without any key the
   expect((await copy(made)).failed).toHaveLength(1);
   expect(made.offsite.objects.size).toBe(0);
 });
+
+test('what a killed copy left goes a day later, also when its original is gone; what is not a copy stays', async () => {
+  const made = await worldWith(FIRST, SECOND);
+  made.offsite.faults.before = ({ method }) => {
+    if (method === 'open') throw new Error('killed');
+  };
+  await copy(made).catch(() => undefined);
+  made.offsite.faults = {};
+  made.offsite.locks.clear();
+  const foreign = made.data.replace(FIRST, THIRD);
+  await made.offsite.write(foreign, Buffer.from('a run at work'), { metadata: { origin: 'backup' } });
+  made.store.objects.clear();
+  await copy(made, { now: new Date() });
+  expect(await states(made.offsite)).toEqual([`${FIRST} leftover`, `${SECOND} leftover`, `${THIRD} leftover`]);
+  await copy(made, { now: new Date(Date.now() + 25 * 3_600_000) });
+  expect(await states(made.offsite)).toEqual([`${THIRD} leftover`]);
+  expect(made.offsite.calls.filter(({ method }) => method === 'sweep')).not.toEqual([]);
+});

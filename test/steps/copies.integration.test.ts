@@ -2,6 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { FolderStore } from '../../shared/stores/folder.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { tempFolder } from '../backends/support.ts';
 import { describeIf } from '../support/needs.ts';
@@ -37,4 +38,17 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('copies'
     const third = await run('backup-validation', { ...keyless, vault: input('vault'), store: broken, timestamp: '20241201_120000' });
     expect(third.outcome).toBe('succeeded');
   }, 60_000);
+
+  test('are refused while somebody is at work where they go, with the time until the lock is free', async () => {
+    const place = bench.place();
+    const input = (name: string): string => place.inputs[name] as string;
+    const locked = join(folder, 'locked');
+    const lock = await new FolderStore(locked).lock('shop/locks/mongodb', { owner: 'another run', expiresAfter: 60_000 });
+    const keyless = { name: input('name'), component: input('component'), store: input('store') };
+    const refused = await run('copy-backups', { ...keyless, copies: locked });
+    await lock.release();
+    expect([refused.outcome, refused.exitCode]).toEqual(['refused', 5]);
+    expect(refused.said).toMatch(/locked by another run\..*free in \d+ seconds/s);
+    expect((await run('copy-backups', { ...keyless, copies: locked })).outcome).toBe('succeeded');
+  }, 30_000);
 });

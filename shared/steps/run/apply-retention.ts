@@ -8,7 +8,7 @@ import { planSection, removals, type PlanSection, type RetentionPlan } from '../
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
 import { parsedRules, presetRules, retentionRules, rulesText, type WrittenRules } from '../../config/retention.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage, RefusedError, UsageError, UserError } from '../../step/errors.ts';
+import { errorMessage, RefusedError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, plural } from '../../step/format.ts';
 import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -227,6 +227,9 @@ async function carryOut(context: StepContext, work: readonly Work[]): Promise<Ma
       const outcomes = await applySection({
         ...{ component: section.component, place, others: othersOf(places, place), othersKnown: places.known },
         ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
+        onNotice: (message) => {
+          host.notice(message);
+        },
         onOutcome: ({ timestamp }) => {
           done += 1;
           host.progress({ phase: 'Removing', done, total, unit: 'objects', detail: `${section.component} ${timestamp}` });
@@ -273,7 +276,7 @@ async function finish(
   const doubts = [
     ...sections.flatMap(({ blocked }) => blocked ?? []),
     ...[...(results?.entries() ?? [])].flatMap(([section, result]) =>
-      result instanceof UserError ? `Nothing of ${sectionTitle(section)} was removed: ${result.message}` : [],
+      result instanceof UserError ? `Nothing of ${sectionTitle(section)} was removed: ${withFix(result)}` : [],
     ),
     ...outcomes
       .filter(({ result }) => result !== 'removed')

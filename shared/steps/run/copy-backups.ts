@@ -1,7 +1,7 @@
 // What `copy-backups` does: one store of copies after the other; also used by a backup once it is committed.
 import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage, UserError } from '../../step/errors.ts';
+import { UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
@@ -27,6 +27,7 @@ export interface CopiedTo extends CopyResult {
   location: string | undefined;
   /** Why nothing could be copied at all. */
   problem?: string;
+  failure?: UserError;
 }
 
 export interface CopyJob {
@@ -59,6 +60,9 @@ export async function copyToAll(context: StepContext, { place, component, copies
         owner: lockOwner(context, step),
         now,
         signal,
+        onNotice: (message) => {
+          host.notice(message);
+        },
         onProgress: (timestamp, phase, done, total) => {
           host.progress({ phase: `Copy of ${timestamp} to ${name}: ${phase}`, done, total, unit: 'bytes' });
         },
@@ -66,7 +70,15 @@ export async function copyToAll(context: StepContext, { place, component, copies
       results.push({ ...result, name, location });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      results.push({ copied: [], failed: [], lagMs: 0, name, location, problem: errorMessage(thrown) });
+      results.push({
+        copied: [],
+        failed: [],
+        lagMs: 0,
+        name,
+        location,
+        problem: withFix(thrown),
+        ...(thrown instanceof UserError ? { failure: thrown } : {}),
+      });
     }
   }
   return results;
@@ -100,6 +112,9 @@ export async function runCopyBackups(context: StepContext): Promise<StepReturn> 
     const results = await copyToAll(context, { place, component, copies, recipients, days, step: STEP });
     const doubts = copyDoubts(results);
     const copied = results.reduce((sum, one) => sum + one.copied.length, 0);
+    const [only] = results;
+    // Its own error tells more than a list of one: a store that is locked refuses, it does not fail.
+    if (results.length === 1 && only?.failure !== undefined) throw only.failure;
     if (results.every(({ problem }) => problem !== undefined)) throw new UserError(doubts.join(' '));
     context.setOutput('copied', copied);
     context.setOutput(
