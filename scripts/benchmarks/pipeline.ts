@@ -9,6 +9,7 @@ import { firstDifference } from '../../shared/backup/json-difference.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
 import { openStore } from '../../shared/stores/open.ts';
+import { releasing } from '../../shared/tools/release.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 
@@ -58,7 +59,7 @@ async function backup(archive: string, address: string, vault: string, verify: s
   const store = await openStore(address);
   const recipients = [new SecretRecipient(new FolderVault(vault))];
   return measured(async () => {
-    const source = archive === '-' ? process.stdin : readThrough(archive);
+    const source = archive === '-' ? releasing(process.stdin) : readThrough(archive);
     const { manifest } = await writeBackup({
       ...NAME,
       store,

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { VerificationError } from '../step/errors.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
 import { damage } from './damage.ts';
-import { release } from './release.ts';
+import { release } from '../tools/release.ts';
 
 /** Plain bytes of a region. Protocol 2.0 fixes 4 MiB; only the last region may be shorter. */
 export const REGION_BYTES = 4 * 1024 * 1024;

@@ -19,7 +19,7 @@ import { backupNames, checkComponent, checkPrefix, lockName, type BackupNames } 
 import { cleanLeftovers, listEntries, type ComponentEntry } from './leftovers.ts';
 import { serializeManifest, type Manifest } from './manifest.ts';
 import { dataMetadata, manifestMetadata } from './metadata.ts';
-import { release } from './release.ts';
+import { release } from '../tools/release.ts';
 import { checkStoredSize, readSample, readStored, SAMPLE_OF, type ReadStoredOptions } from './stored.ts';
 import type { BackupPhase, BackupRequest, BackupResult } from './write-request.ts';
 

@@ -39,7 +39,7 @@ export interface SourceFacts {
 }
 
 export interface MongoDump {
-  /** The archive. Read it once, to its end; leaving it early ends engine and connection. */
+  /** The archive, in pieces that are the reader's own. Read it once, to its end; leaving it early ends engine and connection. */
   source: AsyncIterable<Uint8Array>;
   facts: SourceFacts;
   /** Expected bytes of the plain stream; undefined when the server does not tell. */

@@ -1,6 +1,7 @@
 // The built-in restore engine: reads a mongodump archive and writes its raw documents in bulk, then indexes, views, users and roles.
 import { MongoServerError, type Document } from 'mongodb';
 import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
+import { release } from '../tools/release.ts';
 import { CancelledError, throwIfCancelled, UserError } from '../step/errors.ts';
 import { ArchiveParser, documentEnd, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
@@ -161,6 +162,7 @@ class ArchiveRestore implements ArchiveVisitor {
         Math.max(task.filled + run.length, Math.min(BATCH_BYTES, Math.max(64 * 1024, task.buffer.length * 4))),
       );
       larger.set(task.buffer.subarray(0, task.filled));
+      release(task.buffer);
       task.buffer = larger;
     }
     task.buffer.set(run, task.filled);
@@ -188,6 +190,8 @@ class ArchiveRestore implements ArchiveVisitor {
     this.#track(async () => {
       await task.ready;
       await this.#insert(task, buffer.subarray(0, filled), count);
+      // The server has answered: nobody reads the batch any more.
+      release(buffer);
     });
   }
 

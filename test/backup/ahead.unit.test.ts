@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ahead } from '../../shared/backup/ahead.ts';
-import { release } from '../../shared/backup/release.ts';
+import { release } from '../../shared/tools/release.ts';
 
 async function* numbers(count: number, made: number[]): AsyncGenerator<number, void> {
   for (let n = 0; n < count; n += 1) {
