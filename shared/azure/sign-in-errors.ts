@@ -4,6 +4,9 @@ import { UserError } from '../step/errors.ts';
 /** Signing in to Azure failed. Never carries a token or secret. */
 export class AzureSignInError extends UserError {}
 
+/** Nobody refused: the sign-in service could not be reached. It may be later. */
+export class SignInUnreachableError extends AzureSignInError {}
+
 /** What an OIDC token says about itself; shown when it is refused. Not secret, unlike the token. */
 export interface AssertionClaims {
   issuer: string;
@@ -39,12 +42,15 @@ export interface SignInIdentity {
 
 type Explanation = [reason: string, fix: string];
 
+const UNREACHABLE = 'the sign-in service cannot be reached';
+
 /** The AzureSignInError of anything thrown on the way to a token. A UserError (such as a host without OIDC) stays what it is. */
 export function signInError(way: string, thrown: unknown, identity: SignInIdentity, generalFix: string): UserError {
   if (thrown instanceof UserError) return thrown;
   const text = textOf(thrown);
   const [reason, fix] = byEntraCode(text, identity) ?? byText(text, identity) ?? [firstLine(text), assertionFix(identity) ?? generalFix];
-  return new AzureSignInError(`Sign-in to Azure by ${way} failed: ${reason.replace(/\.$/, '')}.`, { fix, cause: thrown });
+  const Refusal = reason === UNREACHABLE ? SignInUnreachableError : AzureSignInError;
+  return new Refusal(`Sign-in to Azure by ${way} failed: ${reason.replace(/\.$/, '')}.`, { fix, cause: thrown });
 }
 
 /** Entra's error codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
@@ -116,7 +122,7 @@ function byText(text: string, identity: SignInIdentity): Explanation | undefined
     ];
   }
   if (/ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|network_error|endpoints_resolution_error|openid_config_error/i.test(text)) {
-    return ['the sign-in service cannot be reached', 'Check the network, the proxy and the authority host, then run this again.'];
+    return [UNREACHABLE, 'Check the network, the proxy and the authority host, then run this again.'];
   }
   return undefined;
 }

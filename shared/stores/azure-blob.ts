@@ -1,13 +1,15 @@
 // The store in an Azure Blob container (or a folder of one).
 import { UsageError, throwIfCancelled } from '../step/errors.ts';
-import { AzureContainer, plainEtag } from './azure-container.ts';
+import { AzureContainer } from './azure-container.ts';
+import { listPage, READING_LISTINGS, type ListedBlob } from './azure-listing.ts';
 import { lockBlob } from './azure-lock.ts';
 import { blobExists, discardUncommitted, putBlob, readBlockId, writeBlob } from './azure-put.ts';
 import { isBlobMissing, openBlob, readBlob, statBlob } from './azure-read.ts';
 import { checkMetadata, checkName, checkPrefix } from './names.ts';
+import type { PatienceOptions } from './patience.ts';
 import type { AzureBlobAddress } from './azure-address.ts';
 import type { TokenCredential } from '@azure/core-auth';
-import type { BlobItem, ContainerListBlobsOptions } from '@azure/storage-blob';
+import type { ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
@@ -16,28 +18,36 @@ const PAGE = 5000;
 /** How requests are signed: exactly one of these. */
 export type AzureBlobAccess = { credential: TokenCredential } | { sas: string } | { connectionString: string };
 
+export interface AzureBlobOptions extends PatienceOptions {
+  debug?: ((message: string) => void) | undefined;
+}
+
 /**
  * Opens an Azure Blob container. Sends nothing yet.
  * @throws UsageError when the connection string is not one, or for another account
  */
-export async function openAzureBlob(
-  address: AzureBlobAddress,
-  access: AzureBlobAccess,
-  debug: (message: string) => void = () => undefined,
-): Promise<Store> {
+export async function openAzureBlob(address: AzureBlobAddress, access: AzureBlobAccess, options: AzureBlobOptions = {}): Promise<Store> {
   const { ContainerClient, BlobServiceClient } = await import('@azure/storage-blob');
   // Retries are ours (azure-retry.ts).
-  const options = { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'lifeboat' } };
+  const pipeline = { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'lifeboat' } };
+  const reading = { ...pipeline, ...READING_LISTINGS };
   const url = `${address.accountUrl}/${address.container}`;
   const place = { account: address.account, container: address.container, url };
-  const open = (client: InstanceType<typeof ContainerClient>, kind: 'token' | 'sas' | 'key'): Store =>
-    new AzureBlobStore(new AzureContainer(client, { ...place, access: kind }, address.prefix === '' ? '' : `${address.prefix}/`, debug));
+  const prefix = address.prefix === '' ? '' : `${address.prefix}/`;
+  const open = (client: ContainerClient, listing: ContainerClient, kind: 'token' | 'sas' | 'key'): Store =>
+    new AzureBlobStore(new AzureContainer(client, { ...place, access: kind }, prefix, options), listing);
 
-  if ('credential' in access) return open(new ContainerClient(url, access.credential, options), 'token');
-  if ('sas' in access) return open(new ContainerClient(`${url}?${access.sas}`, undefined, options), 'sas');
+  if ('credential' in access) {
+    const { credential } = access;
+    return open(new ContainerClient(url, credential, pipeline), new ContainerClient(url, credential, reading), 'token');
+  }
+  if ('sas' in access) {
+    const signed = `${url}?${access.sas}`;
+    return open(new ContainerClient(signed, undefined, pipeline), new ContainerClient(signed, undefined, reading), 'sas');
+  }
   let service;
   try {
-    service = BlobServiceClient.fromConnectionString(access.connectionString, options);
+    service = BlobServiceClient.fromConnectionString(access.connectionString, pipeline);
   } catch (cause) {
     throw new UsageError('The connection string of the storage account cannot be read.', {
       fix: 'Copy it whole: az storage account show-connection-string.',
@@ -47,15 +57,15 @@ export async function openAzureBlob(
   if (service.accountName !== address.account) {
     throw new UsageError(`The connection string is for storage account ${service.accountName}, the store is in ${address.account}.`);
   }
-  return open(service.getContainerClient(address.container), 'key');
+  const listing = new ContainerClient(access.connectionString, address.container, reading);
+  return open(service.getContainerClient(address.container), listing, 'key');
 }
 
 /** What a listing asks for besides names: facts of backups, and what keeps a blob from being deleted. */
 const LISTED = { includeMetadata: true, includeImmutabilityPolicy: true, includeLegalHold: true } as const;
 
-/** The blob's own legal hold or immutability policy; one of the container is not in listings, it shows when a deletion is refused. */
-function lockOf({ legalHold, immutabilityPolicyExpiresOn: until }: BlobItem['properties']): Pick<ObjectInfo, 'locked'> {
-  if (legalHold === true) return { locked: 'legal hold' };
+function lockOf({ legalHold, immutableUntil: until }: ListedBlob): Pick<ObjectInfo, 'locked'> {
+  if (legalHold) return { locked: 'legal hold' };
   return until !== undefined && until.getTime() > Date.now() ? { locked: until } : {};
 }
 
@@ -63,9 +73,11 @@ class AzureBlobStore implements Store {
   readonly kind = 'azure-blob';
   readonly location: string;
   readonly #container: AzureContainer;
+  readonly #listing: ContainerClient;
 
-  constructor(container: AzureContainer) {
+  constructor(container: AzureContainer, listing: ContainerClient) {
     this.#container = container;
+    this.#listing = listing;
     this.location = container.location;
   }
 
@@ -100,34 +112,27 @@ class AzureBlobStore implements Store {
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
     checkPrefix(prefix);
-    for await (const item of this.#items(prefix, LISTED, signal)) {
+    for await (const blob of this.#blobs(prefix, LISTED, signal)) {
+      const { name, size, modified, etag, metadata } = blob;
       // With a hierarchical namespace folders are listed as empty blobs.
-      if (item.metadata?.['hdi_isfolder'] === 'true') continue;
-      yield {
-        name: item.name.slice(this.#container.prefix.length),
-        size: item.properties.contentLength ?? 0,
-        modified: item.properties.lastModified,
-        etag: plainEtag(item.properties.etag),
-        metadata: item.metadata ?? {},
-        ...lockOf(item.properties),
-      };
+      if (metadata['hdi_isfolder'] === 'true') continue;
+      yield { name: name.slice(this.#container.prefix.length), size, modified, etag, metadata, ...lockOf(blob) };
     }
   }
 
-  async *#items(prefix: string, include: ContainerListBlobsOptions, signal: AbortSignal | undefined) {
+  async *#blobs(prefix: string, include: ContainerListBlobsOptions, signal: AbortSignal | undefined): AsyncGenerator<ListedBlob, void> {
     let continuationToken: string | undefined;
     do {
-      const options = { maxPageSize: PAGE, ...(continuationToken === undefined ? {} : { continuationToken }) };
+      const settings = { maxPageSize: PAGE, ...(continuationToken === undefined ? {} : { continuationToken }) };
       const page = await this.#container.guarded('Listing', prefix, () =>
-        this.#container.tries(async (abortSignal) => {
-          const query = { prefix: this.#container.prefix + prefix, abortSignal, ...include };
-          const first = await this.#container.client.listBlobsFlat(query).byPage(options).next();
-          return first.done ? undefined : first.value;
-        }, signal),
+        this.#container.tries(
+          (abortSignal) => listPage(this.#listing, { prefix: this.#container.prefix + prefix, abortSignal, ...include }, settings),
+          signal,
+        ),
       );
-      yield* page?.segment.blobItems ?? [];
-      continuationToken = page?.continuationToken;
-    } while (continuationToken !== undefined && continuationToken !== '');
+      yield* page.blobs;
+      continuationToken = page.next;
+    } while (continuationToken !== undefined);
   }
 
   async delete(name: string, signal?: AbortSignal): Promise<boolean> {
@@ -158,9 +163,9 @@ class AzureBlobStore implements Store {
     checkPrefix(prefix);
     const isOld = (id: string): boolean => (readBlockId(id)?.staged ?? new Date()) < olderThan;
     const names: string[] = [];
-    for await (const item of this.#items(prefix, { includeUncommitedBlobs: true }, signal)) {
+    for await (const { name, size } of this.#blobs(prefix, { includeUncommitedBlobs: true }, signal)) {
       // An uncommitted blob is listed with no bytes; so is an empty one, which the list of its blocks tells apart.
-      if ((item.properties.contentLength ?? 0) === 0) names.push(item.name.slice(this.#container.prefix.length));
+      if (size === 0) names.push(name.slice(this.#container.prefix.length));
     }
     let dropped = 0;
     for (const name of names) {

@@ -36,7 +36,7 @@ export async function lockBlob(container: AzureContainer, name: string, options:
       const previous = await readOwner(container, blob, options.signal);
       await writeOwner(container, blob, lease, options);
       if (previous !== undefined && previous !== '') options.onTakeover?.(previous);
-      return held(container, name, blob, lease, since, seconds);
+      return held(container, name, blob, lease, { since, seconds, graceMs: options.resumable ? container.patience.limitMs : 0 });
     }
     throw new StoreError(`${name} in ${container.location} is locked and released all the time.`, { fix: 'Try again in a minute.' });
   });
@@ -47,12 +47,12 @@ function held(
   name: string,
   blob: BlockBlobClient,
   lease: BlobLeaseClient,
-  since: number,
-  seconds: number,
+  { since, seconds, graceMs }: { since: number; seconds: number; graceMs: number },
 ): Lock {
   return keepAlive({
     what: `${name} in ${container.location}`,
     expiresAfter: seconds * 1000,
+    graceMs,
     since,
     async renew(signal) {
       try {

@@ -1,33 +1,22 @@
 // Writing a blob from a stream: blocks with checksums, staged in parallel from a fixed set of buffers, then one commit that makes it visible.
 import { randomBytes } from 'node:crypto';
-import { CancelledError } from '../step/errors.ts';
 import { transferChecksum, type TransferChecksum } from './azure-checksum.ts';
 import { ifUnchanged, plainEtag, type AzureContainer } from './azure-container.ts';
 import { azureFailure, isAzureError } from './azure-errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
-import { blocks, cancellable } from './source.ts';
+import { growingPart, PartSender, type Growth } from './parts.ts';
 import type { ObjectInfo, PutOptions, WriteOptions } from './store.ts';
 
-const MIB = 1 << 20;
-/** Blocks at sea at the same time, and how many bytes they may hold together. One Azure connection carries some 60 MB/s. */
-export const PARALLEL_BLOCKS = 8;
-const MAX_BYTES_IN_FLIGHT = 256 * MIB;
-const SMALLEST_BLOCK = 8 * MIB;
-const LARGEST_BLOCK = 1024 * MIB;
-/** A blob has at most 50,000 blocks; the estimate is meant to fill a fifth of them. */
-const BLOCKS_BY_ESTIMATE = 10_000;
-const BLOCKS_BEFORE_DOUBLING = 4_000;
-
 /**
- * Size of block number `index`. Chosen so that the estimate takes 10,000 blocks; from there on blocks double every 4,000, so that even a
- * stream without an estimate reaches 8 TiB and one that is 500 times its estimate still fits.
+ * A blob has at most 50,000 blocks. An estimate takes 10,000 of them; from there on they double every 4,000, so that even a stream without
+ * an estimate reaches 8 TiB and one that is 500 times its estimate still fits.
  */
+const GROWTH: Growth = { byEstimate: 10_000, beforeDoubling: 4_000 };
+
+/** Size of block number `index`. */
 export function blockSize(index: number, sizeEstimate = 0): number {
-  const wanted = Math.ceil(sizeEstimate / BLOCKS_BY_ESTIMATE / MIB) * MIB;
-  const first = Math.min(LARGEST_BLOCK, Math.max(SMALLEST_BLOCK, wanted));
-  const doublings = Math.max(0, Math.floor((index - BLOCKS_BY_ESTIMATE) / BLOCKS_BEFORE_DOUBLING) + 1);
-  return Math.min(LARGEST_BLOCK, first * 2 ** doublings);
+  return growingPart(index, sizeEstimate, GROWTH);
 }
 
 /** Marks our block ids, which carry the second they were staged, the writer's number and the block's. All ids of a blob have one length. */
@@ -55,92 +44,66 @@ class BlobWriter {
   readonly #container: AzureContainer;
   readonly #name: string;
   readonly #options: PutOptions;
-  readonly #sizeOf: typeof blockSize;
   readonly #writer = randomBytes(8).toString('hex');
-  /** Aborted by the caller's signal, and by the first block that fails. */
-  readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
   readonly #ids: string[] = [];
-  readonly #inFlight = new Set<Promise<void>>();
-  #bytesInFlight = 0;
-  readonly #spare: Buffer[] = [];
-  #failure: Error | undefined;
-  #done = 0;
-  #total = 0;
+  readonly #parts: PartSender;
+  #checksumOf: ((block: Uint8Array) => TransferChecksum) | undefined;
+  /** The list of staged blocks that is being asked for; shared by all that want it at the same moment. */
+  #listing: Promise<Map<string, number>> | undefined;
 
   constructor(container: AzureContainer, name: string, options: PutOptions, sizeOf: typeof blockSize) {
-    this.#sizeOf = sizeOf;
     this.#container = container;
     this.#name = name;
     this.#options = options;
-    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    this.#parts = new PartSender({
+      sizeOf: (index) => sizeOf(index, options.sizeEstimate),
+      send: (block, index, signal) => this.#stage(block, index, signal),
+      onProgress: options.onProgress,
+      signal: options.signal,
+    });
   }
 
   async run(source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     try {
-      await this.#stageAll(source);
+      this.#checksumOf = await transferChecksum();
+      await this.#parts.sendAll(source);
       const metadata = typeof this.#options.metadata === 'function' ? this.#options.metadata() : (this.#options.metadata ?? {});
       checkMetadata(metadata);
       return await this.#commit(metadata);
     } catch (thrown) {
-      this.#stop.abort(new CancelledError());
-      await Promise.allSettled(this.#inFlight);
+      await this.#parts.abort();
       await this.#discard();
-      throw this.#failure ?? thrown;
+      throw this.#parts.failure ?? thrown;
     }
   }
 
-  async #stageAll(source: AsyncIterable<Uint8Array>): Promise<void> {
-    const checksumOf = await transferChecksum();
-    const take = (index: number): Buffer => {
-      const size = this.#sizeOf(index, this.#options.sizeEstimate);
-      const spare = this.#spare.pop();
-      return spare?.length === size ? spare : Buffer.allocUnsafeSlow(size);
-    };
-    for await (const block of blocks(cancellable(source, this.#signal), take)) {
-      this.#start(block, checksumOf(block));
-      while (this.#inFlight.size >= PARALLEL_BLOCKS || this.#bytesInFlight > MAX_BYTES_IN_FLIGHT) await Promise.race(this.#inFlight);
-    }
-    while (this.#inFlight.size > 0) await Promise.race(this.#inFlight);
-    if (this.#failure) throw this.#failure;
-  }
-
-  #start(block: Buffer, checksum: TransferChecksum): void {
-    const index = this.#ids.length;
-    const seconds = Math.floor(Date.now() / 1000);
-    const text = `lifeboat-${hex8(seconds)}-${this.#writer}-${hex8(index)}`;
-    const id = Buffer.from(text, 'latin1').toString('base64');
-    this.#ids.push(id);
-    this.#total += block.length;
-    this.#bytesInFlight += block.length;
-    const staging = this.#stage(id, block, checksum).then(
-      () => {
-        this.#done += block.length;
-        this.#options.onProgress?.(this.#done);
-        this.#spare.push(Buffer.from(block.buffer as ArrayBuffer));
-      },
-      (thrown: unknown) => {
-        // What fails after the stop failed because of it.
-        if (!this.#stop.signal.aborted) this.#failure = thrown as Error;
-        this.#stop.abort(new CancelledError());
-      },
-    );
-    const tracked = staging.finally(() => {
-      this.#bytesInFlight -= block.length;
-      this.#inFlight.delete(tracked);
-    });
-    this.#inFlight.add(tracked);
-  }
-
-  async #stage(id: string, block: Buffer, checksum: TransferChecksum): Promise<void> {
+  async #stage(block: Buffer, index: number, signal: AbortSignal): Promise<void> {
+    const id = this.#idOf(index);
+    this.#ids[index] = id;
+    const checksum = (this.#checksumOf as (block: Uint8Array) => TransferChecksum)(block);
     const blob = this.#container.blob(this.#name);
     await this.#container.guarded('Writing', this.#name, () =>
       this.#container.tries(
-        (abortSignal) => blob.stageBlock(id, block, block.length, { abortSignal, ...checksum }),
-        this.#signal,
+        async (abortSignal, _attempt, round) => {
+          // After an outage: the block may have arrived, and only the answer was lost. The service checked its checksum then.
+          if (round > 1 && (await this.#staged(abortSignal)).get(id) === block.length) return;
+          await blob.stageBlock(id, block, block.length, { abortSignal, ...checksum });
+        },
+        signal,
         block.length,
       ),
     );
+  }
+
+  #idOf(index: number): string {
+    const seconds = Math.floor(Date.now() / 1000);
+    return Buffer.from(`lifeboat-${hex8(seconds)}-${this.#writer}-${hex8(index)}`, 'latin1').toString('base64');
+  }
+
+  /** Ids and sizes of the blocks that the service has. */
+  async #staged(abortSignal: AbortSignal): Promise<Map<string, number>> {
+    this.#listing ??= stagedBlocks(this.#container, this.#name, abortSignal).finally(() => (this.#listing = undefined));
+    return this.#listing;
   }
 
   async #commit(metadata: Record<string, string>): Promise<ObjectInfo> {
@@ -174,7 +137,7 @@ class BlobWriter {
       );
       return {
         name: this.#name,
-        size: this.#total,
+        size: this.#parts.total,
         modified: answer.lastModified ?? new Date(),
         etag: plainEtag(answer.etag),
         metadata,
@@ -200,7 +163,7 @@ class BlobWriter {
       if (first === undefined || readBlockId(first)?.writer !== this.#writer) return undefined;
       return {
         name: this.#name,
-        size: this.#total,
+        size: this.#parts.total,
         modified: list.lastModified ?? new Date(),
         etag: plainEtag(list.etag),
         metadata,
@@ -220,6 +183,17 @@ class BlobWriter {
     } catch (thrown) {
       this.#container.debug(`Blocks of ${this.#name} could not be dropped: ${String(thrown)}`);
     }
+  }
+}
+
+async function stagedBlocks(container: AzureContainer, name: string, abortSignal: AbortSignal): Promise<Map<string, number>> {
+  try {
+    const list = await container.blob(name).getBlockList('uncommitted', { abortSignal });
+    return new Map((list.uncommittedBlocks ?? []).map((block) => [block.name, block.size]));
+  } catch (thrown) {
+    // Not a single block has arrived yet.
+    if (azureFailure(thrown)?.status === 404) return new Map();
+    throw thrown;
   }
 }
 

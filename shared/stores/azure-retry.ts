@@ -1,7 +1,9 @@
 // Repeats a request that failed for a passing reason. The SDK's own policy ignores Retry-After and 429 and gives a hung connection no limit.
 import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledError, throwIfCancelled } from '../step/errors.ts';
+import { SignInUnreachableError } from '../azure/sign-in-errors.ts';
 import { azureFailure } from './azure-errors.ts';
+import { isTimeout, type Away } from './patience.ts';
 
 const MAX_ATTEMPTS = 6;
 const FIRST_DELAY_MS = 400;
@@ -20,6 +22,8 @@ export class IncompleteAnswerError extends Error {
   readonly code = 'INCOMPLETE_ANSWER';
 }
 
+const TOO_LATE = new IncompleteAnswerError('no answer in time');
+
 export interface RetryOptions {
   signal?: AbortSignal | undefined;
   /** Limit of one attempt. A connection that hangs is given up after it and the request sent again. */
@@ -36,7 +40,10 @@ export interface RetryOptions {
  * @throws CancelledError when the signal is aborted; else what the last attempt threw
  */
 export async function retrying<T>(request: (signal: AbortSignal, attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  let failure: Error | undefined;
   for (let attempt = 1; ; attempt += 1) {
+    // A time limit of the caller's is no cancel: what was in the way is the reason.
+    if (failure !== undefined && isTimeout(options.signal)) throw failure;
     throwIfCancelled(options.signal);
     const timeout = new AbortController();
     const timer = setTimeout(() => {
@@ -45,13 +52,15 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
     try {
       return await request(options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal, attempt);
     } catch (thrown) {
-      if (options.signal?.aborted) throw cancelled(options.signal);
+      if (options.signal?.aborted) throw isTimeout(options.signal) ? (failure ?? TOO_LATE) : cancelled(options.signal);
       const reason = timeout.signal.aborted ? (timeout.signal.reason as Error) : thrown;
+      failure = reason as Error;
       const wait = delayBefore(reason, attempt, options.random ?? Math.random);
       if (wait === undefined) throw reason;
       try {
         await (options.sleep ?? pause)(wait, options.signal);
       } catch (cause) {
+        if (isTimeout(options.signal)) throw reason;
         throw options.signal ? cancelled(options.signal) : cause;
       }
     } finally {
@@ -83,6 +92,16 @@ function delayBefore(thrown: unknown, attempt: number, random: () => number): nu
   if (asked !== undefined) return asked > MAX_RETRY_AFTER_MS ? undefined : asked;
   // Between half and all of the doubling delay, so that many clients do not come back at the same moment.
   return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
+}
+
+/** Whether a failure that stayed after all attempts says that the service, or the way to it, is away for a while. */
+export function azureAway(thrown: unknown): Away | undefined {
+  if (thrown instanceof SignInUnreachableError) return { reason: 'the sign-in service cannot be reached' };
+  const failure = azureFailure(thrown);
+  if (!failure) return undefined;
+  const { status, code, headers } = failure;
+  if (status === 0 ? FINAL_NETWORK_CODES.test(code) : !RETRYABLE_STATUS.has(status)) return undefined;
+  return { reason: status === 0 ? code || 'no answer' : `status ${status}`, retryAfterMs: retryAfterMs(headers) };
 }
 
 /** `Retry-After` in seconds or as a date, or Azure's `retry-after-ms`. */

@@ -44,9 +44,10 @@ export interface GenerationFiles {
  * generation n, one creates n + 1. Whoever was slow and created a number that is no longer the highest sees that on looking again. The age
  * of a lock is judged by the file system's own clock.
  * @param what the lock and its store, for messages
+ * @param patienceMs how long the store is waited for when it is away
  * @throws LockedError with owner and expiry when somebody else holds it
  */
-export async function lockByGenerations(files: GenerationFiles, what: string, options: LockOptions): Promise<Lock> {
+export async function lockByGenerations(files: GenerationFiles, what: string, options: LockOptions, patienceMs = 0): Promise<Lock> {
   for (;;) {
     throwIfCancelled(options.signal);
     const since = performance.now();
@@ -64,6 +65,7 @@ export async function lockByGenerations(files: GenerationFiles, what: string, op
     return keepAlive({
       what,
       expiresAfter: options.expiresAfter,
+      graceMs: options.resumable ? patienceMs : 0,
       since,
       async renew() {
         if (!(await files.mark(generation, HELD))) return false;

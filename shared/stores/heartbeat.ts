@@ -7,6 +7,8 @@ export interface Heartbeat {
   what: string;
   /** Milliseconds after which others may take the lock when it was not renewed. */
   expiresAfter: number;
+  /** Milliseconds after the expiry for which the holder goes on when the store cannot be asked: nobody may have taken the lock. */
+  graceMs?: number | undefined;
   /** `performance.now()` from just before the lock was taken: the expiry counts from there. */
   since: number;
   /** Renews. False: somebody else has it. Throws when the store could not be asked; it is then asked again until the expiry. */
@@ -45,7 +47,7 @@ export function keepAlive(heartbeat: Heartbeat): Lock {
   };
   const watchExpiry = (cause?: unknown): void => {
     clearTimeout(expiryTimer);
-    const left = renewedAt + heartbeat.expiresAfter - performance.now();
+    const left = renewedAt + heartbeat.expiresAfter + (heartbeat.graceMs ?? 0) - performance.now();
     expiryTimer = setTimeout(() => {
       lose('it could not be renewed in time', cause);
     }, left).unref();

@@ -3,7 +3,9 @@ import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TokenCredential } from '@azure/core-auth';
 import { UsageError } from '../step/errors.ts';
+import type { Clock } from '../tools/clock.ts';
 import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
+import type { PatienceOptions } from './patience.ts';
 import type { S3StoreConfig } from './s3.ts';
 import type { SftpStoreConfig } from './sftp.ts';
 import type { Store } from './store.ts';
@@ -36,6 +38,12 @@ export interface OpenStoreOptions {
   /** Signs in to Azure; called when a store needs it. `azureCredential` of shared/azure/sign-in.ts. */
   credential?: () => TokenCredential | Promise<TokenCredential>;
   debug?: (message: string) => void;
+  /** How long a store that has answered before is waited for when it is away, milliseconds; 0: not at all. Default 15 minutes. */
+  patience?: number | undefined;
+  /** Told when a store is away and waited for, and how that ends. */
+  notice?: ((message: string) => void) | undefined;
+  /** For tests. */
+  clock?: Clock | undefined;
 }
 
 type Open<C> = (config: C, options: OpenStoreOptions) => Promise<Store>;
@@ -44,9 +52,13 @@ type Open<C> = (config: C, options: OpenStoreOptions) => Promise<Store>;
 const KINDS: { [K in StoreConfig['kind']]: Open<Extract<StoreConfig, { kind: K }>> } = {
   'azure-blob': async (config, options) => openAzure(config, options),
   folder: async ({ path }) => new (await import('./folder.ts')).FolderStore(resolve(path)),
-  s3: async (config) => (await import('./s3.ts')).openS3Store(config),
-  sftp: async (config) => (await import('./sftp.ts')).openSftpStore(config),
+  s3: async (config, options) => (await import('./s3.ts')).openS3Store(config, waiting(options)),
+  sftp: async (config, options) => (await import('./sftp.ts')).openSftpStore(config, waiting(options)),
 };
+
+function waiting({ patience, notice, clock }: OpenStoreOptions): PatienceOptions {
+  return { limitMs: patience, notice, clock };
+}
 
 /** The kinds of `dr.yml`. */
 export const STORE_KINDS = Object.keys(KINDS) as StoreConfig['kind'][];
@@ -177,9 +189,10 @@ async function openAzure(config: AzureBlobStoreConfig, options: OpenStoreOptions
     prefix: config.prefix ?? '',
   });
   const { openAzureBlob } = await import('./azure-blob.ts');
-  if (sas !== undefined) return openAzureBlob(address, { sas: sas.replace(/^\?/, '') }, options.debug);
-  if (connectionString !== undefined) return openAzureBlob(address, { connectionString }, options.debug);
-  if (options.credential) return openAzureBlob(address, { credential: await options.credential() }, options.debug);
+  const wanted = { debug: options.debug, ...waiting(options) };
+  if (sas !== undefined) return openAzureBlob(address, { sas: sas.replace(/^\?/, '') }, wanted);
+  if (connectionString !== undefined) return openAzureBlob(address, { connectionString }, wanted);
+  if (options.credential) return openAzureBlob(address, { credential: await options.credential() }, wanted);
   throw new UsageError(`The store ${address.accountUrl}/${container} needs a sign-in to Azure or a SAS.`, {
     fix: 'Sign in (azure/login, a service connection, az login), or add a SAS to the address.',
   });

@@ -1,8 +1,9 @@
 // One bucket as all parts of the s3 store see it: the SDK's client, names below the prefix, errors in plain words.
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { $Command, S3Client, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes } from '@aws-sdk/client-s3';
 import { CancelledError, UserError } from '../step/errors.ts';
 import { StoreError } from './errors.ts';
 import { RESERVED_SEGMENT } from './names.ts';
+import { explained, isTimeout, type Away, type Patience } from './patience.ts';
 
 /** The module, loaded when a store is opened: it takes a tenth of a second. */
 export type S3Sdk = typeof import('@aws-sdk/client-s3');
@@ -17,14 +18,16 @@ export class S3Bucket {
   readonly location: string;
   /** Days for which what is written once cannot be deleted (object lock); 0 for none. */
   readonly lockDays: number;
+  readonly patience: Patience;
 
-  constructor(facts: Pick<S3Bucket, 'sdk' | 'client' | 'bucket' | 'prefix' | 'location' | 'lockDays'>) {
+  constructor(facts: Pick<S3Bucket, 'sdk' | 'client' | 'bucket' | 'prefix' | 'location' | 'lockDays' | 'patience'>) {
     this.sdk = facts.sdk;
     this.client = facts.client;
     this.bucket = facts.bucket;
     this.prefix = facts.prefix;
     this.location = facts.location;
     this.lockDays = facts.lockDays;
+    this.patience = facts.patience;
   }
 
   /** Bucket and key of an object, for a request. */
@@ -38,6 +41,22 @@ export class S3Bucket {
   }
 
   /**
+   * Sends a request. The SDK repeats it when that can help; when the service is away, it is waited for.
+   * @throws the SDK's error: for callers that tell answers apart; WaitedInVain
+   */
+  async send<I extends ServiceInputTypes, O extends ServiceOutputTypes>(
+    command: $Command<I, O, S3ClientResolvedConfig>,
+    signal: AbortSignal | undefined,
+  ): Promise<O> {
+    return this.tries(() => this.client.send(command, signal ? { abortSignal: signal } : {}), signal);
+  }
+
+  /** Does several requests as one, again while the service is away. See Patience.through. */
+  async tries<T>(work: (round: number) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.patience.through(work, s3Away, signal);
+  }
+
+  /**
    * Runs requests on an object; what goes wrong becomes a StoreError.
    * @param doing `Reading`, with `name` for the message
    */
@@ -45,10 +64,10 @@ export class S3Bucket {
     try {
       return await work();
     } catch (thrown) {
-      if (signal?.aborted) {
+      if (signal?.aborted && !isTimeout(signal)) {
         throw signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: thrown });
       }
-      throw s3Error(`${doing} ${name} in ${this.location}`, thrown, this.bucket);
+      throw explained(thrown, (cause) => s3Error(`${doing} ${name} in ${this.location}`, cause, this.bucket));
     }
   }
 }
@@ -63,10 +82,24 @@ interface S3Failure {
 
 /** Reads a thrown S3ServiceException or network error; undefined when something else was thrown. */
 export function s3Failure(thrown: unknown): S3Failure | undefined {
-  if (!(thrown instanceof Error)) return undefined;
+  // No `instanceof`: jest's realms have an Error of their own.
+  if (typeof thrown !== 'object' || thrown === null || !('message' in thrown)) return undefined;
   const error = thrown as Error & { code?: unknown; $metadata?: { httpStatusCode?: number } };
-  const code = typeof error.code === 'string' ? error.code : error.name;
+  // For the same reason the SDK wraps a network error there, and keeps only its text.
+  const wrapped = /^AWS SDK error wrapper for Error: .*?\b(E[A-Z_]{4,})\b/.exec(error.message)?.[1];
+  const code = typeof error.code === 'string' ? error.code : (wrapped ?? error.name);
   return { code, status: error.$metadata?.httpStatusCode ?? 0 };
+}
+
+/** No answer, or one that says that the service is away for a while. */
+const AWAY_CODES = /^(ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|TimeoutError|IncompleteAnswer|SlowDown)/;
+
+function s3Away(thrown: unknown): Away | undefined {
+  const failure = s3Failure(thrown);
+  if (!failure) return undefined;
+  const { status, code } = failure;
+  const away = AWAY_CODES.test(code) || status === 429 || status === 500 || (status > 501 && status < 505);
+  return away ? { reason: status === 0 ? code : `status ${status}` } : undefined;
 }
 
 /** True when the object is not there; a missing bucket is another matter where S3 says so (a HEAD does not). */
@@ -132,6 +165,8 @@ function explain({ code }: S3Failure, bucket: string): Explanation | undefined {
         'the object is in an archive storage class',
         'Bring it back first (takes hours): aws s3api restore-object, then run this again.',
       ];
+    case 'AbortError':
+      return ['the endpoint did not answer in time', 'Check the endpoint, the network and the proxy.'];
     case 'ENOTFOUND':
       return ['the name of the endpoint cannot be resolved', 'Check endpoint and region, and the DNS of this machine.'];
     case 'SlowDown':

@@ -45,7 +45,7 @@ export async function lockS3(bucket: S3Bucket, name: string, options: LockOption
       const etag = await writeLock(bucket, key, record, seen?.etag, options.signal);
       if (etag === undefined) continue;
       if (seen && seen.record?.owner !== undefined) options.onTakeover?.(seen.record.owner);
-      return held(bucket, key, what, record, etag, since);
+      return held(bucket, key, what, { record, taken: etag, since, graceMs: options.resumable ? bucket.patience.limitMs : 0 });
     }
     throw new StoreError(`${what} is locked and released all the time.`, { fix: 'Try again in a minute.' });
   });
@@ -60,12 +60,18 @@ function requireFree({ record, age }: SeenLock, what: string, options: LockOptio
   });
 }
 
-function held(bucket: S3Bucket, key: string, what: string, record: LockRecord, taken: string, since: number): Lock {
+function held(
+  bucket: S3Bucket,
+  key: string,
+  what: string,
+  { record, taken, since, graceMs }: { record: LockRecord; taken: string; since: number; graceMs: number },
+): Lock {
   let etag = taken;
   let current = record;
   return keepAlive({
     what,
     expiresAfter: record.expiresAfter,
+    graceMs,
     since,
     async renew(signal) {
       const next = { ...current, beat: current.beat + 1 };
@@ -97,7 +103,7 @@ async function writeLock(
     ...(replaces === undefined ? { IfNoneMatch: '*' } : { IfMatch: replaces }),
   });
   try {
-    return (await bucket.client.send(command, signal ? { abortSignal: signal } : {})).ETag;
+    return (await bucket.send(command, signal)).ETag;
   } catch (thrown) {
     if (!isConditionFailed(thrown) && !isMissing(thrown)) throw thrown;
     // Ours after all: an earlier attempt succeeded, or a renewal whose answer was lost.
@@ -119,7 +125,7 @@ async function readLock(bucket: S3Bucket, key: string, signal: AbortSignal | und
     { step: 'deserialize', priority: 'low' },
   );
   try {
-    const answer = await bucket.client.send(command, signal ? { abortSignal: signal } : {});
+    const answer = await bucket.send(command, signal);
     const text = (await answer.Body?.transformToString()) ?? '';
     const now = Number.isNaN(serviceTime) ? Date.now() : serviceTime;
     return { record: parseRecord(text), etag: answer.ETag ?? '', age: now - (answer.LastModified?.getTime() ?? now) };

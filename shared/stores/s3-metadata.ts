@@ -37,7 +37,7 @@ export async function putSidecar(
 ): Promise<void> {
   const Body = Buffer.from(JSON.stringify(metadata));
   const command = new bucket.sdk.PutObjectCommand({ ...bucket.own(sidecarName(name, write)), Body, ContentType: 'application/json' });
-  await bucket.client.send(command, signal ? { abortSignal: signal } : {});
+  await bucket.send(command, signal);
 }
 
 /** The metadata of a version as an ObjectInfo has it. A lost sidecar leaves none. */
@@ -53,7 +53,7 @@ export async function readMetadata(
   }
   try {
     const command = new bucket.sdk.GetObjectCommand(bucket.own(sidecarName(name, write)));
-    const answer = await bucket.client.send(command, signal ? { abortSignal: signal } : {});
+    const answer = await bucket.send(command, signal);
     return JSON.parse((await answer.Body?.transformToString()) ?? '{}') as Record<string, string>;
   } catch (thrown) {
     if (isMissing(thrown)) return {};
@@ -65,7 +65,7 @@ export async function readMetadata(
 export async function removeSidecar(bucket: S3Bucket, name: string, native: Readonly<Record<string, string>> | undefined): Promise<void> {
   const write = writeOf(native);
   if (write === undefined || native?.[PLACE_KEY] !== 'sidecar') return;
-  await bucket.client.send(new bucket.sdk.DeleteObjectCommand(bucket.own(sidecarName(name, write))));
+  await bucket.send(new bucket.sdk.DeleteObjectCommand(bucket.own(sidecarName(name, write))), undefined);
 }
 
 /** Where all sidecars of objects below a prefix lie. */

@@ -2,42 +2,37 @@
 import { randomBytes } from 'node:crypto';
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { createCRC32 } from 'hash-wasm';
-import { CancelledError, throwIfCancelled } from '../step/errors.ts';
+import { throwIfCancelled } from '../step/errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
 import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
 import { nativeMetadata, putSidecar, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
-import { blocks, cancellable } from './source.ts';
+import { growingPart, PartSender, type Growth } from './parts.ts';
 import type { ObjectInfo, PutOptions } from './store.ts';
 
-const MIB = 1 << 20;
-/** Parts at sea at the same time, and how many bytes they may hold together. */
-const PARALLEL_PARTS = 8;
-const MAX_BYTES_IN_FLIGHT = 256 * MIB;
-const SMALLEST_PART = 8 * MIB;
-const LARGEST_PART = 1024 * MIB;
-/** An object has at most 10,000 parts; the estimate is meant to fill half of them. */
-const PARTS_BY_ESTIMATE = 5_000;
-const PARTS_BEFORE_DOUBLING = 500;
+/**
+ * An object has at most 10,000 parts. An estimate takes 5,000 of them; from there on they double every 500 up to 1 GiB, so that a stream
+ * without an estimate reaches 2.5 TiB and any other one ten times its estimate, up to S3's own limit.
+ */
+const GROWTH: Growth = { byEstimate: 5_000, beforeDoubling: 500 };
 /** CRC-32C (Castagnoli), reflected. */
 const CASTAGNOLI = 0x82f63b78;
 const DAY_MS = 86_400_000;
 
-/**
- * Size of part number `index` (0-based). The estimate takes 5,000 parts; from there on parts double every 500 up to 1 GiB, so that a stream
- * without an estimate reaches 2.5 TiB and any other one ten times its estimate, up to S3's own limit.
- */
+/** Size of part number `index` (0-based). */
 export function partSize(index: number, sizeEstimate = 0): number {
-  const wanted = Math.ceil(sizeEstimate / PARTS_BY_ESTIMATE / MIB) * MIB;
-  const first = Math.min(LARGEST_PART, Math.max(SMALLEST_PART, wanted));
-  const doublings = Math.max(0, Math.floor((index - PARTS_BY_ESTIMATE) / PARTS_BEFORE_DOUBLING) + 1);
-  return Math.min(LARGEST_PART, first * 2 ** doublings);
+  return growingPart(index, sizeEstimate, GROWTH);
 }
 
-/** Streams an object into the bucket. See Store.put. */
-export async function putS3(bucket: S3Bucket, name: string, source: AsyncIterable<Uint8Array>, options: PutOptions): Promise<ObjectInfo> {
-  const writer = new S3Writer(bucket, name, options);
-  return writer.run(source);
+/** Streams an object into the bucket. See Store.put. `sizeOf` is for tests. */
+export async function putS3(
+  bucket: S3Bucket,
+  name: string,
+  source: AsyncIterable<Uint8Array>,
+  options: PutOptions,
+  sizeOf = partSize,
+): Promise<ObjectInfo> {
+  return new S3Writer(bucket, name, options, sizeOf).run(source);
 }
 
 class S3Writer {
@@ -46,69 +41,38 @@ class S3Writer {
   readonly #options: PutOptions;
   /** Names this version: in its metadata, and its sidecar's name. */
   readonly #write = randomBytes(16).toString('hex');
-  /** Aborted by the caller's signal, and by the first part that fails. */
-  readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #sender: PartSender;
   readonly #parts: CompletedPart[] = [];
-  readonly #inFlight = new Set<Promise<void>>();
-  #bytesInFlight = 0;
-  readonly #spare: Buffer[] = [];
   #upload: string | undefined;
   #sidecar = false;
   #crc: ((bytes: Uint8Array) => string) | undefined;
-  #failure: Error | undefined;
-  #done = 0;
-  #total = 0;
 
-  constructor(bucket: S3Bucket, name: string, options: PutOptions) {
+  constructor(bucket: S3Bucket, name: string, options: PutOptions, sizeOf: typeof partSize) {
     this.#bucket = bucket;
     this.#name = name;
     this.#options = options;
-    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    this.#sender = new PartSender({
+      sizeOf: (index) => sizeOf(index, options.sizeEstimate),
+      begin: () => this.#create(),
+      send: (part, index, signal) => this.#sendPart(part, index + 1, signal),
+      onProgress: options.onProgress,
+      signal: options.signal,
+    });
   }
 
   async run(source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     this.#crc = await crc32c();
     try {
-      const only = await this.#sendParts(source);
+      const whole = await this.#sender.sendAll(source);
       const metadata = typeof this.#options.metadata === 'function' ? this.#options.metadata() : (this.#options.metadata ?? {});
       checkMetadata(metadata);
       throwIfCancelled(this.#options.signal);
-      return await this.#guarded(() => (this.#upload === undefined ? this.#putWhole(only, metadata) : this.#complete(metadata)));
+      return await this.#guarded(() => (whole ? this.#putWhole(whole, metadata) : this.#complete(metadata)));
     } catch (thrown) {
-      this.#stop.abort(new CancelledError());
-      await Promise.allSettled(this.#inFlight);
+      await this.#sender.abort();
       await this.#discard();
-      throw this.#failure ?? thrown;
+      throw this.#sender.failure ?? thrown;
     }
-  }
-
-  /** Sends all parts; returns the bytes instead when they are few enough for one request. */
-  async #sendParts(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-    let first: Buffer | undefined;
-    let index = 0;
-    for await (const block of blocks(cancellable(source, this.#signal), (at) => this.#take(at))) {
-      if (index === 0) first = block;
-      else {
-        if (first) {
-          await this.#create();
-          this.#start(first, 1);
-          first = undefined;
-        }
-        this.#start(block, index + 1);
-      }
-      index += 1;
-      while (this.#inFlight.size >= PARALLEL_PARTS || this.#bytesInFlight > MAX_BYTES_IN_FLIGHT) await Promise.race(this.#inFlight);
-    }
-    while (this.#inFlight.size > 0) await Promise.race(this.#inFlight);
-    if (this.#failure) throw this.#failure;
-    return first ?? Buffer.alloc(0);
-  }
-
-  #take(index: number): Buffer {
-    const size = partSize(index, this.#options.sizeEstimate);
-    const spare = this.#spare.pop();
-    return spare?.length === size ? spare : Buffer.allocUnsafeSlow(size);
   }
 
   /** The upload is given its metadata here, when the facts of the last byte are not known: then it only says where to find them. */
@@ -122,43 +86,34 @@ class S3Writer {
       ChecksumAlgorithm: 'CRC32C',
       Metadata: native ?? sidecarMetadata(this.#write),
     });
-    const answer = await this.#guarded(() => this.#bucket.client.send(command, { abortSignal: this.#signal }));
+    const answer = await this.#guarded(() => this.#bucket.send(command, this.#options.signal));
     this.#upload = answer.UploadId;
   }
 
-  #start(block: Buffer, number: number): void {
-    this.#total += block.length;
-    this.#bytesInFlight += block.length;
-    const sending = this.#sendPart(block, number).then(
-      () => {
-        this.#done += block.length;
-        this.#options.onProgress?.(this.#done);
-        this.#spare.push(Buffer.from(block.buffer as ArrayBuffer));
-      },
-      (thrown: unknown) => {
-        // What fails after the stop failed because of it.
-        if (!this.#stop.signal.aborted) this.#failure = thrown as Error;
-        this.#stop.abort(new CancelledError());
-      },
+  async #sendPart(part: Buffer, number: number, signal: AbortSignal): Promise<void> {
+    const checksum = this.#checksum(part);
+    const target = { ...this.#bucket.at(this.#name), UploadId: this.#upload };
+    const command = new this.#bucket.sdk.UploadPartCommand({ ...target, PartNumber: number, Body: part, ...checksum });
+    const etag = await this.#guarded(() =>
+      this.#bucket.tries(async (round) => {
+        // After an outage: the part may have arrived, and only the answer was lost.
+        const there = round > 1 ? await this.#partThere(number, part.length, checksum, signal) : undefined;
+        return there ?? (await this.#bucket.client.send(command, { abortSignal: signal })).ETag;
+      }, signal),
     );
-    const tracked = sending.finally(() => {
-      this.#bytesInFlight -= block.length;
-      this.#inFlight.delete(tracked);
-    });
-    this.#inFlight.add(tracked);
+    this.#parts[number - 1] = { PartNumber: number, ETag: etag, ...checksum };
   }
 
-  async #sendPart(block: Buffer, number: number): Promise<void> {
-    const checksum = this.#checksum(block);
-    const command = new this.#bucket.sdk.UploadPartCommand({
-      ...this.#bucket.at(this.#name),
-      UploadId: this.#upload,
-      PartNumber: number,
-      Body: block,
-      ...checksum,
-    });
-    const answer = await this.#guarded(() => this.#bucket.client.send(command, { abortSignal: this.#signal }));
-    this.#parts[number - 1] = { PartNumber: number, ETag: answer.ETag, ...checksum };
+  /** The ETag of a part that the service has, if its size and checksum are right. */
+  async #partThere(
+    number: number,
+    size: number,
+    { ChecksumCRC32C: checksum }: { ChecksumCRC32C: string },
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const input = { ...this.#bucket.at(this.#name), UploadId: this.#upload, PartNumberMarker: String(number - 1), MaxParts: 1 };
+    const { Parts: [part] = [] } = await this.#bucket.client.send(new this.#bucket.sdk.ListPartsCommand(input), { abortSignal: signal });
+    return part?.PartNumber === number && part.Size === size && part.ChecksumCRC32C === checksum ? part.ETag : undefined;
   }
 
   async #putWhole(bytes: Buffer, metadata: Record<string, string>): Promise<ObjectInfo> {
@@ -172,8 +127,7 @@ class S3Writer {
       Metadata: native ?? sidecarMetadata(this.#write),
       ...this.#checksum(bytes),
     });
-    this.#total = bytes.length;
-    const info = await this.#commit(metadata, async () => (await this.#bucket.client.send(command, { abortSignal: this.#signal })).ETag);
+    const info = await this.#commit(metadata, async () => (await this.#bucket.send(command, this.#options.signal)).ETag);
     if (bytes.length > 0) this.#options.onProgress?.(bytes.length);
     return info;
   }
@@ -186,24 +140,26 @@ class S3Writer {
       UploadId: this.#upload,
       MultipartUpload: { Parts: this.#parts },
     });
-    return this.#commit(metadata, async () => (await this.#bucket.client.send(command, { abortSignal: this.#signal })).ETag);
+    return this.#commit(metadata, async () => (await this.#bucket.send(command, this.#options.signal)).ETag);
   }
 
   async #writeSidecar(metadata: Record<string, string>): Promise<void> {
     this.#sidecar = true;
-    await putSidecar(this.#bucket, this.#name, this.#write, metadata, this.#signal);
+    await putSidecar(this.#bucket, this.#name, this.#write, metadata, this.#options.signal);
   }
 
   /** Makes the version visible. The answer to an attempt may be lost although it succeeded: the version itself says whose it is. */
   async #commit(metadata: Record<string, string>, send: () => Promise<string | undefined>): Promise<ObjectInfo> {
     // Only to forget the metadata of the version that is replaced: whether writing is possible, writing shows.
-    const previous = this.#options.ifAbsent ? undefined : await headOf(this.#bucket, this.#name, this.#signal).catch(() => undefined);
+    const previous = this.#options.ifAbsent
+      ? undefined
+      : await headOf(this.#bucket, this.#name, this.#options.signal).catch(() => undefined);
     let etag: string | undefined;
     try {
       etag = await send();
     } catch (thrown) {
       if (!isConditionFailed(thrown) && s3Failure(thrown)?.code !== 'NoSuchUpload') throw thrown;
-      const there = await headOf(this.#bucket, this.#name, this.#signal);
+      const there = await headOf(this.#bucket, this.#name, this.#options.signal);
       if (writeOf(there?.Metadata) !== this.#write) {
         if (this.#options.ifAbsent && isConditionFailed(thrown)) throw s3Exists(this.#bucket, this.#name, thrown);
         throw thrown;
@@ -214,7 +170,7 @@ class S3Writer {
     // The time is the service's; asking for it is one request more.
     const head = await headOf(this.#bucket, this.#name, this.#options.signal).catch(() => undefined);
     const modified = writeOf(head?.Metadata) === this.#write ? head?.LastModified : undefined;
-    return { name: this.#name, size: this.#total, modified: modified ?? new Date(), etag: plainEtag(etag), metadata };
+    return { name: this.#name, size: this.#sender.total, modified: modified ?? new Date(), etag: plainEtag(etag), metadata };
   }
 
   #attributes() {
@@ -259,7 +215,7 @@ class S3Writer {
 /** The answer to a HEAD; undefined when the object is not there. */
 export async function headOf(bucket: S3Bucket, name: string, signal: AbortSignal | undefined) {
   try {
-    return await bucket.client.send(new bucket.sdk.HeadObjectCommand(bucket.at(name)), signal ? { abortSignal: signal } : {});
+    return await bucket.send(new bucket.sdk.HeadObjectCommand(bucket.at(name)), signal);
   } catch (thrown) {
     if (isMissing(thrown)) return undefined;
     throw thrown;

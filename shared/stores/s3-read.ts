@@ -39,13 +39,13 @@ export async function readS3(
 ): Promise<Uint8Array | undefined> {
   return bucket.guarded('Reading', name, signal, async () => {
     try {
-      return await wholeBody(async () => {
+      return await wholeBody(bucket, signal, async () => {
         const answer = await bucket.client.send(new bucket.sdk.GetObjectCommand(bucket.at(name)), signal ? { abortSignal: signal } : {});
         const size = answer.ContentLength ?? 0;
         if (size <= maxBytes) return collect(answer.Body as AsyncIterable<Uint8Array>, size);
         (answer.Body as unknown as { destroy(): void }).destroy();
         throw new StoreError(`${name} in ${bucket.location} is ${size} bytes, more than the ${maxBytes} expected.`);
-      }, signal);
+      });
     } catch (thrown) {
       if (isMissing(thrown)) return undefined;
       throw thrown;
@@ -80,10 +80,10 @@ async function readRange(
   const input = { ...bucket.at(name), Range: `bytes=${range.from}-${range.to - 1}`, IfMatch: range.etag };
   return bucket.guarded('Reading', name, signal, async () => {
     try {
-      return await wholeBody(async () => {
+      return await wholeBody(bucket, signal, async () => {
         const answer = await bucket.client.send(new bucket.sdk.GetObjectCommand(input), { abortSignal: signal });
         return collect(answer.Body as AsyncIterable<Uint8Array>, range.to - range.from);
-      }, signal);
+      });
     } catch (thrown) {
       if (!isConditionFailed(thrown) && !isMissing(thrown)) throw thrown;
       throw new StoreError(`${name} in ${bucket.location} was replaced or deleted while it was read.`, {
@@ -94,18 +94,20 @@ async function readRange(
   });
 }
 
-/** Repeats a request whose answer's body broke off. */
-async function wholeBody(read: () => Promise<Uint8Array>, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await read();
-    } catch (thrown) {
-      // An answer with a status is final: the SDK has repeated what can be repeated.
-      const final = thrown instanceof StoreError || (s3Failure(thrown)?.status ?? 0) !== 0;
-      if (final || signal?.aborted || attempt >= BODY_ATTEMPTS) throw thrown;
-      await delay(200 * 2 ** attempt, undefined, signal ? { signal } : {});
+/** Repeats a request whose answer's body broke off, and waits while the service is away. */
+async function wholeBody(bucket: S3Bucket, signal: AbortSignal | undefined, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  return bucket.tries(async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await read();
+      } catch (thrown) {
+        // An answer with a status is final: the SDK has repeated what can be repeated.
+        const final = thrown instanceof StoreError || (s3Failure(thrown)?.status ?? 0) !== 0;
+        if (final || signal?.aborted || attempt >= BODY_ATTEMPTS) throw thrown;
+        await delay(200 * 2 ** attempt, undefined, signal ? { signal } : {});
+      }
     }
-  }
+  }, signal);
 }
 
 /** Reads an answer's body, which must have exactly `size` bytes. */
@@ -113,10 +115,15 @@ async function collect(body: AsyncIterable<Uint8Array> | undefined, size: number
   const buffer = Buffer.allocUnsafeSlow(size);
   let filled = 0;
   for await (const bytes of body ?? []) {
-    if (filled + bytes.length > size) throw new Error(`more than the ${size} bytes asked for came`);
+    if (filled + bytes.length > size) throw new IncompleteAnswer(`more than the ${size} bytes asked for came`);
     buffer.set(bytes, filled);
     filled += bytes.length;
   }
-  if (filled < size) throw new Error(`the connection ended after ${filled} of ${size} bytes`);
+  if (filled < size) throw new IncompleteAnswer(`the connection ended after ${filled} of ${size} bytes`);
   return buffer;
+}
+
+/** An answer whose body is not what its header said. */
+class IncompleteAnswer extends Error {
+  readonly code = 'IncompleteAnswer';
 }

@@ -3,6 +3,7 @@ import type { ListMultipartUploadsOutput } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { throwIfCancelled, UsageError } from '../step/errors.ts';
 import { checkMetadata, checkName, checkPrefix, RESERVED_SEGMENT } from './names.ts';
+import { Patience, type PatienceOptions } from './patience.ts';
 import { S3Bucket, type S3Sdk } from './s3-bucket.ts';
 import { lockS3 } from './s3-lock.ts';
 import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
@@ -32,7 +33,7 @@ export interface S3StoreConfig {
 }
 
 /** Opens a bucket. Sends nothing yet. */
-export async function openS3Store(config: S3StoreConfig): Promise<Store> {
+export async function openS3Store(config: S3StoreConfig, waiting: PatienceOptions = {}): Promise<Store> {
   if ((config.accessKeyId === undefined) !== (config.secretAccessKey === undefined)) {
     throw new UsageError(`Half of the access key of bucket ${config.bucket} is missing.`, {
       fix: 'Set accessKeyId and secretAccessKey, or neither: then the environment signs in.',
@@ -55,9 +56,9 @@ export async function openS3Store(config: S3StoreConfig): Promise<Store> {
     requestHandler: { connectionTimeout: 10_000, socketTimeout: 60_000 },
   });
   const prefix = config.prefix === undefined || config.prefix === '' ? '' : `${config.prefix}/`;
-  return new S3Store(
-    new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location: s3Address(config), lockDays: config.lockDays ?? 0 }),
-  );
+  const location = s3Address(config);
+  const patience = new Patience(location, waiting);
+  return new S3Store(new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location, lockDays: config.lockDays ?? 0, patience }));
 }
 
 /** The address that opens the same store again; no secrets. */
@@ -124,12 +125,12 @@ class S3Store implements Store {
 
   /** Names below a prefix (the store's own included) as S3 lists them: by the bytes of UTF-8. */
   async *#pages(prefix: string, signal: AbortSignal | undefined) {
-    const { client, sdk, bucket, prefix: root } = this.#bucket;
+    const { sdk, bucket, prefix: root } = this.#bucket;
     let token: string | undefined;
     do {
       const input = { Bucket: bucket, Prefix: root + prefix, ...(token === undefined ? {} : { ContinuationToken: token }) };
       const page = await this.#bucket.guarded('Listing', prefix, signal, () =>
-        client.send(new sdk.ListObjectsV2Command(input), signal ? { abortSignal: signal } : {}),
+        this.#bucket.send(new sdk.ListObjectsV2Command(input), signal),
       );
       yield (page.Contents ?? []).map(({ Key, LastModified }) => ({
         name: (Key ?? '').slice(root.length),
@@ -146,7 +147,7 @@ class S3Store implements Store {
       const head = await headOf(this.#bucket, name, signal);
       if (!head) return false;
       const command = new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(name));
-      await this.#bucket.client.send(command, signal ? { abortSignal: signal } : {});
+      await this.#bucket.send(command, signal);
       await removeSidecar(this.#bucket, name, head.Metadata);
       return true;
     });
@@ -166,20 +167,19 @@ class S3Store implements Store {
   }
 
   async #sweepUploads(prefix: string, olderThan: Date, signal: AbortSignal | undefined): Promise<number> {
-    const { client, sdk, bucket, prefix: root } = this.#bucket;
-    const sent = signal ? { abortSignal: signal } : {};
+    const { sdk, bucket, prefix: root } = this.#bucket;
     let dropped = 0;
     let from: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } | undefined = {};
     while (from) {
-      const page: ListMultipartUploadsOutput = await client.send(
+      const page: ListMultipartUploadsOutput = await this.#bucket.send(
         new sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: root + prefix, ...from }),
-        sent,
+        signal,
       );
       for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
         if (Key === undefined || UploadId === undefined || !Initiated || Initiated >= olderThan) continue;
         const upload = { Bucket: bucket, Key, UploadId };
         if ((await this.#lastPart(upload, signal)) >= olderThan) continue;
-        await client.send(new sdk.AbortMultipartUploadCommand(upload), sent);
+        await this.#bucket.send(new sdk.AbortMultipartUploadCommand(upload), signal);
         dropped += 1;
       }
       from = page.IsTruncated ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker } : undefined;
@@ -189,12 +189,12 @@ class S3Store implements Store {
 
   /** When an upload was last given a part; long ago when it has none. */
   async #lastPart(upload: { Bucket: string; Key: string; UploadId: string }, signal: AbortSignal | undefined): Promise<Date> {
-    const { client, sdk } = this.#bucket;
+    const { sdk } = this.#bucket;
     let newest = new Date(0);
     let marker: string | undefined;
     do {
       const input = { ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
-      const page = await client.send(new sdk.ListPartsCommand(input), signal ? { abortSignal: signal } : {});
+      const page = await this.#bucket.send(new sdk.ListPartsCommand(input), signal);
       for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified > newest) newest = LastModified;
       // The SDK's own paging goes by the marker, which some services send with the last page, too, and never ends.
       marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;

@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net';
 import type { Client, ConnectConfig, SFTPWrapper } from 'ssh2';
 import { UserError } from '../step/errors.ts';
 import { StoreError } from './errors.ts';
+import type { Away } from './patience.ts';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 /** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
@@ -33,12 +34,27 @@ export interface SftpAccess {
   password?: string;
 }
 
-type Callback<T> = (error: Error | undefined | null, value: T) => void;
+/** How the library answers. */
+export type Callback<T> = (error: Error | undefined | null, value: T) => void;
+
+/** The connection that a file was open on is gone. */
+export class ConnectionLostError extends Error {
+  constructor() {
+    super('it was lost');
+    this.name = 'ConnectionLostError';
+  }
+}
+
+/** The server cannot be reached, or does not answer: it may later. */
+export class SftpAwayError extends StoreError {}
 
 export class SftpConnection {
   readonly #access: SftpAccess;
   readonly #location: string;
   #open: Promise<{ sftp: SFTPWrapper; socket: Socket }> | undefined;
+  /** The one that is open now. */
+  #session: SFTPWrapper | undefined;
+  #attempt: symbol | undefined;
   #active = 0;
 
   constructor(access: SftpAccess, location: string) {
@@ -60,7 +76,7 @@ export class SftpConnection {
       return await new Promise<T>((resolve, reject) => {
         timer = setTimeout(() => {
           socket.destroy();
-          reject(new StoreError(`${this.#location} did not answer for ${REQUEST_TIMEOUT_MS / 1000} seconds.`));
+          reject(new SftpAwayError(`${this.#location} did not answer for ${REQUEST_TIMEOUT_MS / 1000} seconds.`));
         }, REQUEST_TIMEOUT_MS);
         request(sftp, (error, value) => {
           if (error) reject(error);
@@ -74,10 +90,19 @@ export class SftpConnection {
     }
   }
 
+  /** True while the connection that a request was sent on is still the one in use. */
+  isOpen(session: SFTPWrapper): boolean {
+    return this.#session === session;
+  }
+
   async #connect(): Promise<{ sftp: SFTPWrapper; socket: Socket }> {
     const { host, port, user, fingerprint } = this.#access;
+    const attempt = (this.#attempt = Symbol('attempt'));
     const forget = (): void => {
+      // The last words of an old connection must not end the one after it.
+      if (this.#attempt !== attempt) return;
       this.#open = undefined;
+      this.#session = undefined;
     };
     let presented: string | undefined;
     let client: Client | undefined;
@@ -110,6 +135,7 @@ export class SftpConnection {
         });
       });
       sftp.once('close', forget);
+      this.#session = sftp;
       return { sftp, socket };
     } catch (thrown) {
       forget();
@@ -140,7 +166,7 @@ export class SftpConnection {
       });
     }
     const reason = code === 'ENOTFOUND' ? 'its name cannot be resolved' : code === 'ECONNREFUSED' ? 'nothing listens there' : message;
-    return new StoreError(`The SFTP server ${host}:${port} cannot be reached: ${reason}.`, {
+    return new SftpAwayError(`The SFTP server ${host}:${port} cannot be reached: ${reason}.`, {
       ...options,
       fix: 'Check host, port and the firewall, then run this again.',
     });
@@ -175,6 +201,19 @@ async function readKey(file: string): Promise<string> {
 export function statusOf(thrown: unknown): number | undefined {
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'number' ? code : undefined;
+}
+
+/** SFTP's own words for a connection that is gone. */
+const GONE = new Set([6, 7]);
+
+/** Whether a failure says that the server, or the way to it, is away; `connected`: a connection broke, a new one may do at once. */
+export function sftpAway(thrown: unknown): (Away & { connected: boolean }) | undefined {
+  if (thrown instanceof SftpAwayError) return { reason: thrown.message.replace(/^.*?: /, '').replace(/\.$/, ''), connected: false };
+  if (thrown instanceof UserError || !(thrown instanceof Error) || /^(Type|Range|Syntax|Reference)Error$/.test(thrown.name))
+    return undefined;
+  const status = statusOf(thrown);
+  if (status === undefined ? /extended request/.test(thrown.message) : !GONE.has(status)) return undefined;
+  return { reason: 'the connection broke', connected: true };
 }
 
 /** The StoreError of anything thrown by a request. */

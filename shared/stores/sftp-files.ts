@@ -1,8 +1,8 @@
 // File operations over SFTP: durable where the server can, several requests under way at once, "not there" as a value.
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
-import type { Stats } from 'ssh2';
-import { FAILURE, NO_SUCH_FILE, statusOf, type SftpConnection } from './sftp-connection.ts';
+import type { SFTPWrapper, Stats } from 'ssh2';
+import { ConnectionLostError, FAILURE, NO_SUCH_FILE, statusOf, type Callback, type SftpConnection } from './sftp-connection.ts';
 
 /** Bytes of one request; OpenSSH takes 255 KiB. */
 const CHUNK = 128 << 10;
@@ -79,23 +79,31 @@ export class SftpFiles {
 
   /** Creates a file and opens it for writing; undefined when the name is taken. */
   async create(path: string): Promise<RemoteFile | undefined> {
-    let handle: Buffer | undefined;
+    let file: RemoteFile | undefined;
     const made = await this.#unlessExists(path, async () => {
-      handle = await this.#connection.call<Buffer>((sftp, done) => {
+      file = await this.#openFile((sftp, done) => {
         sftp.open(path, 'wx', { mode: 0o600 }, done);
       });
     });
-    return made && handle ? new RemoteFile(this.#connection, handle) : undefined;
+    return made ? file : undefined;
   }
 
   /** Opens a file; undefined when it is not there. */
   async open(path: string, flags: 'r' | 'r+'): Promise<RemoteFile | undefined> {
-    const handle = await orMissing(
-      this.#connection.call<Buffer>((sftp, done) => {
+    return orMissing(
+      this.#openFile((sftp, done) => {
         sftp.open(path, flags, done);
       }),
     );
-    return handle && new RemoteFile(this.#connection, handle);
+  }
+
+  async #openFile(request: (sftp: SFTPWrapper, done: Callback<Buffer>) => void): Promise<RemoteFile> {
+    let session: SFTPWrapper | undefined;
+    const handle = await this.#connection.call<Buffer>((sftp, done) => {
+      session = sftp;
+      request(sftp, done);
+    });
+    return new RemoteFile(this.#connection, session as unknown as SFTPWrapper, handle);
   }
 
   /** A small file whole, with its time; undefined when it is not there. */
@@ -177,19 +185,37 @@ export class SftpFiles {
   }
 }
 
-/** An open file. */
+/**
+ * An open file. Its handle means something on the connection it was opened on only: on a later one the same bytes may stand for another
+ * file, so that after a break every call fails with ConnectionLostError.
+ */
 export class RemoteFile {
   readonly #connection: SftpConnection;
+  readonly #session: SFTPWrapper;
   readonly #handle: Buffer;
   #closed = false;
 
-  constructor(connection: SftpConnection, handle: Buffer) {
+  constructor(connection: SftpConnection, session: SFTPWrapper, handle: Buffer) {
     this.#connection = connection;
+    this.#session = session;
     this.#handle = handle;
   }
 
+  /** True when the connection it was opened on is gone. */
+  get lost(): boolean {
+    return !this.#connection.isOpen(this.#session);
+  }
+
+  async #call<T = void>(request: (sftp: SFTPWrapper, done: Callback<T>) => unknown): Promise<T> {
+    if (this.lost) throw new ConnectionLostError();
+    return this.#connection.call<T>((sftp, done) => {
+      if (sftp === this.#session) request(sftp, done);
+      else done(new ConnectionLostError(), undefined as T);
+    });
+  }
+
   async stat(): Promise<Stats> {
-    return this.#connection.call<Stats>((sftp, done) => {
+    return this.#call<Stats>((sftp, done) => {
       sftp.fstat(this.#handle, done);
     });
   }
@@ -201,7 +227,7 @@ export class RemoteFile {
     for (let at = 0; at < buffer.length; at += CHUNK) {
       const length = Math.min(CHUNK, buffer.length - at);
       pieces.push(
-        this.#connection.call((sftp, done: (error?: Error | null) => void) => {
+        this.#call((sftp, done: (error?: Error | null) => void) => {
           sftp.write(this.#handle, buffer, at, length, position + at, done);
         }),
       );
@@ -234,14 +260,12 @@ export class RemoteFile {
     let filled = 0;
     while (filled < length) {
       const at = filled;
-      const count = await this.#connection
-        .call<number>((sftp, done) => {
-          sftp.read(this.#handle, buffer, at, length - at, position + at, done);
-        })
-        .catch((thrown: unknown) => {
-          if (statusOf(thrown) === END_OF_FILE) return 0;
-          throw thrown;
-        });
+      const count = await this.#call<number>((sftp, done) => {
+        sftp.read(this.#handle, buffer, at, length - at, position + at, done);
+      }).catch((thrown: unknown) => {
+        if (statusOf(thrown) === END_OF_FILE) return 0;
+        throw thrown;
+      });
       if (count === 0) break;
       filled += count;
     }
@@ -250,18 +274,16 @@ export class RemoteFile {
 
   /** To the server's disk, where it can be asked to. */
   async sync(): Promise<void> {
-    await this.#connection
-      .call<unknown>((sftp, done) => {
-        sftp.ext_openssh_fsync(this.#handle, done);
-      })
-      .catch((thrown: unknown) => {
-        if (!(thrown instanceof Error && /extended request/.test(thrown.message))) throw thrown;
-      });
+    await this.#call<unknown>((sftp, done) => {
+      sftp.ext_openssh_fsync(this.#handle, done);
+    }).catch((thrown: unknown) => {
+      if (!(thrown instanceof Error && /extended request/.test(thrown.message))) throw thrown;
+    });
   }
 
   /** Sets the time of the last write, in seconds. */
   async setTime(seconds: number): Promise<void> {
-    await this.#connection.call((sftp, done: (error?: Error | null) => void) => {
+    await this.#call((sftp, done: (error?: Error | null) => void) => {
       sftp.futimes(this.#handle, seconds, seconds, done);
     });
   }
@@ -270,7 +292,9 @@ export class RemoteFile {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#connection.call((sftp, done: (error?: Error | null) => void) => {
+    // Its connection took it along.
+    if (this.lost) return;
+    await this.#call((sftp, done: (error?: Error | null) => void) => {
       sftp.close(this.#handle, done);
     });
   }

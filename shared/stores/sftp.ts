@@ -1,17 +1,18 @@
 // The store in a folder of an SFTP server. Every object is a plain file under its own name, as in a local folder.
-import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
-import { CancelledError, throwIfCancelled } from '../step/errors.ts';
-import { ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
+import { throwIfCancelled } from '../step/errors.ts';
+import { ObjectMissingError, StoreError } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
-import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
-import { SftpConnection, sftpError, type SftpAccess } from './sftp-connection.ts';
-import { SftpFiles, type RemoteFile } from './sftp-files.ts';
-import { blocks, cancellable } from './source.ts';
+import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
+import { Patience, type PatienceOptions } from './patience.ts';
+import { SftpConnection, type SftpAccess } from './sftp-connection.ts';
+import { SftpFiles } from './sftp-files.ts';
+import { etagOf, hashOf, SftpFolder } from './sftp-folder.ts';
+import { putSftp } from './sftp-put.ts';
+import { describeSftp, openSftp, parseSidecar, statSftp } from './sftp-read.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
 
-const WRITE_BYTES = 4 << 20;
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
@@ -26,10 +27,11 @@ export interface SftpStoreConfig extends Omit<SftpAccess, 'port'> {
 }
 
 /** Opens a folder of an SFTP server. Connects with the first request. */
-export function openSftpStore(config: SftpStoreConfig): Store {
+export function openSftpStore(config: SftpStoreConfig, waiting: PatienceOptions = {}): Store {
   const { path, port = DEFAULT_PORT, ...access } = config;
   const location = sftpAddress(config);
-  return new SftpStore(new SftpFiles(new SftpConnection({ ...access, port }, location)), posix.normalize(path), location);
+  const files = new SftpFiles(new SftpConnection({ ...access, port }, location));
+  return new SftpStore(new SftpFolder({ files, root: posix.normalize(path), location, patience: new Patience(location, waiting) }));
 }
 
 /** The address that opens the same store again; no secrets. */
@@ -42,76 +44,20 @@ export function sftpAddress({ host, port, user, path, fingerprint, keyFile }: Sf
 class SftpStore implements Store {
   readonly kind = 'sftp';
   readonly location: string;
+  readonly #folder: SftpFolder;
   readonly #files: SftpFiles;
-  readonly #root: string;
 
-  constructor(files: SftpFiles, root: string, location: string) {
-    this.#files = files;
-    this.#root = root;
-    this.location = location;
+  constructor(folder: SftpFolder) {
+    this.#folder = folder;
+    this.#files = folder.files;
+    this.location = folder.location;
   }
 
   async put(name: string, source: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
     checkName(name);
     throwIfCancelled(options.signal);
-    if (options.ifAbsent && (await this.stat(name))) throw this.#exists(name);
-    const { path, file } = await this.#guarded('Writing', name, () => this.#files.temporary(this.#own('temporary')));
-    let committed = false;
-    try {
-      await this.#fill(file, name, source, options);
-      const metadata = typeof options.metadata === 'function' ? options.metadata() : (options.metadata ?? {});
-      checkMetadata(metadata);
-      throwIfCancelled(options.signal);
-      const info = await this.#guarded('Writing', name, () => this.#commit({ path, file }, name, metadata, options));
-      committed = true;
-      return info;
-    } finally {
-      await file.close().catch(() => undefined);
-      if (!committed) await this.#files.remove(path).catch(() => false);
-    }
-  }
-
-  async #fill(file: RemoteFile, name: string, source: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(WRITE_BYTES);
-    let written = 0;
-    for await (const block of blocks(cancellable(source, options.signal), () => buffer)) {
-      await this.#guarded('Writing', name, () => file.write(block, written));
-      written += block.length;
-      options.onProgress?.(written);
-    }
-  }
-
-  /**
-   * Order matters: the metadata of the new version first (it means nothing yet), then the one step that makes the version visible. SFTP
-   * tells times in seconds: creating the metadata's file reserves the second, so that no two versions of a name look alike.
-   */
-  async #commit(
-    temporary: { path: string; file: RemoteFile },
-    name: string,
-    metadata: Record<string, string>,
-    options: WriteOptions,
-  ): Promise<ObjectInfo> {
-    const { path, file } = temporary;
-    const { size, mtime } = await file.stat();
-    let seconds = mtime;
-    while (!(await this.#files.writeNew(this.#sidecar(name, etagOf({ mtime: seconds, size })), JSON.stringify({ name, metadata }))))
-      seconds += 1;
-    const etag = etagOf({ mtime: seconds, size });
-    const target = this.#path(name);
-    const previous = await this.#files.lstat(target);
-    try {
-      await file.setTime(seconds);
-      await file.sync();
-      await file.close();
-      if (!options.ifAbsent) await this.#files.replace(path, target);
-      else if (!(await this.#files.renameNew(path, target))) throw this.#exists(name);
-    } catch (thrown) {
-      // When the connection broke it may have happened: then the metadata is needed.
-      if (thrown instanceof ObjectExistsError) await this.#files.remove(this.#sidecar(name, etag)).catch(() => false);
-      throw thrown;
-    }
-    if (previous) await this.#files.remove(this.#sidecar(name, etagOf(previous))).catch(() => false);
-    return { name, size, modified: new Date(seconds * 1000), etag, metadata };
+    if (options.ifAbsent && (await this.stat(name, options.signal))) throw this.#folder.exists(name);
+    return putSftp(this.#folder, name, source, options);
   }
 
   async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
@@ -120,7 +66,7 @@ class SftpStore implements Store {
 
   async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
     const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-    const info = await this.stat(name);
+    const info = await this.stat(name, options.signal);
     if (!info) return undefined;
     if (info.size > maxBytes)
       throw new StoreError(`${name} in ${this.location} is ${info.size} bytes, more than the ${maxBytes} expected.`);
@@ -137,56 +83,12 @@ class SftpStore implements Store {
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
     checkName(name);
     throwIfCancelled(signal);
-    return this.#guarded('Looking up', name, async () => {
-      const stats = await this.#files.lstat(this.#path(name));
-      return stats?.isFile() ? this.#describe(name, stats) : undefined;
-    });
-  }
-
-  async #describe(name: string, stats: Stats): Promise<ObjectInfo | undefined> {
-    let now: Stats | undefined = stats;
-    while (now) {
-      const sidecar = await this.#files.readText(this.#sidecar(name, etagOf(now)));
-      const again: Stats | undefined = sidecar ? now : await this.#files.lstat(this.#path(name));
-      // No metadata: a file that somebody put there, unless it was replaced just now.
-      if (again && etagOf(again) === etagOf(now)) {
-        const metadata = sidecar ? parseSidecar(sidecar.text)?.metadata : undefined;
-        return { name, size: now.size, modified: new Date(now.mtime * 1000), etag: etagOf(now), metadata: metadata ?? {} };
-      }
-      now = again;
-    }
-    return undefined;
+    return statSftp(this.#folder, name, signal);
   }
 
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
     checkName(name);
-    throwIfCancelled(options.signal);
-    const file = await this.#guarded('Reading', name, async () => {
-      const stats = await this.#files.lstat(this.#path(name));
-      return stats?.isFile() ? this.#files.open(this.#path(name), 'r') : undefined;
-    });
-    if (!file) throw new ObjectMissingError(`${name} is not in ${this.location}.`);
-    try {
-      // An open file keeps its bytes even when the name is given to a new version meanwhile.
-      const { size } = await this.#guarded('Reading', name, () => file.stat());
-      const offset = options.offset ?? 0;
-      if (offset > size) throw new StoreError(`${name} in ${this.location} is ${size} bytes; byte ${offset} was asked for.`);
-      const expected = Math.min(options.length ?? Infinity, size - offset);
-      let delivered = 0;
-      try {
-        for await (const chunk of cancellable(file.read(offset, expected), options.signal)) {
-          delivered += chunk.length;
-          yield chunk;
-        }
-      } catch (thrown) {
-        throw thrown instanceof CancelledError ? thrown : sftpError(`Reading ${name} in ${this.location}`, thrown);
-      }
-      if (delivered < expected) {
-        throw new StoreError(`${name} in ${this.location} became shorter while it was read: ${delivered} of ${expected} bytes came.`);
-      }
-    } finally {
-      await file.close().catch(() => undefined);
-    }
+    yield* openSftp(this.#folder, name, options);
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
@@ -196,7 +98,9 @@ class SftpStore implements Store {
 
   async *#walk(folder: string, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectInfo, void> {
     throwIfCancelled(signal);
-    const entries = await this.#guarded('Listing', prefix, () => this.#files.entries(posix.join(this.#root, folder)));
+    const entries = await this.#folder.guarded('Listing', prefix, () =>
+      this.#folder.tries(() => this.#files.entries(this.#folder.path(folder)), signal),
+    );
     // A folder sorts as its name with the slash, as the names of its objects do.
     const found = entries
       .filter(({ name, stats }) => (stats.isFile() || stats.isDirectory()) && !(folder === '' && name === RESERVED_SEGMENT))
@@ -215,7 +119,9 @@ class SftpStore implements Store {
       const files = nextFolder === -1 ? rest : rest.slice(0, nextFolder);
       const infos = files
         .filter(({ name }) => isObjectName(name))
-        .map(({ name, stats }) => this.#guarded('Listing', name, () => this.#describe(name, stats)));
+        .map(({ name, stats }) =>
+          this.#folder.guarded('Listing', name, () => this.#folder.tries(() => describeSftp(this.#folder, name, stats), signal)),
+        );
       for (const info of await Promise.all(infos)) if (info) yield info;
       at += files.length;
     }
@@ -224,73 +130,61 @@ class SftpStore implements Store {
   async delete(name: string, signal?: AbortSignal): Promise<boolean> {
     checkName(name);
     throwIfCancelled(signal);
-    return this.#guarded('Deleting', name, async () => {
-      const path = this.#path(name);
-      const stats = await this.#files.lstat(path);
-      if (!stats?.isFile() || !(await this.#files.remove(path))) return false;
-      await this.#files.remove(this.#sidecar(name, etagOf(stats)));
-      await this.#files.removeFolder(posix.dirname(this.#sidecar(name, etagOf(stats))));
-      for (let folder = posix.dirname(path); folder.length > this.#root.length; folder = posix.dirname(folder)) {
-        if (!(await this.#files.removeFolder(folder))) break;
-      }
-      return true;
-    });
+    let asked = false;
+    return this.#folder.guarded('Deleting', name, () =>
+      this.#folder.tries(async () => {
+        const path = this.#folder.path(name);
+        const stats = await this.#files.lstat(path);
+        // Gone after a connection broke: it was done, the answer was lost.
+        if (!stats?.isFile()) return asked;
+        asked = true;
+        if (!(await this.#files.remove(path))) return false;
+        await this.#forget(name, path, etagOf(stats));
+        return true;
+      }, signal),
+    );
+  }
+
+  /** Removes the metadata of a version that is gone, and the folders that are empty now. What is left of it harms nobody. */
+  async #forget(name: string, path: string, etag: string): Promise<void> {
+    const sidecar = this.#folder.sidecar(name, etag);
+    await this.#files.remove(sidecar);
+    await this.#files.removeFolder(posix.dirname(sidecar));
+    for (let folder = posix.dirname(path); folder.length > this.#folder.root.length; folder = posix.dirname(folder)) {
+      if (!(await this.#files.removeFolder(folder))) break;
+    }
   }
 
   async lock(name: string, options: LockOptions): Promise<Lock> {
     checkName(name);
-    const folder = this.#own('locks', hashOf(name));
-    return this.#guarded('Locking', name, () => lockByGenerations(lockFiles(this.#files, folder), `${name} in ${this.location}`, options));
+    const files = lockFiles(this.#files, this.#folder.own('locks', hashOf(name)));
+    const { limitMs } = this.#folder.patience;
+    return this.#folder.guarded('Locking', name, () => lockByGenerations(files, `${name} in ${this.location}`, options, limitMs));
   }
 
   /** Temporary files do not know the name they were meant for, so that all old ones go, whatever the prefix. */
   async sweep(_prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
-    return this.#guarded('Cleaning', '', async () => {
+    return this.#folder.guarded('Cleaning', '', async () => {
       let removed = 0;
       const isOld = ({ stats }: { stats: Stats }): boolean => stats.mtime * 1000 < olderThan.getTime();
-      for (const entry of await this.#files.entries(this.#own('temporary'))) {
+      for (const entry of await this.#files.entries(this.#folder.own('temporary'))) {
         throwIfCancelled(signal);
-        if (isOld(entry)) removed += Number(await this.#files.remove(this.#own('temporary', entry.name)));
+        if (isOld(entry)) removed += Number(await this.#files.remove(this.#folder.own('temporary', entry.name)));
       }
-      for (const { name: hash } of await this.#files.entries(this.#own('metadata'))) {
+      for (const { name: hash } of await this.#files.entries(this.#folder.own('metadata'))) {
         throwIfCancelled(signal);
-        const versions = await this.#files.entries(this.#own('metadata', hash));
+        const versions = await this.#files.entries(this.#folder.own('metadata', hash));
         for (const version of versions.filter(isOld)) {
-          const path = this.#own('metadata', hash, version.name);
+          const path = this.#folder.own('metadata', hash, version.name);
           const sidecar = parseSidecar((await this.#files.readText(path))?.text ?? '');
-          const stats = sidecar && (await this.#files.lstat(this.#path(sidecar.name)));
+          const stats = sidecar && (await this.#files.lstat(this.#folder.path(sidecar.name)));
           if (stats && etagOf(stats) === version.name) continue;
           removed += Number(await this.#files.remove(path));
         }
-        if (versions.length === 0) await this.#files.removeFolder(this.#own('metadata', hash));
+        if (versions.length === 0) await this.#files.removeFolder(this.#folder.own('metadata', hash));
       }
       return removed;
     });
-  }
-
-  #path(name: string): string {
-    return posix.join(this.#root, name);
-  }
-
-  /** A path of the store's own. */
-  #own(...segments: string[]): string {
-    return posix.join(this.#root, RESERVED_SEGMENT, ...segments);
-  }
-
-  #sidecar(name: string, etag: string): string {
-    return this.#own('metadata', hashOf(name), etag);
-  }
-
-  #exists(name: string): ObjectExistsError {
-    return new ObjectExistsError(`${name} already exists in ${this.location} and is not overwritten.`);
-  }
-
-  async #guarded<T>(doing: string, name: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (thrown) {
-      throw sftpError(`${doing} ${name} in ${this.location}`, thrown);
-    }
   }
 }
 
@@ -326,26 +220,6 @@ function lockFiles(files: SftpFiles, folder: string): GenerationFiles {
       }
     },
   };
-}
-
-function etagOf({ mtime, size }: Pick<Stats, 'mtime' | 'size'>): string {
-  return `${mtime.toString(16)}-${size}`;
-}
-
-function hashOf(name: string): string {
-  return createHash('sha256').update(name).digest('hex');
-}
-
-/** What a metadata file says; undefined when it was cut by a crash. */
-function parseSidecar(text: string): { name: string; metadata: Record<string, string> } | undefined {
-  try {
-    const value = JSON.parse(text) as { name?: unknown; metadata?: unknown };
-    return typeof value.name === 'string' && typeof value.metadata === 'object'
-      ? (value as { name: string; metadata: Record<string, string> })
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A file that somebody put there under a name that no store takes is not an object. */

@@ -61,12 +61,13 @@ export async function startVersitygw(program: string): Promise<Versitygw> {
   };
 }
 
-/** Passes requests on. Those with a condition wait until the one before them on the same key is answered. */
+/** Passes requests on. Writes with a condition wait until the one before them on the same key is answered. */
 function oneConditionalWriteAtATime(port: number) {
   const turns = new Map<string, Promise<void>>();
   return (incoming: IncomingMessage, answer: ServerResponse): void => {
     const key = (incoming.url ?? '').split('?')[0] ?? '';
-    if (incoming.headers['if-none-match'] === undefined && incoming.headers['if-match'] === undefined) {
+    const conditional = incoming.headers['if-none-match'] !== undefined || incoming.headers['if-match'] !== undefined;
+    if (incoming.method === 'GET' || incoming.method === 'HEAD' || !conditional) {
       void pass(port, incoming, answer);
       return;
     }
@@ -80,6 +81,11 @@ function oneConditionalWriteAtATime(port: number) {
 
 function pass(port: number, incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
+    // Its client left while it was waiting for its turn.
+    if (answer.closed) {
+      resolve();
+      return;
+    }
     answer.once('close', resolve);
     const options = { host: '127.0.0.1', port, method: incoming.method, path: incoming.url, headers: incoming.headers };
     const onward = request(options, (response) => {

@@ -78,7 +78,7 @@ describe('azure-blob store', () => {
 
   test('stores a blob of hundreds of blocks, in order', async () => {
     const place = { account: azurite.accountName, container: 'backups', url: address, access: 'token' as const };
-    const container = new AzureContainer(raw, place, 'blocks/', () => undefined);
+    const container = new AzureContainer(raw, place, 'blocks/');
     const content = randomBytes(301 * 16_384 + 7);
     await putBlob(container, 'data', of(content), {}, () => 16_384);
     expect((await raw.getBlockBlobClient('blocks/data').getBlockList('committed')).committedBlocks).toHaveLength(302);

@@ -13,6 +13,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { openStore } from '../../shared/stores/open.ts';
+import { Patience } from '../../shared/stores/patience.ts';
 import { partSize } from '../../shared/stores/s3-put.ts';
 import type { S3StoreConfig } from '../../shared/stores/s3.ts';
 import type { Store } from '../../shared/stores/store.ts';
@@ -110,7 +111,15 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
     const { putSidecar } = await import('../../shared/stores/s3-metadata.ts');
     const { S3Bucket } = await import('../../shared/stores/s3-bucket.ts');
     const sdk = await import('@aws-sdk/client-s3');
-    const bucket = new S3Bucket({ sdk, client: raw, bucket: 'backups', prefix: 'swept/', location: '', lockDays: 0 });
+    const bucket = new S3Bucket({
+      sdk,
+      client: raw,
+      bucket: 'backups',
+      prefix: 'swept/',
+      location: '',
+      lockDays: 0,
+      patience: new Patience(''),
+    });
     await putSidecar(bucket, 'lost/data', '0'.repeat(32), { a: '2' }, undefined);
     expect(await store.sweep('', new Date(Date.now() - 60_000))).toBe(0);
     expect(await store.sweep('other/', new Date(Date.now() + 60_000))).toBe(0);

@@ -1,0 +1,80 @@
+// One folder of an SFTP server as all parts of the sftp store see it: paths, patience, errors in plain words.
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import type { Stats } from 'ssh2';
+import { ObjectExistsError } from './errors.ts';
+import { RESERVED_SEGMENT } from './names.ts';
+import { explained, type Patience } from './patience.ts';
+import { sftpAway, sftpError } from './sftp-connection.ts';
+import type { SftpFiles } from './sftp-files.ts';
+
+export class SftpFolder {
+  readonly files: SftpFiles;
+  /** Path on the server. */
+  readonly root: string;
+  /** An address that opens the same store again. */
+  readonly location: string;
+  readonly patience: Patience;
+
+  constructor(facts: Pick<SftpFolder, 'files' | 'root' | 'location' | 'patience'>) {
+    this.files = facts.files;
+    this.root = facts.root;
+    this.location = facts.location;
+    this.patience = facts.patience;
+  }
+
+  path(name: string): string {
+    return posix.join(this.root, name);
+  }
+
+  /** A path of the store's own. */
+  own(...segments: string[]): string {
+    return posix.join(this.root, RESERVED_SEGMENT, ...segments);
+  }
+
+  /** Where the metadata of one version of an object lies. */
+  sidecar(name: string, etag: string): string {
+    return this.own('metadata', hashOf(name), etag);
+  }
+
+  exists(name: string): ObjectExistsError {
+    return new ObjectExistsError(`${name} already exists in ${this.location} and is not overwritten.`);
+  }
+
+  /**
+   * Does work that may be done twice: again at once on a new connection when the old one broke, and again while the server is away.
+   * @throws the library's error, StoreError, WaitedInVain
+   */
+  async tries<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.patience.through(
+      async () => {
+        try {
+          return await work();
+        } catch (thrown) {
+          if (signal?.aborted || sftpAway(thrown)?.connected !== true) throw thrown;
+          return work();
+        }
+      },
+      sftpAway,
+      signal,
+    );
+  }
+
+  /** Runs requests on an object; what goes wrong becomes a StoreError. */
+  async guarded<T>(doing: string, name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw explained(thrown, (cause) => sftpError(`${doing} ${name} in ${this.location}`, cause));
+    }
+  }
+}
+
+/** Names a version. SFTP tells times in seconds. */
+export function etagOf({ mtime, size }: Pick<Stats, 'mtime' | 'size'>): string {
+  return `${mtime.toString(16)}-${size}`;
+}
+
+export function hashOf(name: string): string {
+  return createHash('sha256').update(name).digest('hex');
+}

@@ -1,0 +1,71 @@
+// A TCP proxy in front of any server, which can be away: connections break and new ones are refused, until it is back on the same port.
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+export interface OutageProxy {
+  port: number;
+  /** Breaks all connections and refuses new ones. */
+  down(): Promise<void>;
+  /** Harmless when it is up already. */
+  up(): Promise<void>;
+  /** Goes away now, and comes back by itself. */
+  outage(milliseconds: number): void;
+  /** Connections taken so far. */
+  connections(): number;
+  stop(): Promise<void>;
+}
+
+/** Starts it on a free port. @param target the server's port on 127.0.0.1 */
+export async function startOutageProxy(target: number): Promise<OutageProxy> {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const keep = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket)).on('error', () => undefined);
+  };
+  const newServer = (): Server =>
+    createServer((client) => {
+      connections += 1;
+      const server = connect(target, '127.0.0.1');
+      for (const [one, other] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        keep(one);
+        one.pipe(other);
+        one.once('close', () => other.destroy());
+      }
+    });
+  let server: Server | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const listen = async (port: number): Promise<void> => {
+    const started = newServer();
+    await new Promise<void>((resolve, reject) => started.once('error', reject).listen(port, '127.0.0.1', resolve));
+    server = started;
+  };
+  await listen(0);
+  const { port } = (server as unknown as Server).address() as AddressInfo;
+  const down = async (): Promise<void> => {
+    const closing = server;
+    server = undefined;
+    for (const socket of sockets) socket.destroy();
+    if (closing) await new Promise((resolve) => closing.close(resolve));
+  };
+  const up = async (): Promise<void> => {
+    if (!server) await listen(port);
+  };
+  return {
+    port,
+    down,
+    up,
+    outage(milliseconds) {
+      const away = down();
+      timer = setTimeout(() => void away.then(up), milliseconds);
+    },
+    connections: () => connections,
+    async stop() {
+      clearTimeout(timer);
+      await down();
+    },
+  };
+}
