@@ -82,7 +82,7 @@ export function isSecretPath(path: readonly PropertyKey[]): boolean {
 }
 
 /** Keys of dr.yml that a later version will read. They are refused by name instead of silently ignored. `*` stands for one step. */
-export const LATER_KEYS: readonly string[] = ['cluster', 'recovery', 'components.*.source.kubernetes'];
+export const LATER_KEYS: readonly string[] = ['cluster', 'recovery'];
 
 /** Kinds that a later version will know, by the path of the `kind` key. */
 export const LATER_KINDS: Readonly<Record<string, readonly string[]>> = {

@@ -22,6 +22,7 @@ export async function openPodTarget(options: PodTargetOptions): Promise<RestoreT
 
 class PodTarget implements RestoreTarget {
   readonly engine = 'tools';
+  readonly dumpsDatabases = true;
   readonly #options: PodTargetOptions;
   readonly #pod: PodMongo;
   /** What was listed, with mongodump's count of it. */

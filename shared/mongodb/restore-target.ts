@@ -37,6 +37,8 @@ export interface RestoreTarget {
   /** Identity of the target, without credentials. */
   readonly fingerprint: string;
   readonly engine: 'tools' | 'driver';
+  /** A dump of it takes databases, less some of their collections, but no list of collections. */
+  readonly dumpsDatabases: boolean;
   /** Known once `list` was called. */
   readonly version: string;
   /** Set when the server is not MongoDB's own. */

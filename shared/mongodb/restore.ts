@@ -95,6 +95,15 @@ export class Restore {
     }
   }
 
+  /** What is there now under the planned names, as the selection of a dump. Empty collections and views, too. */
+  present(): { include: string[]; exclude?: string[] } {
+    const names = this.plan.namespaces.filter(({ existing }) => existing !== undefined).map(({ to }) => to);
+    if (!this.#target.dumpsDatabases) return { include: names };
+    const databases = [...new Set(names.map((name) => name.slice(0, name.indexOf('.'))))];
+    const exclude = this.plan.untouched.filter((name) => databases.includes(name.slice(0, name.indexOf('.'))));
+    return { include: databases, ...(exclude.length > 0 ? { exclude } : {}) };
+  }
+
   #planned(): Set<string> {
     return new Set(this.plan.namespaces.map(({ from }) => from));
   }

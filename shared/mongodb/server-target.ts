@@ -41,6 +41,7 @@ export async function openServerTarget(options: ServerOptions): Promise<RestoreT
 }
 
 class ServerTarget implements RestoreTarget {
+  readonly dumpsDatabases = false;
   readonly #options: ServerOptions;
   readonly #server: MongoServer;
   readonly #engine: Engine;

@@ -4,9 +4,11 @@ import { input } from '../step/input.ts';
 import {
   azureInputs,
   keyInputs,
+  kubernetesInputs,
   mongodbInputs,
   renameProblems,
   sourceInputs,
+  sourceProblems,
   storeInputs,
   targetInputs,
   unlockInputs,
@@ -25,6 +27,7 @@ export const backupIntegrityCheck = defineStep({
   inputs: {
     ...targetInputs,
     ...mongodbInputs,
+    ...kubernetesInputs,
     ...storeInputs,
     ...sourceInputs,
     ...keyInputs,
@@ -55,6 +58,7 @@ export const backupIntegrityCheck = defineStep({
     { what: 'Against the living source', args: '--component mongodb --tolerance 5' },
   ],
   check: (inputs, spell) => [
+    ...sourceProblems(inputs, spell),
     ...(inputs.tolerance < 0 || inputs.tolerance > 100 ? [`${spell('tolerance')} is ${inputs.tolerance}: expected 0 to 100 percent.`] : []),
     ...renameProblems(inputs.rename, spell),
     ...unlockProblems(inputs, spell),

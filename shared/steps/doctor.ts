@@ -1,7 +1,16 @@
 // The step `doctor`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from './inputs.ts';
+import {
+  azureInputs,
+  keyInputs,
+  kubernetesInputs,
+  mongodbInputs,
+  sourceProblems,
+  storeInputs,
+  targetInputs,
+  unlockInputs,
+} from './inputs.ts';
 
 export const doctor = defineStep({
   name: 'doctor',
@@ -15,6 +24,7 @@ export const doctor = defineStep({
   inputs: {
     ...targetInputs,
     ...mongodbInputs,
+    ...kubernetesInputs,
     mongodbUri: input.secret({
       // Looked up by the step itself: a variable that is not set is a finding, not the end of all other checks.
       summary: 'Connection string of the MongoDB; the one of the component in dr.yml when absent.',
@@ -43,6 +53,9 @@ export const doctor = defineStep({
     { what: 'Everything dr.yml names', args: '' },
     { what: 'Rights in Azure only, for a script', args: '--only store-access,vault-access --json' },
   ],
-  check: (inputs, spell) => (inputs.timeout < 1000 ? [`${spell('timeout')} is shorter than a second.`] : []),
+  check: (inputs, spell) => [
+    ...sourceProblems(inputs, spell, false),
+    ...(inputs.timeout < 1000 ? [`${spell('timeout')} is shorter than a second.`] : []),
+  ],
   run: async (context) => (await import('./run/doctor.ts')).runDoctor(context),
 });

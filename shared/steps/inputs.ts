@@ -118,9 +118,9 @@ export const azureInputs = inGroup('Azure sign-in', {
 /** The MongoDB a step talks to. */
 export const mongodbInputs = inGroup('MongoDB', {
   mongodbUri: input.secret({
-    summary: 'Connection string of the MongoDB: mongodb://… or mongodb+srv://…',
+    summary:
+      'Connection string of the MongoDB: mongodb://… or mongodb+srv://…; for one inside a pod, as seen from there (may be absent then).',
     config: 'source.uri',
-    required: true,
   }),
   engine: input.choice(['auto', 'tools', 'driver'], {
     summary: 'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools where they are found.',
@@ -138,6 +138,76 @@ export const mongodbInputs = inGroup('MongoDB', {
     config: 'exclude',
   }),
 });
+
+/** A MongoDB inside a cluster. */
+export const kubernetesInputs = inGroup('MongoDB inside a cluster', {
+  kubernetesNamespace: input.string({
+    summary:
+      'Namespace of the pod that runs MongoDB. With it, everything goes through kubectl exec: the database needs no way in from outside.',
+    example: 'rocketchat',
+    config: 'source.kubernetes.namespace',
+  }),
+  kubernetesSelector: input.string({
+    summary: 'Label selector of the pods that run MongoDB; of several, a secondary is backed up and the primary restored.',
+    example: 'app.kubernetes.io/name=mongodb',
+    config: 'source.kubernetes.selector',
+  }),
+  kubernetesPod: input.string({
+    summary: 'One pod by name, instead of a selector.',
+    example: 'mongodb-0',
+    config: 'source.kubernetes.pod',
+  }),
+  kubernetesContainer: input.string({
+    summary: 'Its container with mongodump and mongorestore; not needed when the pod has one, or names its main one.',
+    example: 'mongodb',
+    config: 'source.kubernetes.container',
+  }),
+  kubernetesContext: input.string({
+    summary: 'Context of the kubeconfig; its current one when absent.',
+    example: 'aks-prod',
+    config: 'source.kubernetes.context',
+  }),
+});
+
+const KUBERNETES_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+
+interface SourceInputs {
+  mongodbUri?: unknown;
+  kubernetesNamespace?: string | undefined;
+  kubernetesSelector?: string | undefined;
+  kubernetesPod?: string | undefined;
+  kubernetesContainer?: string | undefined;
+  kubernetesContext?: string | undefined;
+}
+
+/** What is wrong with the inputs that say where the MongoDB is. @param required false when a step can do without one */
+export function sourceProblems(inputs: SourceInputs, spell: Spell<keyof SourceInputs>, required = true): string[] {
+  const { mongodbUri, kubernetesNamespace: namespace, kubernetesSelector: selector, kubernetesPod: pod } = inputs;
+  const problems: string[] = [];
+  const others = (['kubernetesSelector', 'kubernetesPod', 'kubernetesContainer', 'kubernetesContext'] as const).filter(
+    (name) => inputs[name] !== undefined,
+  );
+  if (namespace === undefined && others[0] !== undefined) {
+    problems.push(`${spell('kubernetesNamespace')} is missing: ${spell(others[0])} alone does not say where the pod is.`);
+  } else if (namespace === undefined && mongodbUri === undefined && required) {
+    problems.push(
+      `${spell('mongodbUri')} is missing. Connection string of the MongoDB: mongodb://… or mongodb+srv://…; ` +
+        `for one inside a cluster, set ${spell('kubernetesNamespace')} and ${spell('kubernetesSelector')} instead.`,
+    );
+  }
+  if (namespace !== undefined && selector === undefined && pod === undefined) {
+    problems.push(
+      `${spell('kubernetesSelector')} is missing: which pods of ${namespace} run MongoDB? One can be named by ${spell('kubernetesPod')}.`,
+    );
+  }
+  for (const name of ['kubernetesNamespace', 'kubernetesPod', 'kubernetesContainer'] as const) {
+    const value = inputs[name];
+    if (value !== undefined && !KUBERNETES_NAME.test(value)) {
+      problems.push(`${spell(name)} is ${JSON.stringify(value)}: expected a name of lower-case letters, digits and dashes.`);
+    }
+  }
+  return problems;
+}
 
 /** Names an input in the host's own spelling. */
 type Spell<K extends string> = (name: K) => string;

@@ -1,7 +1,17 @@
 // The step `mongodb-backup`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, mongodbInputs, storeInputs, targetInputs, trafficInputs } from './inputs.ts';
+import {
+  azureInputs,
+  copyInputs,
+  keyInputs,
+  kubernetesInputs,
+  mongodbInputs,
+  sourceProblems,
+  storeInputs,
+  targetInputs,
+  trafficInputs,
+} from './inputs.ts';
 
 export const mongodbBackup = defineStep({
   name: 'mongodb-backup',
@@ -16,6 +26,7 @@ export const mongodbBackup = defineStep({
   inputs: {
     ...targetInputs,
     ...mongodbInputs,
+    ...kubernetesInputs,
     ...storeInputs,
     ...copyInputs,
     ...trafficInputs,
@@ -58,6 +69,7 @@ export const mongodbBackup = defineStep({
     { what: 'Into a folder, one database only', args: '--store /mnt/backups --vault /mnt/keys --include rocketchat' },
   ],
   check: (inputs, spell) => [
+    ...sourceProblems(inputs, spell),
     ...(inputs.compressionLevel < 1 || inputs.compressionLevel > 19
       ? [`${spell('compressionLevel')} is ${inputs.compressionLevel}: expected 1 to 19.`]
       : []),

@@ -4,9 +4,11 @@ import { input } from '../step/input.ts';
 import {
   azureInputs,
   keyInputs,
+  kubernetesInputs,
   mongodbInputs,
   renameProblems,
   sourceInputs,
+  sourceProblems,
   storeInputs,
   targetInputs,
   trafficInputs,
@@ -27,6 +29,7 @@ export const mongodbRestore = defineStep({
   inputs: {
     ...targetInputs,
     ...mongodbInputs,
+    ...kubernetesInputs,
     ...storeInputs,
     ...sourceInputs,
     ...trafficInputs,
@@ -70,7 +73,7 @@ export const mongodbRestore = defineStep({
     { what: 'Put back what the last restore replaced', args: '--rollback --replace --confirm rocketchat-production' },
   ],
   check: (inputs, spell) => {
-    const problems: string[] = [];
+    const problems = sourceProblems(inputs, spell);
     if (inputs.targetDatabase !== undefined && inputs.rename?.length) {
       problems.push(`${spell('targetDatabase')} and ${spell('rename')} exclude each other: use ${spell('rename')} for several names.`);
     }

@@ -22,22 +22,80 @@ const namespaces = (description: string, example: string[]) =>
 const storeName = (description: string, example: string) =>
   plainText({ description, example }, { expected: `expected the name of a store under stores, such as ${example}` });
 
+/** A misspelt key is told by itself; that it is also missing would only confuse. */
+const isWell = ({ issues }: { issues: readonly unknown[] }): boolean => issues.length === 0;
+
+const connectionString = (description: string) =>
+  text(
+    { description, example: '${env:MONGODB_URI}' },
+    {
+      pattern: String.raw`mongodb(?:\+srv)?://\S+`,
+      expected: 'expected a connection string, such as ${env:MONGODB_URI} or mongodb://localhost:27017',
+    },
+  );
+
+const kubernetesName = (description: string, example: string) =>
+  plainText(
+    { description, example },
+    {
+      pattern: '[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?',
+      expected: `expected a name of lower-case letters, digits and dashes, such as ${example}`,
+    },
+  );
+
+const kubernetesSchema = about(
+  z
+    .strictObject(
+      {
+        context: plainText(
+          { description: 'Context of the kubeconfig; its current one when absent.', example: 'aks-prod' },
+          { expected: 'expected the name of a context, such as aks-prod' },
+        ).optional(),
+        namespace: kubernetesName('Namespace of the pod.', 'rocketchat'),
+        selector: plainText(
+          {
+            description: 'Label selector of the pods; of several, a secondary is backed up and the primary restored.',
+            example: 'app.kubernetes.io/name=mongodb',
+          },
+          { pattern: String.raw`[^\s-][\s\S]*`, expected: 'expected a label selector, such as app.kubernetes.io/name=mongodb' },
+        ).optional(),
+        pod: kubernetesName('One pod by name, instead of a selector.', 'mongodb-0').optional(),
+        container: kubernetesName(
+          'The container with mongodump and mongorestore; not needed when the pod has one, or names its main one.',
+          'mongodb',
+        ).optional(),
+        uri: connectionString(
+          "Connection string as seen from inside the pod. Default: localhost, with the root login of the pod's environment (official and Bitnami images).",
+        ).optional(),
+      },
+      { error: 'expected a mapping, such as { namespace: rocketchat, selector: app.kubernetes.io/name=mongodb }' },
+    )
+    .refine(({ selector, pod }) => (selector === undefined) !== (pod === undefined), {
+      error: 'expected one of selector (labels) and pod (a name)',
+      when: isWell,
+    }),
+  {
+    description: 'A pod that runs MongoDB: mongodump and mongorestore run inside it, by kubectl exec.',
+    example: { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb' },
+  },
+);
+
 export const mongodbSchema = z.strictObject({
   kind: about(z.literal('mongodb'), { description: 'A MongoDB server, replica set or sharded cluster.', example: 'mongodb' }),
   source: about(
-    z.strictObject({
-      uri: text(
+    z
+      .strictObject(
         {
-          description: 'Connection string of the MongoDB. A password in it is always a reference.',
-          example: '${env:MONGODB_URI}',
+          uri: connectionString('Connection string of the MongoDB. A password in it is always a reference.').optional(),
+          kubernetes: kubernetesSchema.optional(),
         },
-        {
-          pattern: String.raw`mongodb(?:\+srv)?://\S+`,
-          expected: 'expected a connection string, such as ${env:MONGODB_URI} or mongodb://localhost:27017',
-        },
-      ),
-    }),
-    { description: 'Where the data is.', example: { uri: '${env:MONGODB_URI}' } },
+        { error: 'expected a mapping' },
+      )
+      .refine(({ uri, kubernetes }) => (uri === undefined) !== (kubernetes === undefined), {
+        error: 'expected one of uri (a connection string) and kubernetes (a pod)',
+        when: isWell,
+      }),
+    { description: 'Where the data is: uri, or kubernetes.', example: { uri: '${env:MONGODB_URI}' } },
   ),
   engine: choice(['auto', 'tools', 'driver'], {
     description:

@@ -2,12 +2,11 @@
 import { verifyBackup } from '../../backup/read.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { ComparisonRow } from '../../mongodb/compare.ts';
-import { compareWithServer } from '../../mongodb/integrity.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
-import type { Secret } from '../../step/input.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
+import { compareWithDatabase } from './mongodb-address.ts';
 import { openKeys } from './open.ts';
 import { recorded } from './record.ts';
 import { chooseBackup, openSources, type Sources } from './sources.ts';
@@ -15,7 +14,6 @@ import { facts, page, table } from './summary.ts';
 
 interface Inputs {
   component: string | undefined;
-  mongodbUri: Secret;
   include: string[] | undefined;
   exclude: string[] | undefined;
   timestamp: Timestamp | undefined;
@@ -58,8 +56,7 @@ async function checkIntegrity(context: StepContext, inputs: Inputs, component: s
   );
   const notice = copies.notice();
   if (notice !== undefined) host.notice(notice);
-  const comparison = await compareWithServer({
-    uri: inputs.mongodbUri,
+  const comparison = await compareWithDatabase(context, {
     report: manifest.content as unknown as ArchiveReport,
     ...(inputs.include ? { include: inputs.include } : {}),
     ...(inputs.exclude ? { exclude: inputs.exclude } : {}),

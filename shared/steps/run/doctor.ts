@@ -3,11 +3,11 @@ import { findDrFile } from '../../config/source.ts';
 import { findingOf, runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
 import { encryptionCheck, keyAccessCheck, keyOverview, recipientsCheck, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
-import { mongoChecks } from '../../doctor/mongodb.ts';
+import { podMongoChecks } from '../../doctor/mongodb-pod.ts';
+import { mongoChecks, type MongoChecks } from '../../doctor/mongodb.ts';
 import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor/azure-roles.ts';
 import { scheduleChecks } from '../../doctor/schedule.ts';
 import { storeChecks } from '../../doctor/store.ts';
-import type { EngineChoice } from '../../mongodb/engine.ts';
 import type { Selection } from '../../mongodb/namespaces.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
@@ -15,16 +15,17 @@ import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
+import { podAddress, podOptions, type AddressInputs } from './mongodb-address.ts';
 import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
 import { commandBlock, details, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
 
-interface DoctorInputs extends SignInInputs, Selection {
+interface DoctorInputs extends SignInInputs, AddressInputs {
   config: string | undefined;
   component: string | undefined;
   name: string;
-  mongodbUri: Secret | undefined;
-  engine: EngineChoice;
+  include: string[] | undefined;
+  exclude: string[] | undefined;
   store: string | undefined;
   vault: string | undefined;
   escrowKey: string | undefined;
@@ -36,12 +37,7 @@ interface DoctorInputs extends SignInInputs, Selection {
 export async function runDoctor(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as DoctorInputs;
   const { clock, signal } = context;
-  const mongo = mongoChecks({
-    ...(await connectionString(context, inputs)),
-    engine: inputs.engine,
-    ...(inputs.include ? { include: inputs.include } : {}),
-    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
-  });
+  const mongo = await databaseChecks(context, inputs);
   let keys: Promise<KeyFacts[]> | undefined;
   try {
     const place = inputs.store === undefined ? undefined : await openPlace(context);
@@ -158,6 +154,18 @@ function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): bool
   return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
 }
 
+async function databaseChecks(context: StepContext, inputs: DoctorInputs): Promise<MongoChecks> {
+  const found = await connectionString(context, inputs);
+  const selection: Selection = {
+    ...(inputs.include ? { include: inputs.include } : {}),
+    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
+  };
+  const pod = inputs.kubernetesNamespace === undefined ? undefined : podAddress(context, found.uri);
+  return pod && !found.problem
+    ? podMongoChecks(podOptions(context, pod), selection)
+    : mongoChecks({ ...found, engine: inputs.engine, ...selection });
+}
+
 /** The connection string, or why the one that dr.yml names cannot be had. */
 async function connectionString({ host }: StepContext, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
   const { mongodbUri, config, component } = inputs;
@@ -171,7 +179,8 @@ async function connectionString({ host }: StepContext, inputs: DoctorInputs): Pr
     },
   });
   try {
-    const text = await dr.text(['components', component, 'source', 'uri']);
+    const source = ['components', component, 'source'];
+    const text = (await dr.text([...source, 'uri'])) ?? (await dr.text([...source, 'kubernetes', 'uri']));
     if (text !== undefined) host.mask(text);
     return { uri: text === undefined ? undefined : new Secret(text) };
   } catch (thrown) {

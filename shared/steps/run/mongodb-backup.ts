@@ -7,28 +7,23 @@ import type { VerifyLevel } from '../../backup/manifest.ts';
 import { listBackups } from '../../catalog/list.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { doubtsOf } from '../../mongodb/doubts.ts';
-import { dumpMongo, type MongoDump } from '../../mongodb/dump.ts';
-import type { EngineChoice } from '../../mongodb/engine.ts';
+import type { MongoDump } from '../../mongodb/dump.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
-import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { copyDoubts, copyRecord, copyToAll, type CopyJob } from './copy-backups.ts';
+import { openDump, type MongoInputs } from './mongodb-address.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
 import { lockOwner, recorded } from './record.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
 
-export interface BackupInputs {
+export interface BackupInputs extends MongoInputs {
   component: string | undefined;
   name: string;
-  mongodbUri: Secret;
-  engine: EngineChoice;
-  include: string[] | undefined;
-  exclude: string[] | undefined;
   timestamp: Timestamp | undefined;
   verify: VerifyLevel;
   compression: 'zstd' | 'none';
@@ -54,7 +49,7 @@ export async function runMongodbBackup(context: StepContext): Promise<StepReturn
       const started = context.clock.monotonic();
       const recipients = await openKeys(context, place);
       const previous = await previousReport(context, place, recipients, component, inputs);
-      const dump = await dumpMongo(dumpOptions(context, inputs));
+      const dump = await openDump(context);
       say(context, dump);
       const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
       const seconds = (context.clock.monotonic() - started) / 1000;
@@ -78,25 +73,6 @@ async function withCopies(
     ...reported,
     doubts: [...(reported.doubts ?? []), ...copyDoubts(results)],
     result: { ...(reported.result as Record<string, unknown>), copies: copyRecord(results) },
-  };
-}
-
-/** Options of a dump from a step's inputs and its host. */
-export function dumpOptions(context: StepContext, inputs: Pick<BackupInputs, 'mongodbUri' | 'engine' | 'include' | 'exclude'>) {
-  const { host, signal } = context;
-  return {
-    uri: inputs.mongodbUri,
-    engine: inputs.engine,
-    ...(inputs.include ? { include: inputs.include } : {}),
-    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
-    tempDir: host.tempDir,
-    signal,
-    onProgress: (progress: Parameters<typeof host.progress>[0]) => {
-      host.progress(progress);
-    },
-    log: (line: string) => {
-      host.debug(line);
-    },
   };
 }
 
@@ -196,7 +172,7 @@ function say(context: StepContext, { facts: found, estimate }: MongoDump): void 
 }
 
 function serverText({ product, serverVersion, topology }: MongoDump['facts']): string {
-  return `${product ?? 'MongoDB'} ${serverVersion}, ${topology}`;
+  return [`${product ?? 'MongoDB'} ${serverVersion}`, topology].filter((part) => part !== undefined).join(', ');
 }
 
 async function report(

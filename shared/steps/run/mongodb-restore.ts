@@ -4,17 +4,14 @@ import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { writeHold } from '../../catalog/hold.ts';
 import { listBackups } from '../../catalog/list.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import { dropCollections } from '../../mongodb/drop.ts';
-import { dumpMongo } from '../../mongodb/dump.ts';
-import type { EngineChoice } from '../../mongodb/engine.ts';
-import { openRestore, restoreProblem, type Restore, type RestorePlan } from '../../mongodb/restore.ts';
+import { restoreProblem, type Restore, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
-import type { Secret } from '../../step/input.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { openKeys, type Place } from './open.ts';
-import { backUpDump, dumpOptions } from './mongodb-backup.ts';
+import { openDump, openRestoreInto, type MongoInputs } from './mongodb-address.ts';
+import { backUpDump } from './mongodb-backup.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource } from './restore-source.ts';
@@ -28,13 +25,9 @@ const NAMED_LOSSES = 20;
 /** How long retention stays away from a safety backup. */
 const SAFETY_HOLD_DAYS = 30;
 
-interface Inputs {
+interface Inputs extends MongoInputs {
   component: string | undefined;
   name: string;
-  mongodbUri: Secret;
-  engine: EngineChoice;
-  include: string[] | undefined;
-  exclude: string[] | undefined;
   timestamp: Timestamp | undefined;
   allowOlder: boolean;
   replace: boolean;
@@ -62,7 +55,7 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
       notes.usedBackup = timestamp;
       const source = new RestoreSource(context, copies, recipients, inputs.limitRate);
       const { manifest } = await source.open();
-      const restore = await openRestore(restoreOptions(context, inputs, manifest.content as unknown as ArchiveReport));
+      const restore = await openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
       try {
         const returned = await new RestoreRun(context, inputs, component, sources, source, restore).run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
@@ -86,24 +79,17 @@ function choose(context: StepContext, sources: Sources, component: string, input
   });
 }
 
-function restoreOptions(context: StepContext, inputs: Inputs, report: ArchiveReport): Parameters<typeof openRestore>[0] {
-  const { uri, engine, tempDir, signal, log } = dumpOptions(
-    context,
-    inputs.rollback ? { ...inputs, include: undefined, exclude: undefined } : inputs,
-  );
+function wishesOf({ host, signal }: StepContext, inputs: Inputs, report: ArchiveReport): RestoreWishes {
   return {
-    uri,
-    engine,
-    tempDir,
-    signal,
-    log,
     report,
+    // A rollback puts back all that was replaced.
     ...(inputs.rollback || !inputs.include ? {} : { include: inputs.include }),
     ...(inputs.rollback || !inputs.exclude ? {} : { exclude: inputs.exclude }),
     ...(inputs.rename ? { renames: inputs.rename } : {}),
     ...(inputs.targetDatabase === undefined ? {} : { targetDatabase: inputs.targetDatabase }),
     replace: inputs.replace,
-    spell: (input) => context.host.spell(input),
+    spell: (input) => host.spell(input),
+    signal,
   };
 }
 
@@ -205,8 +191,8 @@ class RestoreRun {
     const { host } = this.#context;
     host.info(`Backing up ${plural(occupied.length, 'collection')} that will be replaced.`);
     // Empty collections and views, too: a rollback must leave them as they were, not full.
-    const include = namespaces.filter(({ existing }) => existing !== undefined).map(({ to }) => to);
-    const dump = await dumpMongo(dumpOptions(this.#context, { ...this.#inputs, include, exclude: undefined }));
+    const present = this.#restore.present();
+    const dump = await openDump(this.#context, present);
     const { timestamp } = await backUpDump(this.#context, {
       place: this.#place,
       recipients: this.#source.recipients,
@@ -217,8 +203,8 @@ class RestoreRun {
         compression: 'zstd',
         compressionLevel: 3,
         maxShrink: 100,
-        include,
-        exclude: undefined,
+        include: present.include,
+        exclude: present.exclude,
         limitRate: this.#inputs.limitRate,
       },
       dump,
@@ -267,7 +253,7 @@ class RestoreRun {
     const writing = clock.monotonic();
     const outcome = await this.#restore.run(this.#source.opened.plain(), progress);
     const made = this.#madeByRestore();
-    if (made.length > 0) await dropCollections(this.#inputs.mongodbUri, made, this.#context.signal);
+    const stays = made.length > 0 ? await this.#restore.drop(made) : [];
     const proving = clock.monotonic();
     host.info(`${formatCount(outcome.documents)} documents written. Reading the target back.`);
     const comparison = await this.#restore.prove(progress);
@@ -318,6 +304,7 @@ class RestoreRun {
       });
     }
     return {
+      doubts: stays.length === 0 ? [] : [staysText(stays)],
       result: {
         component,
         timestamp,
@@ -348,6 +335,15 @@ class RestoreRun {
   #rollbackCommand(): string {
     return restoreCommand(this.#context, { component: this.#component, name: this.#inputs.name, rollback: true });
   }
+}
+
+/** What a rollback cannot take away again, with the command that does. */
+function staysText(names: readonly string[]): string {
+  const drops = names.map((name) => {
+    const dot = name.indexOf('.');
+    return `db.getSiblingDB(${JSON.stringify(name.slice(0, dot))}).getCollection(${JSON.stringify(name.slice(dot + 1))}).drop()`;
+  });
+  return `Made by that restore, and still there: ${names.join(', ')}. Through a pod only mongosh can drop them: ${drops.join('; ')}`;
 }
 
 function engineText({ engine }: RestorePlan): string {

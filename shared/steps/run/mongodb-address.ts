@@ -1,0 +1,126 @@
+// Which MongoDB a step is about: one that a connection string reaches, or one inside a pod; and the dump, restore or comparison of it.
+import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import { dumpPod } from '../../mongodb/dump-pod.ts';
+import { dumpMongo, type MongoDump } from '../../mongodb/dump.ts';
+import type { EngineChoice } from '../../mongodb/engine.ts';
+import { compareWithPod, compareWithServer, type Integrity, type IntegrityWishes } from '../../mongodb/integrity.ts';
+import type { Selection } from '../../mongodb/namespaces.ts';
+import type { PodAddress, PodOptions } from '../../mongodb/pod-mongo.ts';
+import { openPodRestore, openRestore, type Restore, type RestoreWishes } from '../../mongodb/restore.ts';
+import type { StepContext } from '../../step/define.ts';
+import { UsageError } from '../../step/errors.ts';
+import type { Secret } from '../../step/input.ts';
+
+/** The inputs that say where the database is. */
+export interface AddressInputs {
+  mongodbUri: Secret | undefined;
+  engine: EngineChoice;
+  kubernetesContext: string | undefined;
+  kubernetesNamespace: string | undefined;
+  kubernetesSelector: string | undefined;
+  kubernetesPod: string | undefined;
+  kubernetesContainer: string | undefined;
+}
+
+/** Inputs of a dump or restore. */
+export interface MongoInputs extends AddressInputs {
+  include: string[] | undefined;
+  exclude: string[] | undefined;
+}
+
+export type MongoAddress = { uri: Secret; pod?: undefined } | { uri?: undefined; pod: PodAddress };
+
+/**
+ * What is given nearer wins: a connection string as an input against a pod in dr.yml is another database (a throw-away one for a
+ * restore test), and a pod as an input against a connection string in dr.yml as well.
+ * @throws UsageError for the built-in engine, which cannot reach into a pod
+ */
+export function mongoAddress(context: StepContext): MongoAddress {
+  const { mongodbUri: uri } = context.inputs as unknown as AddressInputs;
+  const pod = podAddress(context, uri);
+  if (pod) return { pod };
+  if (uri === undefined) throw new Error('neither a connection string nor a pod; the rules of the inputs let it pass');
+  return { uri };
+}
+
+/**
+ * The pod, when the step's database is one inside a pod.
+ * @param uri the connection string, wherever it was found
+ */
+export function podAddress(context: StepContext, uri: Secret | undefined): PodAddress | undefined {
+  const inputs = context.inputs as unknown as AddressInputs;
+  const { kubernetesNamespace: namespace } = inputs;
+  const podIsGiven = context.origin('kubernetesNamespace') === 'input';
+  const uriIsGiven = context.origin('mongodbUri') === 'input';
+  if (namespace === undefined || (uriIsGiven && !podIsGiven)) return undefined;
+  if (inputs.engine === 'driver') {
+    throw new UsageError('The built-in engine cannot reach a MongoDB inside a pod.', {
+      fix: `Leave ${context.host.spell('engine')} out: the pod's own mongodump and mongorestore do it.`,
+    });
+  }
+  return {
+    context: inputs.kubernetesContext,
+    namespace,
+    selector: inputs.kubernetesSelector,
+    pod: inputs.kubernetesPod,
+    container: inputs.kubernetesContainer,
+    // The one of dr.yml leads to the database of dr.yml, from where that was said to be seen.
+    uri: uriIsGiven === podIsGiven ? uri : undefined,
+  };
+}
+
+/** What every work in a pod needs of its host. */
+export function podOptions({ host, signal }: StepContext, address: PodAddress): PodOptions {
+  return {
+    address,
+    mask: (secret) => {
+      host.mask(secret);
+    },
+    spell: (input) => host.spell(input),
+    signal,
+    log: (line) => {
+      host.debug(line);
+    },
+  };
+}
+
+/** Prepares a dump of the step's database. @param selection what of it; the step's own when absent */
+export async function openDump(context: StepContext, selection?: Selection): Promise<MongoDump> {
+  const { host, signal } = context;
+  const { engine, include, exclude } = context.inputs as unknown as MongoInputs;
+  const { uri, pod } = mongoAddress(context);
+  const common = {
+    ...chosen(selection ?? { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) }),
+    signal,
+    onProgress: (progress: Parameters<typeof host.progress>[0]) => {
+      host.progress(progress);
+    },
+    log: (line: string) => {
+      host.debug(line);
+    },
+  };
+  return pod ? dumpPod({ ...podOptions(context, pod), ...common }) : dumpMongo({ uri, engine, tempDir: host.tempDir, ...common });
+}
+
+function chosen({ include, exclude }: Selection): Selection {
+  return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) };
+}
+
+/** Connects to the step's database and plans a restore into it. */
+export async function openRestoreInto(context: StepContext, wishes: RestoreWishes): Promise<Restore> {
+  const { host, signal } = context;
+  const { engine } = context.inputs as unknown as MongoInputs;
+  const { uri, pod } = mongoAddress(context);
+  const log = (line: string): void => {
+    host.debug(line);
+  };
+  return pod
+    ? openPodRestore(wishes, podOptions(context, pod))
+    : openRestore({ ...wishes, uri, engine, tempDir: host.tempDir, signal, log });
+}
+
+/** Compares a backup with the step's database. */
+export async function compareWithDatabase(context: StepContext, wishes: IntegrityWishes & { report: ArchiveReport }): Promise<Integrity> {
+  const { uri, pod } = mongoAddress(context);
+  return pod ? compareWithPod(wishes, podOptions(context, pod)) : compareWithServer({ ...wishes, uri });
+}
