@@ -41,7 +41,7 @@ export interface CleanRequest {
   prefix: string;
   component: string;
   recipients: readonly KeyRecipient[];
-  copies: readonly CopyPlace[];
+  copies: readonly CopyPlace[] | 'unknown';
   now: Date;
   signal?: AbortSignal | undefined;
 }
@@ -94,7 +94,7 @@ async function removeLeftover(request: CleanRequest, entry: ComponentEntry, data
  * beside the data), and not while another known store holds the same backup. In doubt it stays; an idle key does no harm.
  */
 async function keysAreOurs(request: CleanRequest, entry: ComponentEntry, data: ObjectInfo): Promise<boolean> {
-  if (data.metadata['origin'] !== 'backup' || entry.files.size > 1) return false;
+  if (data.metadata['origin'] !== 'backup' || entry.files.size > 1 || request.copies === 'unknown') return false;
   for (const place of request.copies) {
     const names = backupNames(place.prefix, request.component, entry.timestamp);
     try {

@@ -54,8 +54,8 @@ export interface BackupRequest {
   limitRate?: number | undefined;
   /** Who holds the component's lock: run id, host, step. */
   owner: string;
-  /** Other stores that may hold copies: keys of leftovers stay while one of them has the data. */
-  copies?: readonly CopyPlace[];
+  /** Other stores that may hold copies: keys of leftovers stay while one of them has the data, and while not all of them are known. */
+  copies?: readonly CopyPlace[] | 'unknown';
   clock?: Clock;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: BackupProgress) => void;

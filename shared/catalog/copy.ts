@@ -8,6 +8,7 @@ import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import type { Lock } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
+import { markInUse } from './in-use.ts';
 import { listBackups, type ListedBackup } from './list.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
@@ -25,6 +26,8 @@ export interface CopyRequest {
    * made. Everything when absent.
    */
   since?: Date;
+  /** These are copied in any case, such as one that was just imported under its old timestamp. */
+  always?: readonly Timestamp[];
   /** Who copies, for whoever finds the component locked. */
   owner: string;
   now: Date;
@@ -60,9 +63,9 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   try {
     await tidy(held);
     const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
-    for (const original of missing(originals, copies, request.since)) {
+    for (const original of missing(originals, copies, request)) {
       try {
-        await copyOne(held, original, copies.get(original.timestamp));
+        await copyMarked(held, original, copies.get(original.timestamp));
         result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
       } catch (thrown) {
         if (signal.aborted || lock.lost.aborted) throw reasonOf(thrown, lock);
@@ -92,18 +95,31 @@ function reasonOf(thrown: unknown, { lost }: Lock): unknown {
 function missing(
   originals: readonly ListedBackup[],
   copies: ReadonlyMap<Timestamp, ListedBackup>,
-  since: Date | undefined,
+  { since, always = [] }: Pick<CopyRequest, 'since' | 'always'>,
 ): ListedBackup[] {
   const newest = [...copies.values()].reduce((latest, copy) => (isWhole(copy) ? Math.max(latest, copy.time.getTime()) : latest), -Infinity);
   return originals.filter((original) => {
     const copy = copies.get(original.timestamp);
     if (!isWhole(original) || (copy && isWhole(copy) && copy.dataBytes === original.dataBytes)) return false;
-    return copy !== undefined || since === undefined || original.time >= since || original.time.getTime() > newest;
+    const isNew = since === undefined || original.time >= since || original.time.getTime() > newest;
+    return copy !== undefined || isNew || always.includes(original.timestamp);
   });
 }
 
 function isWhole({ state }: ListedBackup): boolean {
   return state === 'verified' || state === 'committed' || state === 'suspect';
+}
+
+/** Copies while retention stays away from the original: the store it lies in is not locked, so that the next backup can be made meanwhile. */
+async function copyMarked(request: CopyRequest, original: ListedBackup, there: ListedBackup | undefined): Promise<void> {
+  const { from, to, component, owner, signal } = request;
+  const what = `copied to ${to.store.location}`;
+  const release = await markInUse(from, { component, timestamp: original.timestamp, what, by: { id: owner }, signal });
+  try {
+    await copyOne(request, original, there);
+  } finally {
+    await release();
+  }
 }
 
 /** Order of commit: data → data read back from the copy → manifest → manifest read back. */

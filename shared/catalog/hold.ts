@@ -45,8 +45,28 @@ export async function writeHold(store: Store, prefix: string, hold: NewHold, sig
 
 /** All holds on a component's backups, ended ones too, oldest backup first. One that cannot be read holds for ever. @throws StoreError */
 export async function listHolds(store: Store, prefix: string, component: string, signal?: AbortSignal): Promise<Hold[]> {
+  return holdsBelow(store, prefix, component, holdsFolder(prefix, component), signal);
+}
+
+/** The holds on one backup. @throws StoreError */
+export async function holdsOn(
+  store: Store,
+  prefix: string,
+  { component, timestamp }: Pick<Hold, 'component' | 'timestamp'>,
+  signal?: AbortSignal,
+): Promise<Hold[]> {
+  return holdsBelow(store, prefix, component, `${holdsFolder(prefix, component)}${timestamp}.`, signal);
+}
+
+async function holdsBelow(
+  store: Store,
+  prefix: string,
+  component: string,
+  names: string,
+  signal: AbortSignal | undefined,
+): Promise<Hold[]> {
   const holds: Hold[] = [];
-  for await (const info of store.list(holdsFolder(prefix, component), signal)) {
+  for await (const info of store.list(names, signal)) {
     const parsed = parseHoldName(prefix, component, info.name);
     if (!parsed) continue;
     const bytes = await store.read(info.name, { maxBytes: 1024 * 1024, signal });

@@ -13,7 +13,7 @@ import type { CopyPlace } from '../backup/leftovers.ts';
 import { keysSchema, wrappedKeysOf } from '../backup/metadata.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
-import { releaseHolds } from './hold.ts';
+import { holdsAt, holdsOn, releaseHolds } from './hold.ts';
 
 export interface PruneRequest {
   /** The store to remove from. Its lock on the component is held by the caller. */
@@ -64,6 +64,8 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     const whole = files.has(names.data) && files.has(names.manifest);
     touched = !whole;
     const marker = whole || !files.has(names.prune) ? await mark(request, timestamp, files) : await readMarker(request, names.prune);
+    const held = whole ? await heldSince(request, timestamp) : undefined;
+    if (held !== undefined) return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, held) };
     // Data first: a store that will not let it go must not lose the manifest.
     for (const name of [names.data, names.manifest, ...files.keys()]) {
       if (name === names.prune || !files.has(name)) continue;
@@ -81,6 +83,13 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     if (touched) return { timestamp, result: 'unfinished', keysForgotten: 0, notice: errorMessage(thrown) };
     return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, errorMessage(thrown)) };
   }
+}
+
+/** Whoever began to read it, or held it, since the plan was made looks for the marker only after having left a hold. */
+async function heldSince({ place, component, now, signal }: PruneRequest, timestamp: Timestamp): Promise<string | undefined> {
+  const holds = await holdsOn(place.store, place.prefix, { component, timestamp }, signal);
+  const hold = holds.find((one) => holdsAt(one, now));
+  return hold && `held: ${hold.reason}`;
 }
 
 /** Writes down what is needed to go on without data and manifest. */

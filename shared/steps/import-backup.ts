@@ -1,7 +1,7 @@
 // The step `import-backup`.
 import { defineStep } from '../step/define.ts';
 import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs } from './inputs.ts';
+import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from './inputs.ts';
 
 export const importBackup = defineStep({
   name: 'import-backup',
@@ -27,6 +27,7 @@ export const importBackup = defineStep({
     }),
     iterations: input.integer({ summary: "The -iter of openssl's -pbkdf2; openssl's own when absent.", default: '10000' }),
     ...storeInputs,
+    ...copyInputs,
     ...keyInputs,
     ...azureInputs,
   },

@@ -3,6 +3,7 @@ import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
@@ -37,12 +38,15 @@ export interface CopyJob {
   recipients: readonly KeyRecipient[];
   /** Days for which missing copies are made; 0 for all. */
   days: number;
+  /** Copied however old it is: what was just imported. */
+  always?: Timestamp;
   step: string;
 }
 
 /** Copies to each store in turn. One that fails does not keep the others from theirs. */
-export async function copyToAll(context: StepContext, { place, component, copies, recipients, days, step }: CopyJob): Promise<CopiedTo[]> {
+export async function copyToAll(context: StepContext, job: CopyJob): Promise<CopiedTo[]> {
   const { host, clock, signal } = context;
+  const { place, component, copies, recipients, days, always, step } = job;
   const results: CopiedTo[] = [];
   for (const name of copies) {
     let location: string | undefined;
@@ -57,6 +61,7 @@ export async function copyToAll(context: StepContext, { place, component, copies
         component,
         recipients,
         ...(days === 0 ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
+        ...(always === undefined ? {} : { always: [always] }),
         owner: lockOwner(context, step),
         now,
         signal,
@@ -82,6 +87,40 @@ export async function copyToAll(context: StepContext, { place, component, copies
     }
   }
   return results;
+}
+
+/** How far back a step that makes a backup makes copies that are missing. */
+const CATCH_UP_DAYS = 7;
+
+/**
+ * Copies what a step has just committed, and what was missed of late. A copy that fails leaves the backup as good as it is.
+ * @returns the step's own return with what became of the copies
+ */
+export async function withCopies(
+  context: StepContext,
+  returned: StepReturn,
+  job: Omit<CopyJob, 'copies' | 'days'> & { copies: readonly string[] | undefined },
+): Promise<StepReturn> {
+  const { copies, component } = job;
+  if (copies === undefined) return returned;
+  const results = await copyToAll(context, { ...job, copies, days: CATCH_UP_DAYS });
+  for (const { name, copied } of results)
+    if (copied.length > 0) context.host.info(`Copied ${plural(copied.length, 'backup')} of ${component} to ${name}.`);
+  return {
+    ...returned,
+    doubts: [...(returned.doubts ?? []), ...copyDoubts(results)],
+    result: { ...(returned.result as Record<string, unknown>), copies: copyRecord(results) },
+  };
+}
+
+/** The stores of copies, for looking whether they have something; `unknown` when one cannot be opened. */
+export async function copyPlaces(context: StepContext, copies: readonly string[] | undefined): Promise<readonly Place[] | 'unknown'> {
+  try {
+    return await Promise.all((copies ?? []).map((name) => openPlaceAt(context, name)));
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    return 'unknown';
+  }
 }
 
 /** What a person must know, one sentence each; empty when every copy is there. */

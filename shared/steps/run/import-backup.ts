@@ -11,10 +11,14 @@ import { formatBytes, formatCount, formatSeconds, plural } from '../../step/form
 import { Secret } from '../../step/input.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { openVault } from '../../vaults/open.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+import { copyPlaces, withCopies } from './copy-backups.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
+
+const STEP = 'import-backup';
 
 interface Inputs {
   component: string | undefined;
@@ -25,44 +29,65 @@ interface Inputs {
   passphraseSecret: string | undefined;
   iterations: number;
   vault: string | undefined;
+  copies: string[] | undefined;
 }
 
 export async function runImportBackup(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as Inputs;
   const component = inputs.component ?? 'mongodb';
   const timestamp = momentOf(context, inputs);
-  const started = context.clock.monotonic();
-  const place = await openPlace(context);
-  const recipients = await openKeys(context, place);
-  const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs, place));
-  // Looked at before anything is recorded: what cannot be read is not an attempt at a backup.
-  const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
-  context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
-  if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
-  return recorded(context, place, { step: 'import-backup', component }, async () => {
-    const result = await writeBackup({
-      ...place,
-      component,
-      kind: 'mongodb',
-      timestamp,
-      recipients,
-      source: old.source,
-      newInspector: newArchiveInspector,
-      facts: (content) => factsOf(old, content as unknown as ArchiveReport),
-      tools: { lifeboat: project.version },
-      ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
-      owner: lockOwner(context, 'import-backup'),
-      clock: context.clock,
-      signal: context.signal,
-      onProgress: (progress) => {
-        context.host.progress(progress);
-      },
-      onNotice: (message) => {
-        context.host.notice(message);
-      },
-    });
-    return report(context, place, old, result, (context.clock.monotonic() - started) / 1000);
+  return recorded(
+    context,
+    () => openPlace(context),
+    { step: STEP, component, effects: 'writes' },
+    async (place, notes) => {
+      const recipients = await openKeys(context, place);
+      const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs, place));
+      const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
+      context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
+      if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
+      notes.usedBackup = timestamp;
+      const returned = await importOne(context, { place, recipients, component, timestamp, old });
+      const { copies } = inputs;
+      return withCopies(context, returned, { place, component, copies, recipients, step: STEP, always: timestamp });
+    },
+  );
+}
+
+interface Import {
+  place: Place;
+  recipients: readonly KeyRecipient[];
+  component: string;
+  timestamp: Timestamp;
+  old: LegacyBackup;
+}
+
+async function importOne(context: StepContext, { place, recipients, component, timestamp, old }: Import): Promise<StepReturn> {
+  const { host, clock, signal } = context;
+  const started = clock.monotonic();
+  const result = await writeBackup({
+    ...place,
+    component,
+    kind: 'mongodb',
+    timestamp,
+    recipients,
+    source: old.source,
+    newInspector: newArchiveInspector,
+    facts: (content) => factsOf(old, content as unknown as ArchiveReport),
+    tools: { lifeboat: project.version },
+    ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
+    copies: await copyPlaces(context, (context.inputs as unknown as Inputs).copies),
+    owner: lockOwner(context, STEP),
+    clock,
+    signal,
+    onProgress: (progress) => {
+      host.progress(progress);
+    },
+    onNotice: (message) => {
+      host.notice(message);
+    },
   });
+  return report(context, place, old, result, (clock.monotonic() - started) / 1000);
 }
 
 /** @throws UsageError when neither input nor name tells, or it has not come yet */

@@ -1,9 +1,10 @@
 // What a restore reads from: one copy of the chosen backup, opened, proved, and given up for the next one while nothing is touched yet.
 import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '../../backup/read.ts';
+import { markInUse } from '../../catalog/in-use.ts';
 import type { Candidate, Copies, PassedOver } from '../../catalog/nearest.ts';
 import { newArchiveInspector } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
-import { VerificationError } from '../../step/errors.ts';
+import { VerificationError, type UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 
@@ -14,6 +15,7 @@ export class RestoreSource {
   readonly #limitRate: number | undefined;
   #opened: { of: Candidate; backup: OpenedBackup } | undefined;
   #said: string | undefined;
+  #mark: { of: Candidate; release: () => Promise<void> } | undefined;
 
   constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], limitRate: number | undefined) {
     this.#context = context;
@@ -66,6 +68,7 @@ export class RestoreSource {
     const { host, signal } = this.#context;
     const read = async (candidate: Candidate): Promise<OpenedBackup> => {
       const opened = await this.#openAt(candidate);
+      await this.#markInUse(candidate);
       const total = opened.manifest.sizes.stored;
       await verifyBackup({
         ...this.#request(candidate),
@@ -78,6 +81,28 @@ export class RestoreSource {
     };
     this.#tell(await this.#copies.read(read, signal));
     host.info(`The backup ${this.label} is whole: every byte and document was read.`);
+  }
+
+  /** Keeps retention away from the copy that is read, until `release`. */
+  async protect(): Promise<void> {
+    await this.#copies.read((candidate) => this.#markInUse(candidate), this.#context.signal);
+  }
+
+  async release(): Promise<void> {
+    await this.#mark?.release();
+    this.#mark = undefined;
+  }
+
+  async #markInUse(candidate: Candidate): Promise<void> {
+    if (this.#mark?.of === candidate) return;
+    await this.release();
+    const { host, signal } = this.#context;
+    const { component, timestamp } = this;
+    const onUnmarked = (thrown: UserError): void => {
+      host.debug(`Retention is not told that the backup is in use: ${thrown.message}`);
+    };
+    const use = { component, timestamp, what: 'restored', by: host.run, onUnmarked, signal };
+    this.#mark = { of: candidate, release: await markInUse(candidate.place, use) };
   }
 
   #request({ place }: Candidate): OpenRequest {

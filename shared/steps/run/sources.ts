@@ -20,6 +20,8 @@ export interface Sources extends Place {
   everywhere: Everywhere;
   /** The one store to read from, where the call names one. */
   only: string | undefined;
+  /** Stores that get copies of what is backed up in the run's own place, as the call names them. */
+  copies: string[];
 }
 
 /**
@@ -33,7 +35,7 @@ export async function openSources(context: StepContext, component: string): Prom
   const known = context.origin('store') === 'input' && context.origin('copies') === 'dr.yml' ? [] : (copies ?? []);
   const places: (CatalogPlace & Place)[] = [];
   const unopened: UnseenPlace[] = [];
-  let only: string | undefined;
+  const labels = new Map<string, string>();
   for (const address of new Set([store, ...known, ...(from === undefined ? [] : [from])])) {
     try {
       const place = await openPlaceAt(context, address);
@@ -41,16 +43,18 @@ export async function openSources(context: StepContext, component: string): Prom
       let named = places.find((other) => other.store.location === location);
       // An address may hold a secret; the store's own does not.
       if (!named) places.push((named = { ...place, label: address.includes('://') ? location : address }));
-      if (address === from) only = named.label;
+      labels.set(address, named.label);
     } catch (thrown) {
       // A copy that cannot be opened must not stand in the way of a good original.
       if (address === store || address === from || !(thrown instanceof UserError)) throw thrown;
       unopened.push({ label: address.split('?')[0] as string, problem: thrown });
     }
   }
+  const only = from === undefined ? undefined : labels.get(from);
   const everywhere = await lookEverywhere([...places, ...unopened], component, context.signal);
-  const { place } = everywhere.seen[0] as SeenPlace;
-  return { ...(places.find(({ label }) => label === place.label) as Place), everywhere, only };
+  const { label } = (everywhere.seen[0] as SeenPlace).place;
+  const own = places.find((place) => place.label === label) as CatalogPlace & Place;
+  return { ...own, everywhere, only, copies: known.filter((address) => labels.get(address) !== label) };
 }
 
 /** A chosen backup and where it can be read from. */

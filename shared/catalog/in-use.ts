@@ -1,0 +1,58 @@
+// Marks a backup as being read for long: a hold that ends by itself when its run is gone. Retention looks for it after its own mark, whoever
+// reads looks for retention's after this one: whichever came second sees the other.
+import { randomUUID } from 'node:crypto';
+import { backupNames } from '../backup/layout.ts';
+import type { CopyPlace } from '../backup/leftovers.ts';
+import type { RunIdentity } from '../step/host.ts';
+import type { Timestamp } from '../step/timestamp.ts';
+import { StoreError } from '../stores/errors.ts';
+import { releaseHolds, writeHold } from './hold.ts';
+
+/** How long a mark outlives a run that was killed. */
+const EXPIRY_MS = 3_600_000;
+const RENEWAL_MS = EXPIRY_MS / 4;
+const RELEASE_MS = 10_000;
+
+export interface Use {
+  component: string;
+  timestamp: Timestamp;
+  /** What is done with it, for whoever wonders why it stays: `copied to s3://…`. */
+  what: string;
+  by: RunIdentity;
+  /** Told when the store would not take the mark: reading goes on without. */
+  onUnmarked?: (thrown: StoreError) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Keeps retention away from a backup until it is released. A store that may only be read gets no mark.
+ * @returns what takes the mark away; never throws
+ * @throws StoreError when retention is removing the backup
+ */
+export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise<() => Promise<void>> {
+  const { component, timestamp, signal } = use;
+  const id = randomUUID().slice(0, 8);
+  const write = async (): Promise<void> => {
+    const now = new Date();
+    const until = new Date(now.getTime() + EXPIRY_MS);
+    await writeHold(store, prefix, { ...use, id, reason: `being ${use.what}`, until, now }, signal);
+  };
+  const release = async (): Promise<void> => {
+    clearInterval(renewal);
+    await releaseHolds(store, prefix, { component, timestamp, id }, AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
+  };
+  let renewal: NodeJS.Timeout | undefined;
+  try {
+    await write();
+  } catch (thrown) {
+    if (signal?.aborted || !(thrown instanceof StoreError)) throw thrown;
+    use.onUnmarked?.(thrown);
+    return async () => undefined;
+  }
+  renewal = setInterval(() => void write().catch(() => undefined), RENEWAL_MS).unref();
+  if (await store.stat(backupNames(prefix, component, timestamp).prune, signal).catch(() => undefined)) {
+    await release();
+    throw new StoreError(`${component} ${timestamp} in ${store.location} is being removed by retention.`);
+  }
+  return release;
+}
