@@ -1,12 +1,13 @@
 // Bad weather between a run and its services: busy, throttled, cut, slow and lost answers of the store and of the vault, once and lasting.
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
-import { startAzurite, type Azurite } from '../../test/backends/azurite.ts';
+import { startAzurite } from '../../test/backends/azurite.ts';
 import { startFaultProxy, type FaultProxy, type ProxyEffect } from '../../test/backends/fault-proxy.ts';
 import { startKeyVault, type KeyVault } from '../../test/backends/key-vault.ts';
 import type { Effect } from '../../test/backends/key-vault/faults.ts';
@@ -25,41 +26,64 @@ const PASSING: readonly ProxyEffect[] = [
   { kind: 'answerLost' },
   { kind: 'delay', ms: 300 },
 ];
-/** shared/stores/azure-retry.ts: a request is sent at most so often. */
+/** shared/stores/azure-retry.ts: a request is sent at most so often, in one round. */
 const MOST_ATTEMPTS = 6;
 /** Longer than the client waits for a small request (30 s). */
 const TOO_LATE_MS = 33_000;
+/** Longer than the lock of a backup is good for (60 s). */
+const OUTAGE_MS = 70_000;
+/** Cases wait most of their time: so many wait at once. */
+const AT_ONCE = 8;
 
+/** One case's way to the store: a proxy, a container and a lock of its own. */
 interface StoreWeather {
   trial: Trial;
-  azurite: Azurite;
   proxy: FaultProxy;
   /** Through the proxy. */
   world: World;
   /** Past it. */
   clear: World;
+  notices: string[];
 }
+
+/** Runs a case in a weather of its own. */
+type InWeather = (work: (weather: StoreWeather) => Promise<void>, patience?: number) => Promise<void>;
 
 export const weatherStore: Part = {
   name: 'weather-store',
-  what: 'busy, throttled, cut, slow and lost answers of Azure Blob, for each request of a backup, once and lasting',
+  what: 'busy, throttled, cut, slow, lost and late answers of Azure Blob for each request of a backup, once, lasting, and a service gone for a while',
   async run(trial) {
     const azurite = await startAzurite();
-    const proxy = await startFaultProxy({ target: new URL(azurite.accountUrl).origin, certificate: azurite.certificate });
-    try {
-      const address = await azurite.createContainer('weather');
-      const through = address.replace(new URL(address).origin, proxy.origin);
-      const recipients = [new SecretRecipient(new FolderVault(join(trial.folder, 'vault')))];
-      const open = async (url: string): Promise<World> => ({
-        store: await openStore(url, { credential: () => azurite.credential }),
-        recipients,
+    const recipients = [new SecretRecipient(new FolderVault(join(trial.folder, 'vault')))];
+    let containers = 0;
+    const limit = pLimit(AT_ONCE);
+    const inWeather: InWeather = (work, patience = 0) =>
+      limit(async () => {
+        const proxy = await startFaultProxy({ target: new URL(azurite.accountUrl).origin, certificate: azurite.certificate });
+        try {
+          const address = await azurite.createContainer(`weather-${(containers += 1)}`);
+          const notices: string[] = [];
+          const open = async (url: string): Promise<World> => ({
+            store: await openStore(url, {
+              credential: () => azurite.credential,
+              patience,
+              notice: (message) => notices.push(message),
+            }),
+            recipients,
+          });
+          const through = address.replace(new URL(address).origin, proxy.origin);
+          await work({ trial, proxy, world: await open(through), clear: await open(address), notices });
+        } finally {
+          await proxy.stop();
+        }
       });
-      const weather = { trial, azurite, proxy, world: await open(through), clear: await open(address) };
-      await passing(weather);
-      await lasting(weather);
-      if (trial.full) await tooLate(weather);
+    try {
+      await Promise.all([
+        ...(trial.full ? [...tooLate(inWeather), outage(inWeather)] : []),
+        ...lasting(trial, inWeather),
+        ...passing(trial, inWeather),
+      ]);
     } finally {
-      await proxy.stop();
       await azurite.stop();
     }
   },
@@ -72,23 +96,21 @@ function nextTimestamp(): ReturnType<typeof timestamp> {
   return timestamp(new Date(moment).toISOString().replaceAll('-', '').replace('T', '_').replaceAll(':', '').slice(0, 15));
 }
 
-async function passing(weather: StoreWeather): Promise<void> {
-  const { trial, proxy } = weather;
+function passing(trial: Trial, inWeather: InWeather): Promise<void>[] {
   const all = OPERATIONS.flatMap((operation) => PASSING.map((effect) => ({ operation, effect })));
-  for (const index of trial.places(all.length, 5)) {
+  return trial.places(all.length, 5).map((index) => {
     const { operation, effect } = all[index] as (typeof all)[number];
-    const label = `${effect.kind} at ${operation}`;
-    proxy.faults.clear();
-    // Twice in a row, at a random one of the requests of this kind.
-    proxy.faults.add({ operation, times: 1 + trial.random.below(2), effect });
-    await survivesWhole(weather, label);
-  }
+    const times = 1 + trial.random.below(2);
+    return inWeather(async (weather) => {
+      weather.proxy.faults.add({ operation, times, effect });
+      await survivesWhole(weather, `${effect.kind} at ${operation}`);
+    });
+  });
 }
 
 /** A backup goes well, is there once and whole, and leaves no lock. */
 async function survivesWhole({ trial, proxy, world, clear }: StoreWeather, label: string): Promise<void> {
   const when = nextTimestamp();
-  const before = proxy.seen.length;
   const done = await trial.survives(label, async () => {
     await backUp(world, { timestamp: when });
     return prove(world, when);
@@ -97,10 +119,10 @@ async function survivesWhole({ trial, proxy, world, clear }: StoreWeather, label
   if (!done) return;
   trial.holds(
     `${label}: no request was hit`,
-    proxy.seen.slice(before).some(({ effect }) => effect !== undefined),
+    proxy.seen.some(({ effect }) => effect !== undefined),
   );
   const names: string[] = [];
-  for await (const { name } of clear.store.list(`${PREFIX}/`)) if (name.includes(when) || name.includes('/locks/')) names.push(name);
+  for await (const { name } of clear.store.list(`${PREFIX}/`)) names.push(name);
   trial.holds(
     `${label}: there is ${names.join(', ')}`,
     names.join() === [`${PREFIX}/${COMPONENT}/${when}/data`, `${PREFIX}/${COMPONENT}/${when}/manifest.json`].join(),
@@ -109,38 +131,62 @@ async function survivesWhole({ trial, proxy, world, clear }: StoreWeather, label
 }
 
 /** Weather that lasts: a clear failure after a bounded number of attempts, nothing listed, and the next run is as if nothing had been. */
-async function lasting({ trial, proxy, world, clear }: StoreWeather): Promise<void> {
+function lasting(trial: Trial, inWeather: InWeather): Promise<void>[] {
   const all = (['block', 'commit', 'list', 'lease'] as const).flatMap((operation) =>
     ([{ kind: 'busy' }, { kind: 'cut' }, { kind: 'throttle', retryAfter: 600 }] as const).map((effect) => ({ operation, effect })),
   );
   // Giving up at once takes no time; the others are tried for ten seconds each.
   const chosen = trial.full ? all : all.filter(({ effect }) => effect.kind === 'throttle').slice(0, 1);
-  for (const { operation, effect } of chosen) {
-    const label = `lasting ${effect.kind} at ${operation}`;
-    const when = nextTimestamp();
-    const before = proxy.seen.length;
-    proxy.faults.add({ operation, times: Infinity, effect });
-    await trial.refused(label, { kinds: ['failed'], names: /127\.0\.0\.1/ }, () => backUp(world, { timestamp: when }));
-    proxy.faults.clear();
-    const attempts = proxy.seen.slice(before).filter((one) => one.operation === operation && one.effect === effect.kind).length;
-    // The lease is also given back, or the uncommitted blocks are dropped: a second bounded series.
-    trial.holds(`${label}: ${attempts} attempts`, attempts <= 2 * MOST_ATTEMPTS);
-    const listed = await listBackups(clear.store, PREFIX);
-    trial.holds(`${label}: ${when} is listed`, !listed.some((backup) => backup.timestamp === when && backup.state !== 'leftover'));
-    await trial.survives(`the run after ${label}`, async () => {
-      const next = nextTimestamp();
-      await backUp(world, { timestamp: next });
-      await prove(clear, next);
-    });
-  }
+  return chosen.map(({ operation, effect }) =>
+    inWeather(async ({ proxy, world, clear }) => {
+      const label = `lasting ${effect.kind} at ${operation}`;
+      const when = nextTimestamp();
+      proxy.faults.add({ operation, times: Infinity, effect });
+      await trial.refused(label, { kinds: ['failed'], names: /127\.0\.0\.1/ }, () => backUp(world, { timestamp: when }));
+      proxy.faults.clear();
+      const attempts = proxy.seen.filter((one) => one.operation === operation && one.effect === effect.kind).length;
+      // The lease is also given back, or the uncommitted blocks are dropped: a second bounded series.
+      trial.holds(`${label}: ${attempts} attempts`, attempts <= 2 * MOST_ATTEMPTS);
+      const listed = await listBackups(clear.store, PREFIX);
+      trial.holds(`${label}: ${when} is listed`, !listed.some((backup) => backup.timestamp === when && backup.state !== 'leftover'));
+      await trial.survives(`the run after ${label}`, async () => {
+        const next = nextTimestamp();
+        await backUp(world, { timestamp: next });
+        await prove(clear, next);
+      });
+    }),
+  );
 }
 
 /** The write happens, the answer comes after the client's own time-out: it asks again and must find its own work. */
-async function tooLate(weather: StoreWeather): Promise<void> {
-  for (const operation of ['block', 'commit', 'lease'] as const) {
-    weather.proxy.faults.add({ operation, effect: { kind: 'lateAnswer', ms: TOO_LATE_MS } });
-    await survivesWhole(weather, `late answer at ${operation}`);
-  }
+function tooLate(inWeather: InWeather): Promise<void>[] {
+  return (['block', 'commit', 'lease'] as const).map((operation) =>
+    inWeather(async (weather) => {
+      weather.proxy.faults.add({ operation, effect: { kind: 'lateAnswer', ms: TOO_LATE_MS } });
+      await survivesWhole(weather, `late answer at ${operation}`);
+    }),
+  );
+}
+
+/** Every request fails for longer than the lock is good for, from the middle of the upload on: the run waits, and its lock is still its own. */
+async function outage(inWeather: InWeather): Promise<void> {
+  await inWeather(async (weather) => {
+    const { trial, proxy, notices } = weather;
+    const watch = setInterval(() => {
+      if (!proxy.seen.some(({ operation }) => operation === 'block')) return;
+      clearInterval(watch);
+      proxy.faults.add({ times: Infinity, effect: { kind: 'cut' } });
+      setTimeout(() => {
+        proxy.faults.clear();
+      }, OUTAGE_MS);
+    }, 1);
+    try {
+      await survivesWhole(weather, 'an outage longer than the lock');
+    } finally {
+      clearInterval(watch);
+    }
+    trial.holds(`an outage longer than the lock: the log says ${notices.join(' ')}`, notices.length >= 2);
+  }, 2 * OUTAGE_MS);
 }
 
 const VAULT_PASSING: readonly Effect[] = [
