@@ -25,7 +25,7 @@ export function createProgram(): Command {
   program.action(() => {
     const [word] = program.args;
     if (word !== undefined) throw unknownCommand(program, word);
-    process.stdout.write(overview(program));
+    process.stdout.write(overview(program, process.stdout.isTTY ? process.stdout.columns : undefined));
   });
   program.allowExcessArguments();
   return program;

@@ -1,16 +1,40 @@
-// What `lifeboat` alone prints: what there is and where to begin.
+// What `lifeboat` alone prints: what there is, by what one wants to do, and where to begin.
 import type { Command } from 'commander';
+import { padded, wrapWords } from '../../shared/hosts/text-layout.ts';
 
-/** The overview text, one line per command. */
-export function overview(program: Command): string {
-  const width = Math.max(...program.commands.map((command) => command.name().length));
-  const lines = program.commands.map((command) => `  ${command.name().padEnd(width)}  ${command.summary() || command.description()}`);
+/** Commands by purpose, in the order in which people meet them; what is not named here comes last. */
+const GROUPS: readonly [title: string, commands: readonly string[]][] = [
+  ['Begin', ['init', 'config', 'doctor']],
+  ['Back up', ['mongodb-backup', 'backup-all', 'copy-backups', 'import-backup']],
+  ['Restore', ['mongodb-restore', 'decrypt']],
+  ['Prove', ['verify', 'backup-validation', 'backup-integrity-check']],
+  ['Look after', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
+];
+const NARROWEST = 24;
+
+/**
+ * The overview text, one entry per command.
+ * @param columns width of the terminal; without it no line is broken
+ */
+export function overview(program: Command, columns = Infinity): string {
+  const { commands } = program;
+  const names = commands.map((command) => command.name());
+  const width = Math.max(...names.map((name) => name.length));
+  const room = Math.max(NARROWEST, columns - width - 5);
+  const entry = (name: string): string[] => {
+    const command = commands.find((one) => one.name() === name);
+    const text = (command?.summary() || command?.description().split('\n')[0]) ?? '';
+    return wrapWords(text, room).map((line, at) => `  ${padded(at === 0 ? name : '', width)}  ${line}`);
+  };
+  const named = new Set(GROUPS.flatMap(([, group]) => group));
+  const rest = names.filter((name) => !named.has(name));
+  const groups = rest.length === 0 ? GROUPS : [...GROUPS, ['More', rest] as const];
   return [
     'Lifeboat backs up, proves that the backup restores, and restores.',
+    ...groups.flatMap(([title, group]) => ['', `${title}:`, ...group.filter((name) => names.includes(name)).flatMap(entry)]),
     '',
-    ...lines,
-    '',
-    'New here: "lifeboat init", then "lifeboat doctor". Each command has --help. Add --dry-run to anything that restores, to see the plan first.',
+    'New here: "lifeboat init", then "lifeboat doctor". Each command has --help.',
+    'Add --dry-run to anything that restores or removes, to see the plan first.',
     '',
   ].join('\n');
 }

@@ -1,9 +1,12 @@
 // Turns progress updates into text: a live line for a terminal, a few plain lines for a log that people scroll through later.
 import { formatBytes, formatCount, formatSeconds } from '../step/format.ts';
 import type { Progress } from '../step/host.ts';
+import { cutToWidth, displayWidth } from './text-layout.ts';
 
 /** The rate is taken over the last seconds, so that it follows a slow store but does not flicker. */
 const RATE_WINDOW_MS = 5000;
+/** Updates come in bursts; a longer pause than this is a standstill. */
+const STANDSTILL_MS = 1500;
 /** A plain log gets a line when a phase begins to be long, and then this often. */
 const PLAIN_EVERY_MS = 30_000;
 
@@ -34,29 +37,50 @@ export class ProgressText {
     return true;
   }
 
-  /** Units per second over the window; undefined until there is something to measure. */
-  rate(): number | undefined {
+  /**
+   * Units per second over the window; undefined until there is something to measure.
+   * @param now makes it fall while no update comes, so that work that stands still does not look as if it went on
+   */
+  rate(now?: number): number | undefined {
     const first = this.#samples[0];
     const last = this.#samples[this.#samples.length - 1];
-    if (first === undefined || last === undefined || last.at - first.at < 200) return undefined;
-    return (last.done - first.done) / ((last.at - first.at) / 1000);
+    if (first === undefined || last === undefined) return undefined;
+    const until = Math.max(last.at, now === undefined || now - last.at < STANDSTILL_MS ? 0 : now);
+    return until - first.at < 200 ? undefined : (last.done - first.done) / ((until - first.at) / 1000);
   }
 
-  /** `Dumping  1.2 GiB of 3.4 GiB (35%)  84 MiB/s  26s left  rocketchat.messages` */
-  line(progress: Progress): string {
-    const { done, total, unit, phase, detail } = progress;
+  /**
+   * `Dumping  1.2 GiB of 3.4 GiB (35%)  84 MiB/s  26s left  rocketchat.messages`
+   * @param width columns there are: what matters least goes first, the time left last
+   * @param now see `rate`
+   */
+  line(progress: Progress, width = Infinity, now?: number): string {
+    const { done, total, unit, phase, detail = '' } = progress;
     const amount = (value: number): string => (unit === 'bytes' ? formatBytes(value) : formatCount(Math.round(value)));
-    const parts = [phase];
     // An estimate that turned out too low is not shown as 104%.
     const known = total !== undefined && total > 0 && done <= total ? total : undefined;
-    const counted = `${amount(done)}${known === undefined ? '' : ` of ${amount(known)}`}`;
-    parts.push(`${counted}${unit === 'bytes' ? '' : ` ${unit}`}${known === undefined ? '' : ` (${Math.floor((done / known) * 100)}%)`}`);
-    const rate = this.rate();
-    if (rate !== undefined && rate > 0) {
-      parts.push(`${amount(rate)}/s`);
-      if (known !== undefined && done < known) parts.push(`${formatSeconds((known - done) / rate)} left`);
-    }
-    if (detail !== undefined && detail !== '') parts.push(detail);
-    return parts.join('  ');
+    const share = known === undefined ? '' : `${Math.floor((done / known) * 100)}%`;
+    const counted = `${amount(done)}${known === undefined ? '' : ` of ${amount(known)}`}${unit === 'bytes' ? '' : ` ${unit}`}`;
+    const perSecond = this.rate(now);
+    const moving = perSecond !== undefined && perSecond > 0 ? perSecond : undefined;
+    const rate = moving === undefined ? '' : `${amount(moving)}/s`;
+    const left = moving === undefined || known === undefined || done >= known ? '' : `${formatSeconds((known - done) / moving)} left`;
+    const full = joined(phase, share === '' ? counted : `${counted} (${share})`, rate, left);
+    const room = width - displayWidth(full) - GAP.length;
+    if (detail === '' || room >= NARROWEST_DETAIL) return joined(full, detail === '' ? '' : cutToWidth(detail, room));
+    const shorter = [
+      full,
+      joined(phase, share === '' ? counted : `${counted} (${share})`, left),
+      joined(phase, share || amount(done), left),
+    ];
+    return cutToWidth(shorter.find((line) => displayWidth(line) <= width) ?? joined(phase, share || amount(done)), width);
   }
+}
+
+const GAP = '  ';
+/** A detail that would be cut to less says nothing. */
+const NARROWEST_DETAIL = 12;
+
+function joined(...parts: string[]): string {
+  return parts.filter((part) => part !== '').join(GAP);
 }

@@ -13,9 +13,17 @@ import { renderMarkdown } from './markdown.ts';
 import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
 import { secretFileOption, secretVariable } from './terminal-secrets.ts';
+import { inertOnTerminal, wrapMessage } from './text-layout.ts';
 
-/** A live line is redrawn at most this often. */
+/** A live line is redrawn at most this often while updates come, and this often while none does. */
 const REDRAW_MS = 100;
+const STILL_MS = 1000;
+/** Columns that a live line leaves free: a terminal that is written full goes to the next line, and Ctrl-C is echoed as `^C`. */
+const FREE_COLUMNS = 3;
+/** Messages are broken at this width on wider terminals: longer lines are hard to read. */
+const MESSAGE_COLUMNS = 120;
+/** Less is a terminal that does not know its width. */
+const NARROWEST_TERMINAL = 20;
 
 export interface TerminalOptions {
   /** The command's name, for `--json`. */
@@ -45,6 +53,8 @@ export class TerminalHost implements Host {
   #summary = '';
   #liveLine = false;
   #drawnAt = -Infinity;
+  #latest: Progress | undefined;
+  #redraw: NodeJS.Timeout | undefined;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
@@ -111,9 +121,14 @@ export class TerminalHost implements Host {
     const begins = this.#progress.update(update, now);
     if (this.#options.quiet) return;
     if (process.stderr.isTTY) {
+      this.#latest = update;
       if (!begins && now - this.#drawnAt < REDRAW_MS) return;
       this.#drawnAt = now;
-      this.#draw(process.stderr, this.#masker.clean(this.#progress.line(update)));
+      this.#draw(process.stderr, update);
+      clearInterval(this.#redraw);
+      this.#redraw = setInterval(() => {
+        if (this.#liveLine) this.#draw(process.stderr, this.#latest ?? update);
+      }, STILL_MS).unref();
     } else if (!begins && this.#progress.plainLineDue(now)) {
       this.info(this.#progress.line(update));
     }
@@ -149,8 +164,12 @@ export class TerminalHost implements Host {
 
   async finish(finish: Finish): Promise<void> {
     const seconds = (performance.now() - this.#started) / 1000;
+    clearInterval(this.#redraw);
     this.#clearLive();
-    if (this.#summary !== '') this.info(`\n${renderMarkdown(this.#summary, this.#style())}\n`);
+    if (this.#summary !== '' && !this.#options.quiet) {
+      const markdown = inertOnTerminal(this.#masker.clean(this.#summary));
+      this.#out.write(`\n${renderMarkdown(markdown, this.#style(), columnsOf(this.#out))}\n\n`);
+    }
     this.#closingLines(finish, seconds);
     if (this.#options.json) {
       const document = { step: this.#options.command, ...finish, seconds: Number(seconds.toFixed(3)), outputs: this.#outputs };
@@ -181,13 +200,17 @@ export class TerminalHost implements Host {
   /** styleText itself respects NO_COLOR, FORCE_COLOR and whether the stream is a terminal. */
   #say(stream: NodeJS.WriteStream, style: 'dim' | 'cyan' | 'yellow' | 'red' | 'bold' | 'green' | undefined, message: string): void {
     this.#clearLive();
-    const text = this.#masker.clean(message);
+    const text = wrapMessage(inertOnTerminal(this.#masker.clean(message)), Math.min(columnsOf(stream) ?? Infinity, MESSAGE_COLUMNS));
     stream.write(`${style === undefined ? text : styleText(style, text, { stream })}\n`);
   }
 
-  #draw(stream: WriteStream, line: string): void {
-    const width = stream.columns > 0 ? stream.columns - 1 : 79;
-    stream.write(`\r\u001B[2K${line.length > width ? `${line.slice(0, width - 1)}…` : line}`);
+  #draw(stream: WriteStream, update: Progress): void {
+    // Before the line is cut to fit: half a secret is not recognised any more.
+    const visible = (text: string): string => inertOnTerminal(this.#masker.clean(text)).replaceAll('\n', ' ');
+    const { phase, detail = '' } = update;
+    const shown = { ...update, phase: visible(phase), detail: visible(detail) };
+    const line = this.#progress.line(shown, (columnsOf(stream) ?? 80) - FREE_COLUMNS, performance.now());
+    stream.write(`\r\u001B[2K${line}`);
     this.#liveLine = true;
   }
 
@@ -196,6 +219,11 @@ export class TerminalHost implements Host {
     this.#liveLine = false;
     process.stderr.write('\r\u001B[2K');
   }
+}
+
+/** Width of a terminal; undefined for what is none, where no line is broken. */
+function columnsOf(stream: NodeJS.WriteStream): number | undefined {
+  return stream.isTTY && stream.columns >= NARROWEST_TERMINAL ? stream.columns : undefined;
 }
 
 function actor(): { actor?: string } {

@@ -141,7 +141,7 @@ function memberOf(component: string, kind: string, outputs: Readonly<Record<stri
     ...count('plainBytes'),
     ...count('storedBytes'),
     ...(warnings.length === 0 ? {} : { warnings }),
-    ...(error === undefined ? {} : { error: [error.message, error.fix].filter((text) => text !== undefined).join(' ') }),
+    ...(error === undefined ? {} : { error: [error.message, error.fix].filter((text) => text !== undefined).join(/\w$/.test(error.message) ? '. ' : ' ') }),
   };
 }
 
