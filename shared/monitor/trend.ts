@@ -58,11 +58,12 @@ function change(from: number, to: number): number | undefined {
   return from > 0 ? ((to - from) / from) * 100 : undefined;
 }
 
-/** One bar per value, the largest the highest: `▂▂▃▃▅█`. */
+/** One bar per value, what is level in the middle: `▂▂▃▃▅█`, `▅▅▅▅`. */
 export function sparkline(values: readonly number[]): string {
-  const high = Math.max(...values, 0);
-  const low = Math.min(...values, high * (1 - SMALLEST_SPAN));
-  const bar = (value: number): number => (high === low ? 0 : Math.round(((value - low) / (high - low)) * (BARS.length - 1)));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const span = Math.max(high - low, high * SMALLEST_SPAN);
+  const bottom = (low + high) / 2 - span / 2;
+  const bar = (value: number): number => (span <= 0 ? 0 : Math.round(((value - bottom) / span) * (BARS.length - 1)));
   return values.map((value) => BARS[bar(value)] ?? '').join('');
 }
 

@@ -65,7 +65,7 @@ test('a backup is held against the last one, the average and the rules of dr.yml
       '|  | this one | against the last | against the average of 3 | trend |',
       '| --- | ---: | ---: | ---: | --- |',
       '| stored | 1.46 KiB | +50 % | +50 % | ▁▁▁█ |',
-      '| took | 1m 00s | ±0 % | ±0 % | ████ |',
+      '| took | 1m 00s | ±0 % | ±0 % | ▅▅▅▅ |',
       '',
       '**Retention** (2 last): the next apply-retention would remove 2 backups (1.95 KiB): 20241202_021700, 20241203_021700; 2 backups would stay.',
     ].join('\n'),

@@ -13,7 +13,7 @@ describe('table', () => {
     ).toBe('| --- | ---: | ---: | ---: | ---: | --- |');
   });
   test('a timestamp and a version are no figures, and an unknown one alone is none', () => {
-    expect(rule([['20241201_120000', '7.0.42 x', '-', '']])).toBe('| --- | --- | --- | --- |');
+    expect(rule([['20241201_120000', '7.0.42 x', '-', '']])).toBe('| --- | --- | --- |');
   });
   test('names from a database cannot break out of their cell', () => {
     expect(table(['a'], [['x|y\n<b>&']]).split('\n')[2]).toBe('| x\\|y &lt;b>&amp; |');

@@ -170,7 +170,7 @@ async function report(
         ? `### Recovery point ${point.timestamp}: ${plural(done, 'component')} of ${dr.dr.name}`
         : `### Recovery point ${point.timestamp}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
       table(
-        ['component', 'outcome', 'documents', 'stored', 'against the last', 'trend', 'time', 'against the last', ''],
+        ['component', 'outcome', 'documents', 'stored', 'change', 'trend', 'took', 'change', ''],
         parts.map(({ member, seconds: took, outlook: { trend } }) => [
           member.component,
           isThere(member) ? (member.verified ? 'verified' : member.outcome) : 'FAILED',

@@ -1,7 +1,10 @@
 // The job summary's Markdown: the same small set of shapes for every step.
 
-/** `| a | b |` rows; cells are escaped. Columns of figures are aligned to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** `| a | b |` rows; cells are escaped. Columns of figures are aligned to the right; one that says nothing at all is left out. */
+export function table(allHeads: readonly string[], allRows: readonly (readonly string[])[]): string {
+  const used = allHeads.map((title, column) => title !== '' || allRows.some((cells) => (cells[column] ?? '') !== ''));
+  const head = allHeads.filter((_, column) => used[column]);
+  const rows = allRows.map((cells) => cells.filter((_, column) => used[column]));
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
   const rule = head.map((_, column) => (isFigures(rows.map((cells) => cells[column] ?? '')) ? ' ---: |' : ' --- |')).join('');
   return [line(head), `|${rule}`, ...rows.map(line)].join('\n');
