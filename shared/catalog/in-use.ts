@@ -12,6 +12,8 @@ import { releaseHolds, writeHold } from './hold.ts';
 const EXPIRY_MS = 3_600_000;
 const RENEWAL_MS = EXPIRY_MS / 4;
 const RELEASE_MS = 10_000;
+/** An older mark of retention is one that a killed run left beside a backup that is still whole. */
+const REMOVAL_MS = 15 * 60_000;
 
 export interface Use {
   component: string;
@@ -37,11 +39,6 @@ export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise
     const until = new Date(now.getTime() + EXPIRY_MS);
     await writeHold(store, prefix, { ...use, id, reason: `being ${use.what}`, until, now }, signal);
   };
-  const release = async (): Promise<void> => {
-    clearInterval(renewal);
-    await releaseHolds(store, prefix, { component, timestamp, id }, AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
-  };
-  let renewal: NodeJS.Timeout | undefined;
   try {
     await write();
   } catch (thrown) {
@@ -49,8 +46,13 @@ export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise
     use.onUnmarked?.(thrown);
     return async () => undefined;
   }
-  renewal = setInterval(() => void write().catch(() => undefined), RENEWAL_MS).unref();
-  if (await store.stat(backupNames(prefix, component, timestamp).prune, signal).catch(() => undefined)) {
+  const renewal = setInterval(() => void write().catch(() => undefined), RENEWAL_MS).unref();
+  const release = async (): Promise<void> => {
+    clearInterval(renewal);
+    await releaseHolds(store, prefix, { component, timestamp, id }, AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
+  };
+  const marker = await store.stat(backupNames(prefix, component, timestamp).prune, signal).catch(() => undefined);
+  if (marker && Date.now() - marker.modified.getTime() < REMOVAL_MS) {
     await release();
     throw new StoreError(`${component} ${timestamp} in ${store.location} is being removed by retention.`);
   }

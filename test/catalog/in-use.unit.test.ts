@@ -36,6 +36,9 @@ test('a backup that retention has begun to remove is not read', async () => {
   await made.store.write(`prod/mongodb/${FIRST}/prune.json`, Buffer.from('{}'));
   await expect(markInUse({ store: made.store, prefix: 'prod' }, use)).rejects.toThrow(/is being removed by retention/);
   expect(await holdsOn(made.store, 'prod', use)).toEqual([]);
+  // What a killed run left beside a whole backup keeps nobody from it.
+  made.store.age(`prod/mongodb/${FIRST}/prune.json`, new Date(Date.now() - 3_600_000));
+  await markInUse({ store: made.store, prefix: 'prod' }, use);
 });
 
 test('the mark of a run that was killed ends within the hour', async () => {
