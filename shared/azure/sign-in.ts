@@ -142,16 +142,21 @@ class SignIn implements TokenCredential {
     const key = JSON.stringify([scopes, options.tenantId, options.claims]);
     const kept = this.#tokens.get(key);
     if (kept && (kept.refreshAfterTimestamp ?? kept.expiresOnTimestamp - KEEP_MS) > Date.now()) return kept;
-    const underway = this.#underway.get(key);
-    if (underway) return underway;
+    return unlessAborted(this.#underway.get(key) ?? this.#start(key, scopes, options), options.abortSignal);
+  }
+
+  async #start(key: string, scopes: string | string[], options: GetTokenOptions): Promise<AccessToken> {
     // The first asker's cancel must not fail the others, so its signal is not passed on.
     const shared: GetTokenOptions = { ...options };
     delete shared.abortSignal;
-    const started = this.#signIn(scopes, shared).finally(() => this.#underway.delete(key));
+    const started = this.#signIn(scopes, shared)
+      .then((token) => {
+        this.#tokens.set(key, token);
+        return token;
+      })
+      .finally(() => this.#underway.delete(key));
     this.#underway.set(key, started);
-    const token = await started;
-    this.#tokens.set(key, token);
-    return token;
+    return started;
   }
 
   async #signIn(scopes: string | string[], options: GetTokenOptions): Promise<AccessToken> {
@@ -198,5 +203,23 @@ class SignIn implements TokenCredential {
       throw signInError(way.name, thrown, { ...way, claims: way.claims?.() }, way.fix);
     }
     throw new AzureSignInError(`Sign-in to Azure by ${way.name} gave no token.`, { fix: way.fix });
+  }
+}
+
+/** Waits no longer than the signal lets it; the sign-in itself goes on, for others who wait for it. @throws the signal's AbortError */
+async function unlessAborted<T>(work: Promise<T>, signal: GetTokenOptions['abortSignal']): Promise<T> {
+  if (!signal) return work;
+  let onAbort: (() => void) | undefined;
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      onAbort = () => {
+        reject(new DOMException('The sign-in was not waited for.', 'AbortError'));
+      };
+      work.then(resolve, reject);
+      if (signal.aborted) onAbort();
+      else signal.addEventListener('abort', onAbort);
+    });
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
   }
 }

@@ -165,5 +165,17 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(said).toMatch(/^Sign-in to Azure by .* failed: .*client secret of \S+ is wrong\.\nUse the value of the secret, not its id\./);
       expect(said + log.join('\n')).not.toContain('not-the-client-secret');
     }, 30_000);
+
+    test('that cannot be reached is told without waiting for it again; one line says that there is no record', async () => {
+      await prepare();
+      const port = await freePort();
+      const { outcome, exitCode, said, log } = await backUp({ azureAuthority: `https://127.0.0.1:${port}` });
+      expect([outcome, exitCode]).toEqual(['failed', 1]);
+      expect(said).toMatch(/^Sign-in to Azure by .* failed: the sign-in service cannot be reached\.\nCheck the network/);
+      const warnings = log.filter((line) => line.startsWith('warning: '));
+      expect(warnings).toEqual([
+        expect.stringMatching(/^warning: The record of this run could not be written: https:.*case-\d+ does not take it\.$/),
+      ]);
+    }, 60_000);
   });
 });

@@ -1,11 +1,13 @@
 // Wraps a step's work so that every run leaves a record in the store and an audit entry where it changed something, and the right people are told.
 import { hostname } from 'node:os';
+import { AzureSignInError } from '../../azure/sign-in-errors.ts';
 import { writeAudit, type AuditEvent } from '../../catalog/audit.ts';
 import { writeRunRecord } from '../../catalog/runs.ts';
 import type { JsonValue } from '../../backup/json.ts';
 import type { Effects, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, outcomeOf, UserError, type ErrorKind, type Outcome } from '../../step/errors.ts';
 import type { Masker } from '../../step/masking.ts';
+import { ObjectExistsError, StoreError } from '../../stores/errors.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { historyOf, openAnnouncer } from './announce.ts';
 import { nextCommand } from './next-command.ts';
@@ -37,12 +39,16 @@ interface Ending {
   error?: string;
   errorKind?: ErrorKind | 'bug';
   fix?: string;
+  /** The store or the sign-in failed: the store will hardly take a record now. */
+  storeFailed?: boolean;
   returned: StepReturn;
   notes: RunNotes;
 }
 
 /** The store answers within this time or goes without; not the step's own signal: a cancelled run is recorded, too. */
 const WRITE_MS = 20_000;
+/** The same where it has just failed: nobody wants to wait for it again. */
+const BRIEF_MS = 3_000;
 
 /** Who holds a lock, for whoever is refused. */
 export function lockOwner(context: StepContext, step: string): string {
@@ -81,13 +87,18 @@ export async function recorded<P extends Place>(
   } finally {
     // A plan touched nothing: it is nobody's attempt.
     const record = rehearsal ? undefined : opened && (await write(context, opened, run, ending));
+    const gone = ending.storeFailed === true && record === undefined;
     const ended = { at: context.clock.now(), event: ending.outcome, backup: ending.notes.usedBackup, error: ending.error };
-    if (opened && !rehearsal) await audit(context, opened, run, ended, masker);
-    await announcer?.end(endedRun(context, run, ending), () => historyOf(context, opened, run, record));
+    if (opened && !rehearsal && !gone) await audit(context, opened, run, ended, masker);
+    await announcer?.end(endedRun(context, run, ending), async () => (gone ? {} : historyOf(context, opened, run, record)));
   }
 }
 
-function failureOf({ signal }: StepContext, thrown: unknown, masker: Masker): Pick<Ending, 'outcome' | 'error' | 'errorKind' | 'fix'> {
+function failureOf(
+  { signal }: StepContext,
+  thrown: unknown,
+  masker: Masker,
+): Pick<Ending, 'outcome' | 'error' | 'errorKind' | 'fix' | 'storeFailed'> {
   const kind = thrown instanceof UserError ? thrown.kind : 'failed';
   const known = signal.aborted && kind !== 'refused' ? new CancelledError().kind : kind;
   const fix = thrown instanceof UserError ? thrown.fix : undefined;
@@ -95,6 +106,7 @@ function failureOf({ signal }: StepContext, thrown: unknown, masker: Masker): Pi
     outcome: outcomeOf(known),
     error: masker.clean(errorMessage(thrown)),
     errorKind: thrown instanceof UserError || signal.aborted ? known : 'bug',
+    storeFailed: thrown instanceof AzureSignInError || (thrown instanceof StoreError && !(thrown instanceof ObjectExistsError)),
     ...(fix === undefined ? {} : { fix: masker.clean(fix) }),
   };
 }
@@ -143,10 +155,12 @@ async function write(context: StepContext, { store, prefix }: Place, run: Record
         ...(returned.doubts?.length ? { warnings: returned.doubts } : {}),
         ...(returned.result === undefined ? {} : { result: returned.result as JsonValue }),
       },
-      AbortSignal.timeout(WRITE_MS),
+      AbortSignal.timeout(ending.storeFailed === true ? BRIEF_MS : WRITE_MS),
     );
   } catch (thrown) {
-    context.host.warning(`The record of this run could not be written: ${errorMessage(thrown)}`);
+    // The reason has just been told.
+    const why = ending.storeFailed === true ? `${store.location} does not take it.` : errorMessage(thrown);
+    context.host.warning(`The record of this run could not be written: ${why}`);
     return undefined;
   }
 }
