@@ -32,6 +32,11 @@ export const storeInputs = inGroup('Store', {
   storeSas: input.secret({
     summary: 'Shared access signature for an Azure Blob store, where signing in with an identity is not possible.',
   }),
+  storePatience: input.duration({
+    summary:
+      'How long a store that goes away in the middle is waited for, so that a lost connection does not cost the hours before. 0s gives up after a few attempts.',
+    default: '15m',
+  }),
 });
 
 /** How much of the line to the store a step may take. */

@@ -17,6 +17,8 @@ interface PlaceInputs extends SignInInputs {
   name: string;
   store: string;
   storeSas: Secret | undefined;
+  /** Milliseconds; steps whose stores come from dr.yml alone do not have it. */
+  storePatience?: number;
 }
 
 /** How to sign in to Azure. */
@@ -57,8 +59,12 @@ export async function openPlaceAt(context: StepContext, address: string): Promis
   const credential = signInOf(context);
   const store = await openStore(await storeTarget(context, address), {
     credential,
+    patience: (context.inputs as unknown as PlaceInputs).storePatience,
     debug: (message) => {
       host.debug(message);
+    },
+    notice: (message) => {
+      host.notice(message);
     },
   });
   return { store, prefix: (context.inputs as unknown as PlaceInputs).name, credential };
