@@ -70,6 +70,16 @@ export function componentFolder(prefix: string, component: string): string {
   return below(prefix, `${checkComponent(component)}/`);
 }
 
+/** `<prefix>/<component>/copies/`: with which other stores this one shares the component's backups, one object per store. */
+export function copyRecordsFolder(prefix: string, component: string): string {
+  return `${componentFolder(prefix, component)}copies/`;
+}
+
+/** The record of one other store; `id` is a digest of its address. */
+export function copyRecordName(prefix: string, component: string, id: string): string {
+  return `${copyRecordsFolder(prefix, component)}${id}.json`;
+}
+
 /** `<prefix>/`, or '' for the whole store: what to list for everything. */
 export function prefixFolder(prefix: string): string {
   return below(prefix, '');

@@ -4,6 +4,7 @@ import type { Timestamp } from '../step/timestamp.ts';
 import type { ObjectInfo, Store } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { forgetAll } from './content-key.ts';
+import { dataElsewhere } from './elsewhere.ts';
 import { backupNames, componentFolder, parseBackupObject } from './layout.ts';
 import { wrappedKeysOf } from './metadata.ts';
 
@@ -91,17 +92,12 @@ async function removeLeftover(request: CleanRequest, entry: ComponentEntry, data
 
 /**
  * A key may only go when no other data needs it: not for a copy (its original lives elsewhere), not for a half-pruned backup (other files
- * beside the data), and not while another known store holds the same backup. In doubt it stays; an idle key does no harm.
+ * beside the data), and not while another store may hold the same backup. In doubt it stays; an idle key does no harm.
  */
 async function keysAreOurs(request: CleanRequest, entry: ComponentEntry, data: ObjectInfo): Promise<boolean> {
   if (data.metadata['origin'] !== 'backup' || entry.files.size > 1 || request.copies === 'unknown') return false;
-  for (const place of request.copies) {
-    const names = backupNames(place.prefix, request.component, entry.timestamp);
-    try {
-      if (await place.store.stat(names.data, request.signal)) return false;
-    } catch {
-      return false;
-    }
-  }
-  return true;
+  const { store, prefix, component, copies, signal } = request;
+  // A manifest that somebody deleted makes a leftover of a backup that was copied long ago.
+  const elsewhere = await dataElsewhere({ place: { store, prefix }, component, timestamp: entry.timestamp, others: copies, signal });
+  return elsewhere.answer === 'gone';
 }

@@ -6,6 +6,8 @@ import type { CopyPlace } from '../backup/leftovers.ts';
 import { StoreError } from '../stores/errors.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
+import { copyRecords } from '../backup/copy-record.ts';
+import type { PlaceOfRecord } from '../backup/elsewhere.ts';
 import { listHolds } from './hold.ts';
 import { listBackups } from './list.ts';
 import { failedAttempts } from './pick.ts';
@@ -24,17 +26,20 @@ export interface SectionPlace {
 /** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
 export async function gatherFacts({ component, place, others }: SectionPlace, signal?: AbortSignal): Promise<SectionFacts> {
   const everywhere = [place, ...others];
-  const [backups, holds, failed] = await Promise.all([
+  const [backups, holds, failed, records] = await Promise.all([
     listBackups(place.store, place.prefix, { component, signal }),
     Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
     Promise.all(everywhere.map(({ store, prefix }) => failedAttempts({ store, prefix, component, signal }))),
+    copyRecords(place, component, signal),
   ]);
-  return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat() };
+  const sharedWith = records.map(({ store, name }) => store ?? name);
+  return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat(), sharedWith };
 }
 
 export interface ApplyRequest extends SectionPlace {
   planned: PlanSection;
   othersKnown: boolean;
+  openRecorded?: PlaceOfRecord | undefined;
   recipients: readonly KeyRecipient[];
   /** Who holds the lock. */
   owner: string;

@@ -13,6 +13,7 @@ import type { CopyPlace } from '../backup/leftovers.ts';
 import { keysSchema, wrappedKeysOf } from '../backup/metadata.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
+import { dataElsewhere, type PlaceOfRecord } from '../backup/elsewhere.ts';
 import { holdsAt, holdsOn, releaseHolds } from './hold.ts';
 
 export interface PruneRequest {
@@ -21,8 +22,10 @@ export interface PruneRequest {
   component: string;
   /** Every other store that may have the same backups: a key stays while one of them has the data. */
   others: readonly CopyPlace[];
-  /** True when `others` is complete, as dr.yml says it; otherwise the key of a copy stays, as its original may be elsewhere. */
+  /** True when `others` is complete, as dr.yml says it; otherwise the key of a copy stays unless a record says where its original was. */
   othersKnown: boolean;
+  /** Opens stores that only the records of copies name; absent: their keys stay. */
+  openRecorded?: PlaceOfRecord | undefined;
   recipients: readonly KeyRecipient[];
   /** Who removes, for the marker. */
   by: RunIdentity;
@@ -151,17 +154,11 @@ async function forgetKeys(
 ): Promise<{ forgotten: number; open?: string; notice?: string }> {
   const perBackup = keys.filter(({ kind }) => kind === 'key-vault-secret' || kind === 'folder');
   if (perBackup.length === 0) return { forgotten: 0 };
-  for (const other of request.others) {
-    const { data } = backupNames(other.prefix, request.component, timestamp);
-    try {
-      // The last store to lose the data forgets the keys.
-      if (await other.store.stat(data, request.signal)) return { forgotten: 0 };
-    } catch (thrown) {
-      if (request.signal?.aborted) throw thrown;
-      return { forgotten: 0, open: `its keys stay until ${other.store.location} can say whether it has a copy: ${errorMessage(thrown)}` };
-    }
-  }
-  if (!request.othersKnown && origin !== 'backup') {
+  const elsewhere = await dataElsewhere({ ...request, timestamp, open: request.openRecorded });
+  // The last store to lose the data forgets the keys.
+  if (elsewhere.answer === 'there') return { forgotten: 0 };
+  if (elsewhere.answer === 'unknown') return { forgotten: 0, open: `its keys stay ${elsewhere.reason}` };
+  if (!request.othersKnown && !elsewhere.recorded && origin !== 'backup') {
     return { forgotten: 0, notice: 'its keys stay: this was a copy, and where the original is, is not known' };
   }
   const orphan = perBackup.find((key) => !request.recipients.some((recipient) => recipient.matches(key)));

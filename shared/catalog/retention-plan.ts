@@ -16,8 +16,8 @@ export interface SectionFacts {
   holds: readonly Hold[];
   /** Runs that wanted to make a backup and failed. */
   failed: readonly Attempt[];
-  /** Backups that somebody is working with, and who. */
-  inUse?: ReadonlyMap<Timestamp, string>;
+  /** Addresses of the stores that have copies of these backups, or of which these are copies, as records say. */
+  sharedWith?: readonly string[];
 }
 
 export interface PlannedBackup {
@@ -46,6 +46,8 @@ export interface PlanSection {
   leftovers: number;
   /** Backups whose removal was interrupted earlier; it is finished. */
   unfinished: Timestamp[];
+  /** Stores that may have the same backups: a key stays until all of them have lost the data. */
+  sharedWith?: string[];
 }
 
 export interface RetentionPlan {
@@ -93,6 +95,7 @@ export function planSection(facts: SectionFacts, { rules, policy }: { rules: Ret
     backups,
     leftovers: facts.backups.filter(({ state }) => state === 'leftover').length,
     unfinished: facts.backups.filter(({ state }) => state === 'pruning').map(({ timestamp }) => timestamp),
+    ...(facts.sharedWith?.length ? { sharedWith: [...facts.sharedWith] } : {}),
   };
   const blocked = doubt(facts, last, now);
   return blocked === undefined ? section : { ...section, blocked, backups: backups.map((backup) => stays(backup)) };
@@ -117,7 +120,7 @@ function stays(backup: PlannedBackup): PlannedBackup {
 }
 
 /** Reasons to keep a backup that have nothing to do with rules. */
-function guardsOf({ holds, inUse }: SectionFacts, now: Date): (backup: ListedBackup) => string[] {
+function guardsOf({ holds }: SectionFacts, now: Date): (backup: ListedBackup) => string[] {
   const held = new Map<string, string[]>();
   const seen = new Set<string>();
   for (const hold of holds) {
@@ -128,11 +131,7 @@ function guardsOf({ holds, inUse }: SectionFacts, now: Date): (backup: ListedBac
     const until = hold.until === undefined ? '' : ` until ${hold.until.toISOString().slice(0, 10)}`;
     held.set(hold.timestamp, [...(held.get(hold.timestamp) ?? []), `held${until}: ${hold.reason}`]);
   }
-  return ({ timestamp, locked }) => [
-    ...(held.get(timestamp) ?? []),
-    ...(locked === undefined ? [] : [locked]),
-    ...(inUse?.has(timestamp) ? [`in use: ${inUse.get(timestamp) as string}`] : []),
-  ];
+  return ({ timestamp, locked }) => [...(held.get(timestamp) ?? []), ...(locked === undefined ? [] : [locked])];
 }
 
 /** The sentence that stops everything: after a failed or doubtful run the old backups may be all there is. */

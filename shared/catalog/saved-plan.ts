@@ -38,6 +38,7 @@ const planSchema = z.strictObject({
       ),
       leftovers: z.int(),
       unfinished: z.array(timestamp),
+      sharedWith: z.array(z.string()).optional(),
     }),
   ),
 });

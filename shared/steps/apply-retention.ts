@@ -69,6 +69,11 @@ export const applyRetention = defineStep({
       summary: 'Only this store: a store of dr.yml by name, or an address. Without it, every store that dr.yml names for the component.',
       example: 'primary',
     }),
+    copies: input.list({
+      summary:
+        'Further stores that have the same backups; nothing is removed there, and a key stays as long as one of them has the data. dr.yml says it under copies, and stores that got copies are remembered beside the backups.',
+      example: 's3://dr-copies?region=eu-central-1',
+    }),
     ...ruleInputs,
     ...keyInputs,
     plan: input.path({

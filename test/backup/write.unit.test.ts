@@ -1,4 +1,5 @@
 // Writing: the order of commit, and that whatever fails leaves nothing that looks like a backup.
+import { recordCopies } from '../../shared/backup/copy-record.ts';
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { listBackups } from '../../shared/catalog/list.ts';
@@ -350,9 +351,19 @@ describe('leftovers', () => {
   test('keep their key while a copy in another store has the data, or may have it', async () => {
     const w = world();
     await leftover(w, day + 1000);
-    const offsite = new MemoryStore();
+    const offsite = Object.assign(new MemoryStore(), { location: 'memory:offsite' });
     await offsite.write(w.data, new Uint8Array(1));
     await w.write(text, { timestamp: next, copies: [{ store: offsite, prefix: 'prod' }] });
+    expect(w.store.objects.has(w.data)).toBe(false);
+    expect(w.vault.keys.size).toBe(2);
+  });
+
+  test('keep their key while a store that got copies was not named and cannot be asked', async () => {
+    const w = world();
+    await leftover(w, day + 1000);
+    const offsite = Object.assign(new MemoryStore(), { location: 'memory:offsite' });
+    await recordCopies({ store: w.store, prefix: 'prod' }, { store: offsite, prefix: 'prod' }, 'mongodb', new Date());
+    await w.write(text, { timestamp: next });
     expect(w.store.objects.has(w.data)).toBe(false);
     expect(w.vault.keys.size).toBe(2);
   });

@@ -111,7 +111,7 @@ export function pruneConformance(open: () => Promise<Store>): void {
 
   /** Copies a backup's objects, as a further store holds them. */
   const copyOf = async (timestamp: Timestamp): Promise<MemoryStore> => {
-    const other = new MemoryStore();
+    const other = otherStore();
     const { data, manifest } = backupNames('prod', COMPONENT, timestamp);
     for (const name of [data, manifest]) {
       const metadata = { ...(await store.stat(name))?.metadata, ...(name === data ? { origin: 'copy' } : {}) };
@@ -194,7 +194,7 @@ export function pruneConformance(open: () => Promise<Store>): void {
     });
 
     test('is unfinished, and goes on later, while another store cannot say whether it has a copy', async () => {
-      const other = new MemoryStore();
+      const other = otherStore();
       other.faults = {
         before: ({ method }) => {
           if (method === 'stat') throw new Error('503');
@@ -309,6 +309,10 @@ export function pruneConformance(open: () => Promise<Store>): void {
       await expect(listHolds(store, 'prod', COMPONENT)).resolves.toEqual([]);
     });
   });
+}
+
+function otherStore(): MemoryStore {
+  return Object.assign(new MemoryStore(), { location: 'memory:other' });
 }
 
 async function cloneWorld(store: Store, keys: MemoryRecipient): Promise<{ store: Store; keys: MemoryRecipient }> {

@@ -103,7 +103,6 @@ describe('a retention plan', () => {
       { last: 1 },
       {
         holds: [hold(2, new Date('2024-07-15T00:00:00Z')), hold(2, new Date('2024-07-15T00:00:00Z')), hold(4, undefined), hold(5, NOW)],
-        inUse: new Map([[backup(6).timestamp, 'a restore by run 7']]),
       },
     );
     expect(shown(section)).toEqual([
@@ -112,7 +111,7 @@ describe('a retention plan', () => {
       '3 stays: immutable until 2027-01-31',
       '4 stays: held: before the upgrade',
       '5 goes: no rule keeps it',
-      '6 stays: in use: a restore by run 7',
+      '6 goes: no rule keeps it',
     ]);
   });
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { backupNames } from '../../shared/backup/layout.ts';
+import { verifyBackup } from '../../shared/backup/read.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { writeRunRecord } from '../../shared/catalog/runs.ts';
@@ -122,6 +123,36 @@ describe('apply-retention', () => {
     const { finish } = await run('apply-retention', { confirm: 'prod' });
     expect(finish).toMatchObject({ exitCode: 0, result: { removed: 4, keysForgotten: 2 } });
     expect([await listed(), await listed(offsite)]).toEqual([timestamps.slice(2), [timestamps[2]]]);
+  });
+
+  test('from inputs alone it remembers the copies that were made, and keeps the keys until the last store has lost the data', async () => {
+    const bare = async (step: string, inputs: Record<string, string>) => {
+      const host = new MemoryHost({ inputs: { component: 'mongodb', name: 'prod', ...inputs } });
+      return { host, finish: await runStep(findStep(step) as never, host, {}) };
+    };
+    const apply = async (store: string, more: Record<string, string> = {}) =>
+      bare('apply-retention', { store: at(store), vault: at('keys'), keepLast: '1', confirm: 'prod', ...more });
+    expect((await bare('copy-backups', { store: at('a'), copies: at('b'), days: '0' })).finish.exitCode).toBe(0);
+
+    const [oldest] = timestamps;
+    const home = await apply('a');
+    expect(home.finish).toMatchObject({ exitCode: 0, result: { removed: 3, keysForgotten: 0 } });
+    expect(home.host.summaryText).toContain(`Keys stay as long as ${at('b')} has the data.`);
+    // Its disk is not mounted: what is there now cannot vouch for what is on the disk.
+    await backUp('mongodb', formatTimestamp(new Date()));
+    renameSync(at('b'), at('unplugged'));
+    const unplugged = await apply('a', { copies: at('b') });
+    expect(unplugged.finish).toMatchObject({ outcome: 'partial', result: { removed: 0, keysForgotten: 0 } });
+    expect(unplugged.finish.warnings.join()).toContain(`its keys stay until ${at('b')}, which had copies, is there again`);
+    rmSync(at('b'), { recursive: true, force: true });
+    renameSync(at('unplugged'), at('b'));
+
+    const copies = new FolderStore(at('b'));
+    await verifyBackup({
+      ...{ store: copies, prefix: 'prod', component: 'mongodb', timestamp: oldest as Timestamp, newInspector: () => countingInspector() },
+      recipients: await openRecipients([{ kind: 'vault' }], { vault: await openVault(at('keys')) }),
+    });
+    expect((await apply('b')).finish).toMatchObject({ exitCode: 0, result: { removed: 3, keysForgotten: 3 } });
   });
 
   test('removes nothing after a failed backup, and says which', async () => {

@@ -27,6 +27,7 @@ interface Inputs {
   component: string | undefined;
   name: string;
   store: string | undefined;
+  copies: string[] | undefined;
   vault: string | undefined;
   recipients: string[] | undefined;
   preset: string | undefined;
@@ -52,7 +53,7 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
   return recorded(context, home, { step: STEP, component: inputs.component, effects: 'destroys' }, async () => {
     const now = context.clock.now();
     const saved = inputs.plan === undefined ? undefined : await readPlan(context, inputs.plan, inputs.name);
-    const work = saved ? await workOf(saved, opener) : await planAll(context, opener, now);
+    const work = saved ? await workOf(saved, opener, inputs.copies) : await planAll(context, opener, now);
     const plan: RetentionPlan = saved ?? {
       formatVersion: 1,
       name: inputs.name,
@@ -64,7 +65,7 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
       context.host.info(`The plan is in ${inputs.savePlan}.`);
     }
     if (!(await confirmed(context, plan, saved !== undefined))) return finish(context, work, undefined);
-    return finish(context, work, await carryOut(context, work));
+    return finish(context, work, await carryOut(context, opener, work));
   });
 }
 
@@ -117,7 +118,7 @@ function rulesFor(context: StepContext, { dr }: PlaceOpener, component: string, 
 }
 
 async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Work[]> {
-  const { store } = context.inputs as unknown as Inputs;
+  const { store, copies } = context.inputs as unknown as Inputs;
   const { signal } = context;
   const work: Work[] = [];
   const plan = async (component: string, places: ComponentPlaces): Promise<void> => {
@@ -128,7 +129,7 @@ async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Pr
     }
   };
   for (const component of await components(context, opener)) {
-    const places = await opener.of(component, store);
+    const places = await opener.of(component, store, copies);
     await plan(component, places);
     const safety = safetyComponent(component);
     const [first] = places.chosen;
@@ -161,16 +162,16 @@ async function readPlan({ host }: StepContext, file: string, name: string): Prom
 }
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
-async function workOf({ sections }: RetentionPlan, opener: PlaceOpener): Promise<Work[]> {
+async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
   return Promise.all(
     sections.map(async (section) => {
-      const known = await opener.of(section.component, undefined).catch((thrown: unknown) => {
+      const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
         if (thrown instanceof UsageError) return undefined;
         throw thrown;
       });
       const places = known?.all.some(({ store }) => store.location === section.store)
         ? known
-        : await opener.of(section.component, section.store);
+        : await opener.of(section.component, section.store, copies);
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
       if (place) return { section, places, place };
       throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`);
@@ -195,7 +196,12 @@ async function confirmed(context: StepContext, plan: RetentionPlan, saved: boole
 function destructionPlan({ name, created, sections }: RetentionPlan): DestructionPlan {
   return {
     title: `Plan: apply retention to ${name} (made ${created.slice(0, 16).replace('T', ' ')} UTC)`,
-    facts: sections.map((section) => [sectionTitle(section), section.blocked ?? counts(section)]),
+    facts: sections.flatMap((section): [string, string][] => [
+      [sectionTitle(section), section.blocked ?? counts(section)],
+      ...(section.sharedWith === undefined
+        ? []
+        : [['Keys', `stay as long as ${section.sharedWith.join(' or ')} has the data`] satisfies [string, string]]),
+    ]),
     losses: sections.flatMap((section) => {
       const going = removals(section);
       const lines = going
@@ -215,7 +221,11 @@ function counts(section: PlanSection): string {
 }
 
 /** Removes, section by section. One that is in use or refused does not stop the others. */
-async function carryOut(context: StepContext, work: readonly Work[]): Promise<Map<PlanSection, PruneOutcome[] | UserError>> {
+async function carryOut(
+  context: StepContext,
+  opener: PlaceOpener,
+  work: readonly Work[],
+): Promise<Map<PlanSection, PruneOutcome[] | UserError>> {
   const { host, clock, signal } = context;
   const recipients = await keysOf(context, work);
   const total = work.reduce((sum, { section }) => sum + removals(section).length + section.unfinished.length, 0);
@@ -227,6 +237,7 @@ async function carryOut(context: StepContext, work: readonly Work[]): Promise<Ma
       const outcomes = await applySection({
         ...{ component: section.component, place, others: othersOf(places, place), othersKnown: places.known },
         ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
+        openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
         onNotice: (message) => {
           host.notice(message);
         },

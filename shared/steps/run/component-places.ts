@@ -48,24 +48,33 @@ export class PlaceOpener {
     return { ...(await opening), name: this.#dr?.hasStore(address) ? address : undefined };
   }
 
-  /** The stores of a component; only the given one is chosen when one is given. @throws UsageError when none can be told */
-  async of(component: string, given: string | undefined): Promise<ComponentPlaces> {
+  /**
+   * The stores of a component; only the given one is chosen when one is given.
+   * @param copies further stores that the call names
+   * @throws UsageError when none can be told
+   */
+  async of(component: string, given: string | undefined, copies: readonly string[] = []): Promise<ComponentPlaces> {
     const name = [component, safetyOf(component)].find((one) => one !== undefined && this.#dr?.componentNames().includes(one));
     const entry = name === undefined ? undefined : this.#dr?.component(name);
     const home = name === undefined ? undefined : this.#dr?.storeNameOf(name);
     const names = home === undefined ? [] : [home, ...(entry?.copies ?? [])];
-    const all = await Promise.all(names.map((name) => this.at(name)));
+    const named = await Promise.all(names.map((name) => this.at(name)));
+    const further = await Promise.all(copies.map((name) => this.at(name)));
     if (given !== undefined) {
       const chosen = await this.at(given);
-      const rest = all.filter(({ store }) => store.location !== chosen.store.location);
-      return { component, chosen: [chosen], all: [chosen, ...rest], known: names.length > 0 };
+      return { component, chosen: [chosen], all: distinct([chosen, ...named, ...further]), known: names.length > 0 || copies.length > 0 };
     }
-    if (all.length === 0) {
+    if (named.length === 0) {
       const { host } = this.#context;
       throw new UsageError(`Where the backups of ${component} lie is not known.`, {
         fix: `Set ${host.spell('store')}, or name the component and its store in dr.yml.`,
       });
     }
-    return { component, chosen: all, all, known: true };
+    return { component, chosen: named, all: distinct([...named, ...further]), known: true };
   }
+}
+
+/** Each store once, the first mention of it. */
+function distinct(places: readonly NamedPlace[]): NamedPlace[] {
+  return places.filter(({ store }, index) => places.findIndex((other) => other.store.location === store.location) === index);
 }

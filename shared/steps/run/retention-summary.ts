@@ -30,6 +30,7 @@ function sectionPart(section: PlanSection): string {
     section.blocked === undefined ? undefined : `**${section.blocked}**`,
     going.length === 0 ? 'Nothing goes.' : `**Goes** (${plural(going.length, 'backup')})\n\n${rows(going)}`,
     staying.length === 0 ? 'Nothing is there.' : details(`Stays (${plural(staying.length, 'backup')})`, rows(staying)),
+    section.sharedWith === undefined ? undefined : `Keys stay as long as ${section.sharedWith.join(' or ')} has the data.`,
     section.unfinished.length === 0
       ? undefined
       : `${plural(section.unfinished.length, 'interrupted removal')} to finish: ${section.unfinished.join(', ')}.`,
