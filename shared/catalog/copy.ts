@@ -1,5 +1,6 @@
 // Copies of backups in further stores: the same bytes, proved from the copy's own bytes, the manifest last.
 import { createHash } from 'node:crypto';
+import { recordCopies } from '../backup/copy-record.ts';
 import { backupNames, lockName } from '../backup/layout.ts';
 import { cleanLeftovers, listEntries, type CopyPlace } from '../backup/leftovers.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
@@ -62,6 +63,8 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const held = { ...request, signal: AbortSignal.any([signal, lock.lost]) };
   try {
     await tidy(held);
+    // First of all: from here on neither store's retention forgets a key that the other one's copies need.
+    if (originals.length > 0) await recordCopies(from, to, component, request.now, held.signal);
     const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
     for (const original of missing(originals, copies, request)) {
       try {
