@@ -1,5 +1,6 @@
 // Makes the message about a run: from how it ended, and from what the records say of the runs before it.
 import type { NotifyEvent } from '../config/notify.ts';
+import type { ListedBackup } from '../catalog/list.ts';
 import type { ListedRun } from '../catalog/runs.ts';
 import type { Outcome } from '../step/errors.ts';
 import { formatSeconds, plural } from '../step/format.ts';
@@ -50,6 +51,17 @@ export function troubleOf(runs: readonly ListedRun[], about: { step: string; com
     if (outcome === 'failed' || outcome === 'partial') trouble = { since: timestampToDate(timestamp), runs: (trouble?.runs ?? 0) + 1 };
   }
   return trouble;
+}
+
+/**
+ * The moment that all components together can be restored to: the oldest of their newest verified backups.
+ * @returns null when one of them has none, undefined without components
+ */
+export function lastGoodOf(backups: readonly ListedBackup[], components: readonly string[]): Message['lastGoodBackup'] {
+  const newest = components.map((component) => backups.findLast((one) => one.component === component && one.state === 'verified'));
+  if (newest.includes(undefined)) return null;
+  const [oldest] = newest.filter((one) => one !== undefined).sort((a, b) => a.time.getTime() - b.time.getTime());
+  return oldest && { timestamp: oldest.timestamp, time: oldest.time };
 }
 
 /** What is told of a run: its outcome, or `recovered` when it ends a row of failures. */
@@ -110,12 +122,14 @@ export interface LookedAt {
   name: string;
   /** The worst first; none: all is well again. */
   problems: readonly Problem[];
+  /** What the components concerned can be restored to. */
+  lastGoodBackup?: Message['lastGoodBackup'];
   at: Date;
   run: RunIdentity;
 }
 
 /** The message about a status: what is wrong now, or that nothing is any more. */
-export function composeAlert({ name, problems, at, run }: LookedAt): Message {
+export function composeAlert({ name, problems, lastGoodBackup, at, run }: LookedAt): Message {
   const [worst] = problems;
   if (worst === undefined) {
     return {
@@ -126,6 +140,7 @@ export function composeAlert({ name, problems, at, run }: LookedAt): Message {
       name,
       step: 'status',
       at,
+      ...(lastGoodBackup === undefined ? {} : { lastGoodBackup }),
       run,
     };
   }
@@ -143,6 +158,7 @@ export function composeAlert({ name, problems, at, run }: LookedAt): Message {
     step: 'status',
     at,
     ...(since === undefined ? {} : { since }),
+    ...(lastGoodBackup === undefined ? {} : { lastGoodBackup }),
     ...(next === undefined ? {} : { next }),
     run,
   };

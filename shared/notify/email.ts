@@ -1,8 +1,9 @@
-// The channel `email`: one plain-text e-mail to all recipients, through an SMTP server.
+// The channel `email`: one e-mail, as plain text and as a page, to all recipients, through an SMTP server.
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { errorMessage, UserError } from '../step/errors.ts';
 import { plural } from '../step/format.ts';
 import type { Channel } from './channel.ts';
+import { htmlText } from './email-html.ts';
 import type { Message } from './message.ts';
 import { cut, plainText } from './text.ts';
 
@@ -23,6 +24,7 @@ export function emailOf(message: Message, { from, to }: Pick<EmailOptions, 'from
     to: [...to],
     subject: cut(`[${message.severity}] ${message.name}: ${message.title}`.replace(/\s+/g, ' '), SUBJECT),
     text: plainText(message),
+    html: htmlText(message),
     date: message.at,
     headers: {
       // Out-of-office answers to a backup help nobody (RFC 3834).

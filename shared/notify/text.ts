@@ -4,8 +4,9 @@ import type { Message, Severity } from './message.ts';
 
 /** Label and value of each fact, the most important one first. */
 export function factsOf(message: Message): [label: string, value: string][] {
-  const { name, component, at, since, lastGoodBackup, run } = message;
+  const { severity, name, component, at, since, lastGoodBackup, run } = message;
   const facts: [string, string][] = [['What', component === undefined ? name : `${component} of ${name}`]];
+  if (severity !== 'info') facts.push(['How bad', severity]);
   if (since !== undefined) facts.push(['Since', `${moment(since)} (${formatAge(since, at)})`]);
   if (lastGoodBackup === null) facts.push(['Last good backup', 'none']);
   else if (lastGoodBackup !== undefined)

@@ -247,6 +247,9 @@ describe('email', () => {
       { from: 'backups@example.org', to: ['oncall@example.org', 'team@example.org'], secure: true, user: credentials.user },
     ]);
     expect(smtp.mails[0]?.text).toContain('Subject: [critical] rocketchat-production: mongodb-backup of mongodb failed');
+    expect(smtp.mails[0]?.text).toMatch(
+      /Content-Type: multipart\/alternative[\s\S]*Content-Type: text\/plain[\s\S]*Content-Type: text\/html/,
+    );
     // Quoted-printable: a line may be folded.
     expect(smtp.mails[0]?.text.replace(/=\r\n/g, '')).toContain('lifeboat mongodb-backup --component mongodb');
   });

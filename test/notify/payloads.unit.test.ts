@@ -1,9 +1,11 @@
 // The exact shape of what each service gets: what they document, with nothing in it that they would take for markup.
 import { describe, expect, test } from '@jest/globals';
 import { emailOf } from '../../shared/notify/email.ts';
+import { htmlText } from '../../shared/notify/email-html.ts';
 import { rocketchatBody } from '../../shared/notify/rocketchat.ts';
 import { slackBody } from '../../shared/notify/slack.ts';
 import { teamsBody } from '../../shared/notify/teams.ts';
+import { factsOf } from '../../shared/notify/text.ts';
 import { signature, webhookBody } from '../../shared/notify/webhook.ts';
 import { FAILED, SUCCEEDED } from './messages.ts';
 
@@ -61,6 +63,7 @@ test('slack: blocks in a coloured attachment; control characters escaped, so tha
             type: 'section',
             fields: [
               { type: 'mrkdwn', text: '*What*\nmongodb of rocketchat-production' },
+              { type: 'mrkdwn', text: '*How bad*\ncritical' },
               { type: 'mrkdwn', text: '*Since*\n2024-11-30 14:17 UTC (12 hours ago)' },
               { type: 'mrkdwn', text: '*Last good backup*\n20241130_021700 (24 hours ago)' },
               { type: 'mrkdwn', text: '*Run*\nBackup, by octocat' },
@@ -118,6 +121,7 @@ test('teams: an adaptive card as a workflow takes it, Markdown escaped', () => {
               type: 'FactSet',
               facts: [
                 { title: 'What', value: 'mongodb of rocketchat-production' },
+                { title: 'How bad', value: 'critical' },
                 { title: 'Since', value: '2024-11-30 14:17 UTC (12 hours ago)' },
                 { title: 'Last good backup', value: '20241130\\_021700 (24 hours ago)' },
                 { title: 'Run', value: 'Backup, by octocat' },
@@ -152,6 +156,7 @@ test('rocketchat: one attachment; a mention in an error wakes nobody up', () => 
           'Run next:\n```\nlifeboat mongodb-backup --component mongodb\n```',
         fields: [
           { short: true, title: 'What', value: 'mongodb of rocketchat-production' },
+          { short: true, title: 'How bad', value: 'critical' },
           { short: true, title: 'Since', value: '2024-11-30 14:17 UTC (12 hours ago)' },
           { short: true, title: 'Last good backup', value: '20241130_021700 (24 hours ago)' },
           { short: true, title: 'Run', value: 'Backup, by octocat' },
@@ -176,6 +181,7 @@ mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all [x](y) *
 Check the role "backup".
 
 What              mongodb of rocketchat-production
+How bad           critical
 Since             2024-11-30 14:17 UTC (12 hours ago)
 Last good backup  20241130_021700 (24 hours ago)
 Run               Backup, by octocat
@@ -186,4 +192,16 @@ Run next:
 
 https://github.com/o/r/actions/runs/4711
 `);
+});
+
+test('email: the page says the same as the plain text, with nothing from elsewhere and every text escaped', () => {
+  const html = htmlText(FAILED);
+  expect(emailOf(FAILED, { from: 'a', to: ['b'] }).html).toBe(html);
+  const bare = html.replace(/<[^>]+>/g, '\n').replace(/\n+/g, '\n');
+  const text = bare.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
+  for (const [label, value] of factsOf(FAILED)) expect(text).toContain(`\n${label}\n${value}\n`);
+  for (const part of [...FAILED.text.split('\n'), FAILED.next ?? '']) expect(text).toContain(`\n${part}\n`);
+  expect(html).toContain('href="https://github.com/o/r/actions/runs/4711"');
+  expect(html).not.toMatch(/<admin>|<script|<img|src=|url\(/);
+  expect(htmlText(SUCCEEDED)).not.toContain('How bad');
 });

@@ -1,6 +1,7 @@
 // Tells the channels of dr.yml how a run ended. Nothing that goes wrong here reaches the run: it is a warning.
 import type { DrConfig } from '../../config/dr-config.ts';
-import { listBackups } from '../../catalog/list.ts';
+import { safetyOf } from '../../backup/layout.ts';
+import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { listRuns } from '../../catalog/runs.ts';
 import type { EndedRun, History } from '../../notify/compose.ts';
 import type { Notifications } from '../../notify/notifications.ts';
@@ -99,14 +100,19 @@ export async function historyOf(
   const { store, prefix } = place;
   const signal = AbortSignal.timeout(HISTORY_MS);
   try {
-    const { troubleOf } = await import('../../notify/compose.ts');
+    const { lastGoodOf, troubleOf } = await import('../../notify/compose.ts');
     const runs = (await listRuns(store, prefix, signal)).filter(({ name }) => name !== recordName);
     const trouble = troubleOf(runs, about);
-    if (about.component === undefined) return { trouble };
-    const last = (await listBackups(store, prefix, { component: about.component, signal })).findLast(({ state }) => state === 'verified');
-    return { trouble, lastGoodBackup: last === undefined ? null : { timestamp: last.timestamp, time: last.time } };
+    const { component } = about;
+    const backups = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+    return { trouble, lastGoodBackup: lastGoodOf(backups, component === undefined ? componentsOf(backups) : [component]) };
   } catch (thrown) {
     host.debug(`The notification goes out without what was before: ${errorMessage(thrown)}`);
     return {};
   }
+}
+
+/** What restores replaced is no component of its own. */
+function componentsOf(backups: readonly ListedBackup[]): string[] {
+  return [...new Set(backups.map(({ component }) => component))].filter((component) => safetyOf(component) === undefined);
 }

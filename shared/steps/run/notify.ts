@@ -50,7 +50,7 @@ export async function runNotify(context: StepContext): Promise<StepReturn> {
       name: inputs.name,
       outcome,
       doubts: lines(inputs, jobs),
-      next: inputs.next,
+      next: inputs.next ?? (outcome === 'failed' || outcome === 'partial' ? 'lifeboat status' : undefined),
       started: now,
       finished: now,
       run: host.run,

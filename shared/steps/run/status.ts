@@ -1,11 +1,12 @@
 // What `status` does: gathers facts from all stores, judges them, and says so in every form.
-import type { Expectation, WatchedStore } from '../../monitor/facts.ts';
+import type { Expectation, Facts, WatchedStore } from '../../monitor/facts.ts';
 import { gatherFacts } from '../../monitor/facts.ts';
 import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile, type MetricsFormat } from '../../monitor/metrics.ts';
 import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
 import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
-import { composeAlert, type Problem } from '../../notify/compose.ts';
+import { composeAlert, lastGoodOf, type Problem } from '../../notify/compose.ts';
+import type { Message } from '../../notify/message.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, UserError } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
@@ -52,7 +53,8 @@ export async function runStatus(context: StepContext): Promise<StepReturn> {
     if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
     throw thrown;
   }
-  const notified = isNews(findings, memory, now) && (await tell(context, inputs, config, findings)) ? now : memory?.notified;
+  const notified =
+    isNews(findings, memory, now) && (await tell(context, inputs, config, findings, lastGood(facts, findings))) ? now : memory?.notified;
   const status = statusDocument({
     name: inputs.name,
     facts,
@@ -134,13 +136,29 @@ function isNews(findings: readonly Finding[], memory: Memory | undefined, now: D
   return isNew || memory?.notified === undefined || now.getTime() - memory.notified.getTime() >= REMIND_MS;
 }
 
+/** What the components concerned can be restored to; all components where nothing is wrong with one of them. */
+function lastGood({ components }: Facts, findings: readonly Finding[]): Message['lastGoodBackup'] {
+  const named = components.filter(({ component }) => findings.some((finding) => finding.component === component));
+  const concerned = named.length > 0 ? named : components;
+  return lastGoodOf(
+    concerned.flatMap(({ backups }) => backups),
+    concerned.map(({ component }) => component),
+  );
+}
+
 /** @returns true when somebody was told */
-async function tell(context: StepContext, inputs: Inputs, config: DrConfig | undefined, problems: readonly Problem[]): Promise<boolean> {
+async function tell(
+  context: StepContext,
+  inputs: Inputs,
+  config: DrConfig | undefined,
+  problems: readonly Problem[],
+  lastGoodBackup?: Message['lastGoodBackup'],
+): Promise<boolean> {
   const { host, clock } = context;
   if (!inputs.notify || config === undefined || config.channels().length === 0) return false;
   try {
     const notifications = await notificationsOf(context, config, maskerOf(context));
-    const message = composeAlert({ name: inputs.name, problems, at: clock.now(), run: host.run });
+    const message = composeAlert({ name: inputs.name, problems, lastGoodBackup, at: clock.now(), run: host.run });
     const { told } = await notifications.tell(message);
     if (told.length > 0) host.info(`Told: ${told.join(', ')}.`);
     return told.length > 0;
