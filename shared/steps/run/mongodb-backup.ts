@@ -1,46 +1,58 @@
 // What `mongodb-backup` does: dump → verify → compress → encrypt → store → read back → commit, and say what came of it.
-import project from '../../../package.json' with { type: 'json' };
-import { writeBackup, type BackupRequest, type BackupResult } from '../../backup/write.ts';
-import { openBackup } from '../../backup/read.ts';
-import type { JsonValue } from '../../backup/json.ts';
-import type { VerifyLevel } from '../../backup/manifest.ts';
-import { listBackups } from '../../catalog/list.ts';
-import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import { doubtsOf } from '../../mongodb/doubts.ts';
-import type { MongoDump } from '../../mongodb/dump.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage } from '../../step/errors.ts';
-import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
-import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
-import type { KeyRecipient } from '../../vaults/vault.ts';
-import { copyDoubts, copyRecord, copyToAll, type CopyJob } from './copy-backups.ts';
-import { openDump, type MongoInputs } from './mongodb-address.ts';
-import { openKeys, openPlace, type Place } from './open.ts';
-import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
-import { lockOwner, recorded } from './record.ts';
-import { collectionRows, restoreCommand } from './mongodb-texts.ts';
-import { commandBlock, details, facts, page, table } from './summary.ts';
+import project from "../../../package.json" with { type: "json" };
+import {
+  writeBackup,
+  type BackupRequest,
+  type BackupResult,
+} from "../../backup/write.ts";
+import { openBackup } from "../../backup/read.ts";
+import type { JsonValue } from "../../backup/json.ts";
+import type { VerifyLevel } from "../../backup/manifest.ts";
+import { listBackups } from "../../catalog/list.ts";
+import {
+  newArchiveInspector,
+  type ArchiveReport,
+} from "../../mongodb/archive-inspector.ts";
+import { doubtsOf } from "../../mongodb/doubts.ts";
+import type { MongoDump } from "../../mongodb/dump.ts";
+import type { StepContext, StepReturn } from "../../step/define.ts";
+import { errorMessage } from "../../step/errors.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatRate,
+  formatSeconds,
+  plural,
+} from "../../step/format.ts";
+import { formatTimestamp, type Timestamp } from "../../step/timestamp.ts";
+import type { KeyRecipient } from "../../vaults/vault.ts";
+import { copyPlaces, withCopies } from "./copy-backups.ts";
+import { openDump, type MongoInputs } from "./mongodb-address.ts";
+import { openKeys, openPlace, type Place } from "./open.ts";
+import { outlookOf, outlookParts, outlookRecord } from "./outlook.ts";
+import { lockOwner, recorded } from "./record.ts";
+import { collectionRows, restoreCommand } from "./mongodb-texts.ts";
+import { commandBlock, details, facts, page, table } from "./summary.ts";
 
 export interface BackupInputs extends MongoInputs {
   component: string | undefined;
   name: string;
   timestamp: Timestamp | undefined;
   verify: VerifyLevel;
-  compression: 'zstd' | 'none';
+  compression: "zstd" | "none";
   compressionLevel: number;
   maxShrink: number;
   limitRate: number | undefined;
   copies: string[] | undefined;
 }
 
-/** How far back a backup makes copies that are missing. */
-const COPY_DAYS = 7;
-
-export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
+export async function runMongodbBackup(
+  context: StepContext,
+): Promise<StepReturn> {
   const inputs = context.inputs as unknown as BackupInputs;
-  const component = inputs.component ?? 'mongodb';
+  const component = inputs.component ?? "mongodb";
   const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
-  const run = { step: 'mongodb-backup', component, backup: timestamp };
+  const run = { step: "mongodb-backup", component, backup: timestamp };
   return recorded(
     context,
     () => openPlace(context),
@@ -48,32 +60,44 @@ export async function runMongodbBackup(context: StepContext): Promise<StepReturn
     async (place) => {
       const started = context.clock.monotonic();
       const recipients = await openKeys(context, place);
-      const previous = await previousReport(context, place, recipients, component, inputs);
+      const previous = await previousReport(
+        context,
+        place,
+        recipients,
+        component,
+        inputs,
+      );
       const dump = await openDump(context);
       say(context, dump);
-      const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous });
+      const copies = await copyPlaces(context, inputs.copies);
+      const result = await backUpDump(context, {
+        place,
+        recipients,
+        component,
+        timestamp,
+        inputs,
+        dump,
+        previous,
+        copies,
+      });
       const seconds = (context.clock.monotonic() - started) / 1000;
-      const reported = await report(context, place, inputs, result, dump, seconds);
-      return inputs.copies === undefined
-        ? reported
-        : withCopies(context, reported, { place, component, copies: inputs.copies, recipients });
+      const reported = await report(
+        context,
+        place,
+        inputs,
+        result,
+        dump,
+        seconds,
+      );
+      return withCopies(context, reported, {
+        place,
+        component,
+        copies: inputs.copies,
+        recipients,
+        step: "mongodb-backup",
+      });
     },
   );
-}
-
-/** Copies what is committed now. A copy that fails leaves the backup as good as it is. */
-async function withCopies(
-  context: StepContext,
-  reported: StepReturn,
-  job: Pick<CopyJob, 'place' | 'component' | 'copies' | 'recipients'>,
-): Promise<StepReturn> {
-  const results = await copyToAll(context, { ...job, days: COPY_DAYS, step: 'mongodb-backup' });
-  for (const { name, copied } of results) if (copied.length > 0) context.host.info(`Copied ${plural(copied.length, 'backup')} to ${name}.`);
-  return {
-    ...reported,
-    doubts: [...(reported.doubts ?? []), ...copyDoubts(results)],
-    result: { ...(reported.result as Record<string, unknown>), copies: copyRecord(results) },
-  };
 }
 
 interface DumpedBackup {
@@ -81,24 +105,48 @@ interface DumpedBackup {
   recipients: readonly KeyRecipient[];
   component: string;
   timestamp: Timestamp;
-  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
+  inputs: Pick<
+    BackupInputs,
+    | "verify"
+    | "compression"
+    | "compressionLevel"
+    | "maxShrink"
+    | "include"
+    | "exclude"
+    | "limitRate"
+  >;
   dump: MongoDump;
   previous?: ArchiveReport | undefined;
+  /** The stores of its copies. */
+  copies: readonly Place[] | "unknown";
   /** Further facts for the manifest's source. */
   source?: Record<string, JsonValue>;
   step?: string;
 }
 
 /** Writes a dump as a backup. @throws what `writeBackup` throws */
-export async function backUpDump(context: StepContext, backup: DumpedBackup): Promise<BackupResult> {
-  const { place, recipients, component, timestamp, inputs, dump, previous, step = 'mongodb-backup' } = backup;
+export async function backUpDump(
+  context: StepContext,
+  backup: DumpedBackup,
+): Promise<BackupResult> {
+  const {
+    place,
+    recipients,
+    component,
+    timestamp,
+    inputs,
+    dump,
+    previous,
+    copies,
+    step = "mongodb-backup",
+  } = backup;
   const { host, clock, signal } = context;
   const { consistency, toolVersion, ...source } = dump.facts;
   const request: BackupRequest = {
     store: place.store,
     prefix: place.prefix,
     component,
-    kind: 'mongodb',
+    kind: "mongodb",
     timestamp,
     recipients,
     source: dump.source,
@@ -106,19 +154,31 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     facts: (content) => ({
       source: { ...source, ...selection(inputs), ...backup.source },
       consistency,
-      suspect: [...dump.doubts, ...doubtsOf(content as unknown as ArchiveReport, previous, { maxShrinkPercent: inputs.maxShrink })],
+      suspect: [
+        ...dump.doubts,
+        ...doubtsOf(content as unknown as ArchiveReport, previous, {
+          maxShrinkPercent: inputs.maxShrink,
+        }),
+      ],
     }),
-    tools: { lifeboat: project.version, ...(toolVersion === undefined ? {} : { mongodump: toolVersion }) },
-    compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
+    tools: {
+      lifeboat: project.version,
+      ...(toolVersion === undefined ? {} : { mongodump: toolVersion }),
+    },
+    compression:
+      inputs.compression === "zstd"
+        ? { algorithm: "zstd", level: inputs.compressionLevel }
+        : { algorithm: "none" },
     verify: inputs.verify,
     ...(dump.estimate === undefined ? {} : { sizeEstimate: dump.estimate }),
     limitRate: inputs.limitRate,
+    copies,
     owner: lockOwner(context, step),
     clock,
     signal,
     onProgress: (progress) => {
       // While writing, the dump tells more: which collection is in work.
-      if (progress.phase === 'Reading back') host.progress(progress);
+      if (progress.phase === "Reading back") host.progress(progress);
     },
     onNotice: (message) => {
       host.notice(message);
@@ -132,7 +192,13 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
   }
 }
 
-function selection({ include, exclude }: { include: string[] | undefined; exclude: string[] | undefined }): Record<string, JsonValue> {
+function selection({
+  include,
+  exclude,
+}: {
+  include: string[] | undefined;
+  exclude: string[] | undefined;
+}): Record<string, JsonValue> {
   return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) };
 }
 
@@ -146,85 +212,153 @@ async function previousReport(
 ): Promise<ArchiveReport | undefined> {
   const { host, signal } = context;
   // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
-  const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
+  const last = (
+    await listBackups(store, prefix, { component, signal })
+  ).findLast(({ state }) => state === "verified");
   if (!last) return undefined;
   try {
-    const { manifest } = await openBackup({ store, prefix, component, timestamp: last.timestamp, recipients, signal });
-    const same = (['include', 'exclude'] as const).every(
-      (key) => JSON.stringify(manifest.source[key] ?? null) === JSON.stringify(inputs[key] ?? null),
+    const { manifest } = await openBackup({
+      store,
+      prefix,
+      component,
+      timestamp: last.timestamp,
+      recipients,
+      signal,
+    });
+    const same = (["include", "exclude"] as const).every(
+      (key) =>
+        JSON.stringify(manifest.source[key] ?? null) ===
+        JSON.stringify(inputs[key] ?? null),
     );
     if (same) return manifest.content as unknown as ArchiveReport;
-    host.notice(`The selection differs from that of ${last.timestamp}: sizes are not compared with it.`);
+    host.notice(
+      `The selection differs from that of ${last.timestamp}: sizes are not compared with it.`,
+    );
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     // An old backup that cannot be opened is its own problem; it must not stop a new one.
-    host.warning(`The last verified backup cannot be opened to compare with: ${errorMessage(thrown)}`);
+    host.warning(
+      `The last verified backup cannot be opened to compare with: ${errorMessage(thrown)}`,
+    );
   }
   return undefined;
 }
 
-function say(context: StepContext, { facts: found, estimate }: MongoDump): void {
-  const engine = found.engine === 'tools' ? `mongodump ${found.toolVersion ?? ''}`.trim() : 'the built-in engine';
-  const size = estimate === undefined ? '' : `, about ${formatBytes(estimate)}`;
-  context.host.info(`Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`);
+function say(
+  context: StepContext,
+  { facts: found, estimate }: MongoDump,
+): void {
+  const engine =
+    found.engine === "tools"
+      ? `mongodump ${found.toolVersion ?? ""}`.trim()
+      : "the built-in engine";
+  const size = estimate === undefined ? "" : `, about ${formatBytes(estimate)}`;
+  context.host.info(
+    `Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`,
+  );
   if (found.consistencyReason !== undefined)
-    context.host.notice(`Not of one moment, collection by collection: ${found.consistencyReason}.`);
+    context.host.notice(
+      `Not of one moment, collection by collection: ${found.consistencyReason}.`,
+    );
 }
 
-function serverText({ product, serverVersion, topology }: MongoDump['facts']): string {
-  return [`${product ?? 'MongoDB'} ${serverVersion}`, topology].filter((part) => part !== undefined).join(', ');
+function serverText({
+  product,
+  serverVersion,
+  topology,
+}: MongoDump["facts"]): string {
+  return [`${product ?? "MongoDB"} ${serverVersion}`, topology]
+    .filter((part) => part !== undefined)
+    .join(", ");
 }
 
 async function report(
   context: StepContext,
   place: Place,
   inputs: BackupInputs,
-  { component, timestamp, names, manifest, phases, leftoversRemoved }: BackupResult,
+  {
+    component,
+    timestamp,
+    names,
+    manifest,
+    phases,
+    leftoversRemoved,
+  }: BackupResult,
   dump: MongoDump,
   seconds: number,
 ): Promise<StepReturn> {
   const content = manifest.content as unknown as ArchiveReport;
   const { documents, namespaces } = content.totals;
-  const verified = manifest.verified.level === 'full';
-  const writing = phases.find(({ name }) => name === 'writing')?.seconds ?? 0;
-  const id = names.folder.replace(/\/$/, '');
-  const command = restoreCommand(context, { timestamp, component, name: inputs.name });
+  const verified = manifest.verified.level === "full";
+  const writing = phases.find(({ name }) => name === "writing")?.seconds ?? 0;
+  const id = names.folder.replace(/\/$/, "");
+  const command = restoreCommand(context, {
+    timestamp,
+    component,
+    name: inputs.name,
+  });
   const { setOutput } = context;
   const { store } = place;
   const outlook = await outlookOf(context, place, { component, timestamp });
   const { shown, folded } = outlookParts(outlook);
-  setOutput('timestamp', timestamp);
-  setOutput('backup', id);
-  setOutput('location', store.location);
-  setOutput('documents', documents);
-  setOutput('plainBytes', manifest.sizes.plain);
-  setOutput('storedBytes', manifest.sizes.stored);
-  setOutput('verified', String(verified));
-  setOutput('seconds', seconds.toFixed(1));
+  setOutput("timestamp", timestamp);
+  setOutput("backup", id);
+  setOutput("location", store.location);
+  setOutput("documents", documents);
+  setOutput("plainBytes", manifest.sizes.plain);
+  setOutput("storedBytes", manifest.sizes.stored);
+  setOutput("verified", String(verified));
+  setOutput("seconds", seconds.toFixed(1));
 
   const suspect = manifest.suspect.length > 0;
   await context.host.summary(
     page(
-      `### MongoDB backup ${timestamp}: ${suspect ? 'DOUBTFUL' : verified ? 'proved restorable' : 'stored, not fully verified'}`,
-      suspect ? manifest.suspect.map((reason) => `- **${reason}**`).join('\n') : undefined,
+      `### MongoDB backup ${timestamp}: ${suspect ? "DOUBTFUL" : verified ? "proved restorable" : "stored, not fully verified"}`,
+      suspect
+        ? manifest.suspect.map((reason) => `- **${reason}**`).join("\n")
+        : undefined,
       facts([
         [
-          'What',
-          `${formatCount(documents)} documents in ${plural(namespaces, 'collection')} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
+          "What",
+          `${formatCount(documents)} documents in ${plural(namespaces, "collection")} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
         ],
-        ['Size', `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`],
-        ['Time', `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`],
-        ['Verified', verifiedText(manifest.verified.level)],
-        ['Consistency', consistencyText(dump.facts)],
-        ['Where', `${id} in ${store.location}`],
-        ['Opens with', manifest.keyRecipients.map(({ kind, keyId }) => `${kind} ${keyId}`).join(', ')],
-        ...(leftoversRemoved > 0 ? [['Cleaned', `${plural(leftoversRemoved, 'leftover')} of interrupted runs`] as const] : []),
+        [
+          "Size",
+          `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`,
+        ],
+        [
+          "Time",
+          `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`,
+        ],
+        ["Verified", verifiedText(manifest.verified.level)],
+        ["Consistency", consistencyText(dump.facts)],
+        ["Where", `${id} in ${store.location}`],
+        [
+          "Opens with",
+          manifest.keyRecipients
+            .map(({ kind, keyId }) => `${kind} ${keyId}`)
+            .join(", "),
+        ],
+        ...(leftoversRemoved > 0
+          ? [
+              [
+                "Cleaned",
+                `${plural(leftoversRemoved, "leftover")} of interrupted runs`,
+              ] as const,
+            ]
+          : []),
       ]),
       shown,
-      'Restore it with',
+      "Restore it with",
       commandBlock(command),
       folded,
-      details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
+      details(
+        "Collections",
+        table(
+          ["collection", "documents", "BSON", "indexes"],
+          collectionRows(content),
+        ),
+      ),
     ),
   );
   return {
@@ -241,7 +375,10 @@ async function report(
       verified: manifest.verified.level,
       consistency: manifest.consistency,
       seconds: Number(seconds.toFixed(1)),
-      phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
+      phases: phases.map((phase) => ({
+        ...phase,
+        seconds: Number(phase.seconds.toFixed(3)),
+      })),
       restore: command,
       ...outlookRecord(outlook),
     },
@@ -249,10 +386,18 @@ async function report(
 }
 
 function verifiedText(level: VerifyLevel): string {
-  if (level === 'full') return 'read back in full from the store, decrypted, parsed; every count and digest equal';
-  return level === 'sample' ? 'a sample was read back and is authentic; the rest was not looked at' : 'NOT read back';
+  if (level === "full")
+    return "read back in full from the store, decrypted, parsed; every count and digest equal";
+  return level === "sample"
+    ? "a sample was read back and is authentic; the rest was not looked at"
+    : "NOT read back";
 }
 
-function consistencyText({ consistency, consistencyReason }: MongoDump['facts']): string {
-  return consistency === 'point-in-time' ? 'all collections of one moment' : `collection by collection: ${consistencyReason ?? ''}`;
+function consistencyText({
+  consistency,
+  consistencyReason,
+}: MongoDump["facts"]): string {
+  return consistency === "point-in-time"
+    ? "all collections of one moment"
+    : `collection by collection: ${consistencyReason ?? ""}`;
 }

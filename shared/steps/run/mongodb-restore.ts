@@ -9,7 +9,8 @@ import type { DestructionPlan, StepContext, StepReturn } from '../../step/define
 import { CancelledError, errorMessage, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
-import { openKeys, type Place } from './open.ts';
+import { openKeys } from './open.ts';
+import { copyPlaces, withCopies } from './copy-backups.ts';
 import { openDump, openRestoreInto, type MongoInputs } from './mongodb-address.ts';
 import { backUpDump } from './mongodb-backup.ts';
 import { restoreCommand } from './mongodb-texts.ts';
@@ -98,13 +99,13 @@ class RestoreRun {
   readonly #inputs: Inputs;
   readonly #component: string;
   /** Where the run's lock and its safety backup go. */
-  readonly #place: Place;
+  readonly #place: Sources;
   readonly #source: RestoreSource;
   readonly #restore: Restore;
   readonly #started: number;
   #safety: Timestamp | undefined;
 
-  constructor(context: StepContext, inputs: Inputs, component: string, place: Place, source: RestoreSource, restore: Restore) {
+  constructor(context: StepContext, inputs: Inputs, component: string, place: Sources, source: RestoreSource, restore: Restore) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
@@ -137,15 +138,25 @@ class RestoreRun {
     };
     lock.lost.addEventListener('abort', onLost, { once: true });
     try {
+      await this.#source.protect();
       if (this.#inputs.verifyFirst) await this.#source.prove();
       await this.#backUpTarget();
-      return await this.#restoreAndProve();
+      return await this.#copySafety(await this.#restoreAndProve());
     } catch (thrown) {
       throw this.#withWayBack(thrown);
     } finally {
       lock.lost.removeEventListener('abort', onLost);
+      await this.#source.release();
       await lock.release();
     }
+  }
+
+  /** When the database is back: nobody waits for copies at 3 a.m. */
+  async #copySafety(returned: StepReturn): Promise<StepReturn> {
+    if (this.#safety === undefined) return returned;
+    const component = safetyComponent(this.#component);
+    const { copies } = this.#place;
+    return withCopies(this.#context, returned, { place: this.#place, component, copies, recipients: this.#source.recipients, step: STEP });
   }
 
   #plan(): DestructionPlan {
@@ -208,6 +219,7 @@ class RestoreRun {
         limitRate: this.#inputs.limitRate,
       },
       dump,
+      copies: await copyPlaces(this.#context, this.#place.copies),
       source: {
         replacedBy: this.#source.label,
         made: namespaces.filter(({ existing }) => existing === undefined).map(({ to }) => to),
@@ -251,7 +263,7 @@ class RestoreRun {
       host.progress(update);
     };
     const writing = clock.monotonic();
-    const outcome = await this.#restore.run(this.#source.opened.plain(), progress);
+    const outcome = await this.#restore.run(this.#source.opened.plain({ reuse: true }), progress);
     const made = this.#madeByRestore();
     const stays = made.length > 0 ? await this.#restore.drop(made) : [];
     const proving = clock.monotonic();
