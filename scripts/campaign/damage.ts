@@ -43,21 +43,6 @@ export const damageFolder: Part = {
   },
 };
 
-export const damageKeys: Part = {
-  name: 'damage-keys',
-  what: 'every byte flipped and every cut of the key in a folder vault',
-  async run(trial) {
-    const world = folderWorld(trial.folder);
-    await backUp(world);
-    const vault = join(trial.folder, 'vault');
-    const [name = ''] = readdirSync(vault);
-    const thing = file(onlyFile(join(vault, name)));
-    // A vault that cannot be read is a vault's error, a key that opens nothing is a verification error: both say which key.
-    const expected: Expected = { kinds: ['failed', 'verification'], names: /lifeboat-mongodb-20241201|20241201_120000/ };
-    await damage(trial, world, { ...thing, name: 'key', expected, harmlessAllowed: true });
-  },
-};
-
 export const damageArchive: Part = {
   name: 'damage-archive',
   what: 'every byte flipped and every cut of the plain archive, before it is a backup',
@@ -141,7 +126,7 @@ async function damageMetadata(
 }
 
 /** Flips and cuts one thing, proving the backup each time; puts it back and proves that it is good again. */
-async function damage(trial: Trial, world: World, thing: Thing, some = 120): Promise<void> {
+export async function damage(trial: Trial, world: World, thing: Thing, some = 120): Promise<void> {
   const { bytes, name, expected } = thing;
   const attempt = async (changed: Buffer, label: string): Promise<void> => {
     await thing.put(changed);
@@ -165,7 +150,12 @@ async function damage(trial: Trial, world: World, thing: Thing, some = 120): Pro
 }
 
 /** Flips one bit of a byte, any of the eight; when everything is tried, all bits at once as well. */
-async function flipped(trial: Trial, bytes: Buffer, at: number, attempt: (changed: Buffer, label: string) => Promise<void>): Promise<void> {
+export async function flipped(
+  trial: Trial,
+  bytes: Buffer,
+  at: number,
+  attempt: (changed: Buffer, label: string) => Promise<void>,
+): Promise<void> {
   const masks = trial.full ? [1 << trial.random.below(8), 0xff] : [1 << trial.random.below(8)];
   for (const mask of masks) {
     const changed = Buffer.from(bytes);
@@ -174,7 +164,7 @@ async function flipped(trial: Trial, bytes: Buffer, at: number, attempt: (change
   }
 }
 
-function file(path: string): Pick<Thing, 'bytes' | 'put'> {
+export function file(path: string): Pick<Thing, 'bytes' | 'put'> {
   return {
     bytes: readFileSync(path),
     put: (bytes) => {
@@ -183,7 +173,7 @@ function file(path: string): Pick<Thing, 'bytes' | 'put'> {
   };
 }
 
-function onlyFile(folder: string): string {
+export function onlyFile(folder: string): string {
   const files = readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
   const [only] = files;
   if (files.length !== 1 || only === undefined) throw new Error(`${folder} holds ${files.length} files instead of one`);

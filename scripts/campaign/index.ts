@@ -1,6 +1,7 @@
 // All parts of the fault campaign, in the order in which they run.
 import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
-import { damageArchive, damageBlob, damageFolder, damageKeys } from './damage.ts';
+import { damageArchive, damageBlob, damageFolder } from './damage.ts';
+import { damageKeys } from './damage-keys.ts';
 import { dumpTools } from './dump-tools.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bombs, manifests, names } from './hostile.ts';

@@ -137,7 +137,7 @@ class Killing {
     });
     // In earnest the lock ends by itself; the bounded form has no minute for that.
     if (!trial.full) await world.ground.expireLocks();
-    else if (locked) await delay(Math.max(0, killedAt + LOCK_EXPIRY_MS - performance.now()));
+    else await delay(Math.max(0, killedAt + LOCK_EXPIRY_MS - performance.now()));
     await this.#busy(async () => {
       await this.#later(world, locked, problems);
       await world.remove();

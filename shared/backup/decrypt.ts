@@ -51,7 +51,7 @@ async function* startingWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncG
 export async function contentKeyFromMetadata(
   metadata: Readonly<Record<string, string>>,
   recipients: readonly KeyRecipient[],
-  context: { component: string; timestamp: Timestamp; signal?: AbortSignal | undefined },
+  context: { component: string; timestamp: Timestamp; onNotice?: (message: string) => void; signal?: AbortSignal | undefined },
 ): Promise<UnwrappedKey> {
   const label = `${context.component} ${context.timestamp}`;
   let keys: WrappedKey[] | undefined;

@@ -24,6 +24,8 @@ export interface OpenRequest {
   recipients: readonly KeyRecipient[];
   /** Stored bytes per second, at most; unlimited when absent. */
   limitRate?: number | undefined;
+  /** Told when somebody could not open it before another one could: their key is lost or damaged. */
+  onNotice?: ((message: string) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -145,7 +147,10 @@ export async function unwrapWithAny(keys: readonly WrappedKey[], request: Omit<O
     for (const wrapped of keys.filter((key) => recipient.matches(key))) {
       try {
         const payload = await recipient.unwrap(wrapped, { component, timestamp, signal });
-        return { contentKey: contentKeyOf(payload, wrapped.keyId), recipient };
+        const contentKey = contentKeyOf(payload, wrapped.keyId);
+        if (failures.length > 0)
+          request.onNotice?.(`${component} ${timestamp} opens with ${recipient.location} only: ${failures.map(errorMessage).join(' ')}`);
+        return { contentKey, recipient };
       } catch (thrown) {
         if (signal?.aborted) throw thrown;
         failures.push(thrown);

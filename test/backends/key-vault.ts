@@ -67,6 +67,8 @@ export interface KeyVault {
   access: Access;
   /** Every request since the start, oldest first. */
   seen: Seen[];
+  /** Changes what is kept under a secret's name, in all its versions, behind everybody's back: as damage would. */
+  damageSecret(name: string, damage: (value: string) => string): void;
   stop(): Promise<void>;
 }
 
@@ -90,6 +92,9 @@ export async function startKeyVault(options: KeyVaultOptions = {}): Promise<KeyV
     faults: service.faults,
     access: service.access,
     seen: service.seen,
+    damageSecret: (name, damage) => {
+      service.damageSecret(name, damage);
+    },
     async stop() {
       await service.close();
       await issuer.stop();
@@ -154,6 +159,10 @@ class KeyVaultService {
 
   get origin(): string {
     return `https://localhost:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  damageSecret(name: string, damage: (value: string) => string): void {
+    for (const { content } of this.#secretStore.versions(name).versions) content.value = damage(content.value);
   }
 
   async listen(port: number): Promise<void> {

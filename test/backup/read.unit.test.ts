@@ -120,7 +120,10 @@ describe('recipients', () => {
     expect((await w.open({ recipients: [w.vault, escrow] })).recipient).toBe(w.vault);
     expect((await w.open({ recipients: [escrow] })).recipient).toBe(escrow);
     w.vault.keys.clear();
-    expect((await w.open({ recipients: [w.vault, escrow] })).recipient).toBe(escrow);
+    const said: string[] = [];
+    const onNotice = (message: string): void => void said.push(message);
+    expect((await w.open({ recipients: [w.vault, escrow], onNotice })).recipient).toBe(escrow);
+    expect(said).toEqual([expect.stringMatching(/^mongodb 20241201_120000 opens with memory:escrow only: .*is not in memory:folder/)]);
     await expect(w.open({ recipients: [w.vault] })).rejects.toThrow('is not in memory:folder');
   });
 

@@ -60,7 +60,7 @@ export interface World {
   vault: MemoryRecipient;
   request(plain: Uint8Array | AsyncIterable<Uint8Array>, overrides?: Partial<BackupRequest>): BackupRequest;
   write(plain: Uint8Array | AsyncIterable<Uint8Array>, overrides?: Partial<BackupRequest>): Promise<BackupResult>;
-  open(overrides?: { timestamp?: Timestamp; recipients?: MemoryRecipient[] }): Promise<OpenedBackup>;
+  open(overrides?: { timestamp?: Timestamp; recipients?: MemoryRecipient[]; onNotice?: (message: string) => void }): Promise<OpenedBackup>;
   verify(): ReturnType<typeof verifyBackup>;
   data: string;
   manifest: string;

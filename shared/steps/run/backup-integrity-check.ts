@@ -47,6 +47,9 @@ async function checkIntegrity(context: StepContext, inputs: Inputs, component: s
     ({ place: { store, prefix }, listed }) =>
       verifyBackup({
         ...{ store, prefix, component, timestamp, recipients, signal },
+        onNotice: (message) => {
+          host.warning(message);
+        },
         newInspector: newArchiveInspector,
         onProgress: (bytes) => {
           host.progress({ phase: 'Reading the backup', done: bytes, total: listed.dataBytes, unit: 'bytes' });

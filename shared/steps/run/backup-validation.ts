@@ -30,6 +30,8 @@ interface Checked {
   documents?: number;
   storedBytes: number;
   openedWith?: string;
+  /** Somebody who was asked could not open it, but another one could. */
+  doubt?: string;
   problem?: string;
 }
 
@@ -73,7 +75,8 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
       { fix: 'Do not restore from it. Make a new backup now, and look at the copies of the damaged one.' },
     );
   }
-  return { result: { depth: inputs.depth, ...(inputs.subset === undefined ? {} : { subset: inputs.subset }), checked } };
+  const doubts = checked.flatMap(({ doubt }) => doubt ?? []);
+  return { doubts, result: { depth: inputs.depth, ...(inputs.subset === undefined ? {} : { subset: inputs.subset }), checked } };
 }
 
 async function choose(context: StepContext, inputs: Inputs, { store, prefix }: Place): Promise<ListedBackup[]> {
@@ -108,12 +111,17 @@ async function check(
 ): Promise<Checked> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
-  const request = { store, prefix, component, timestamp, recipients, signal };
+  let doubt: string | undefined;
+  const onNotice = (message: string): void => {
+    doubt = message;
+  };
+  const request = { store, prefix, component, timestamp, recipients, signal, onNotice };
   const done = (rest: Omit<Checked, 'component' | 'timestamp' | 'seconds' | 'storedBytes'>): Checked => ({
     component,
     timestamp,
     storedBytes: dataBytes,
     seconds: (clock.monotonic() - started) / 1000,
+    ...(doubt === undefined ? {} : { doubt }),
     ...rest,
   });
   const onProgress = (bytes: number): void => {

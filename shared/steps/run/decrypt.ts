@@ -77,6 +77,9 @@ async function readManifest(path: string): Promise<StoredManifest> {
 /** The content key, through whoever of the recipients can open it. */
 async function findContentKey(context: StepContext, inputs: Inputs, manifest: Manifest | undefined): Promise<Buffer> {
   const { host, signal } = context;
+  const onNotice = (message: string): void => {
+    host.warning(message);
+  };
   const recipients: KeyRecipient[] = [];
   const key = inputs.keyFile === undefined ? undefined : await readKeyFile(inputs.keyFile);
   // Without a list of wrapped keys, the file must hold the content key itself.
@@ -91,7 +94,7 @@ async function findContentKey(context: StepContext, inputs: Inputs, manifest: Ma
   }
   if (manifest) {
     const { component, timestamp, keyRecipients } = manifest;
-    return (await unwrapWithAny(keyRecipients, { component, timestamp: timestamp as Timestamp, recipients, signal })).contentKey;
+    return (await unwrapWithAny(keyRecipients, { component, timestamp: timestamp as Timestamp, recipients, onNotice, signal })).contentKey;
   }
   if (inputs.metadata === undefined) {
     throw new UsageError('The wrapped key is missing: it lies in the manifest, or in the metadata of the data object.', {
@@ -99,7 +102,7 @@ async function findContentKey(context: StepContext, inputs: Inputs, manifest: Ma
     });
   }
   const metadata = JSON.parse(await readFile(inputs.metadata, 'utf8')) as Record<string, string>;
-  const subject = { component: 'backup', timestamp: (metadata['timestamp'] ?? 'without a timestamp') as Timestamp, signal };
+  const subject = { component: 'backup', timestamp: (metadata['timestamp'] ?? 'without a timestamp') as Timestamp, onNotice, signal };
   return (await contentKeyFromMetadata(metadata, recipients, subject)).contentKey;
 }
 

@@ -15,6 +15,7 @@ export class RestoreSource {
   readonly #limitRate: number | undefined;
   #opened: { of: Candidate; backup: OpenedBackup } | undefined;
   #said: string | undefined;
+  #keyTrouble: string | undefined;
   #mark: { of: Candidate; release: () => Promise<void> } | undefined;
 
   constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], limitRate: number | undefined) {
@@ -108,7 +109,13 @@ export class RestoreSource {
   #request({ place }: Candidate): OpenRequest {
     const { component, timestamp, recipients } = this;
     const { store, prefix } = place;
-    return { store, prefix, component, timestamp, recipients, limitRate: this.#limitRate, signal: this.#context.signal };
+    const { host, signal } = this.#context;
+    const onNotice = (message: string): void => {
+      // It is opened more than once.
+      if (message !== this.#keyTrouble) host.warning(message);
+      this.#keyTrouble = message;
+    };
+    return { store, prefix, component, timestamp, recipients, limitRate: this.#limitRate, onNotice, signal };
   }
 
   async #openAt(candidate: Candidate): Promise<OpenedBackup> {
