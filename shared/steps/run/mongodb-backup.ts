@@ -1,58 +1,43 @@
 // What `mongodb-backup` does: dump → verify → compress → encrypt → store → read back → commit, and say what came of it.
-import project from "../../../package.json" with { type: "json" };
-import {
-  writeBackup,
-  type BackupRequest,
-  type BackupResult,
-} from "../../backup/write.ts";
-import { openBackup } from "../../backup/read.ts";
-import type { JsonValue } from "../../backup/json.ts";
-import type { VerifyLevel } from "../../backup/manifest.ts";
-import { listBackups } from "../../catalog/list.ts";
-import {
-  newArchiveInspector,
-  type ArchiveReport,
-} from "../../mongodb/archive-inspector.ts";
-import { doubtsOf } from "../../mongodb/doubts.ts";
-import type { MongoDump } from "../../mongodb/dump.ts";
-import type { StepContext, StepReturn } from "../../step/define.ts";
-import { errorMessage } from "../../step/errors.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatRate,
-  formatSeconds,
-  plural,
-} from "../../step/format.ts";
-import { formatTimestamp, type Timestamp } from "../../step/timestamp.ts";
-import type { KeyRecipient } from "../../vaults/vault.ts";
-import { copyPlaces, withCopies } from "./copy-backups.ts";
-import { openDump, type MongoInputs } from "./mongodb-address.ts";
-import { openKeys, openPlace, type Place } from "./open.ts";
-import { outlookOf, outlookParts, outlookRecord } from "./outlook.ts";
-import { lockOwner, recorded } from "./record.ts";
-import { collectionRows, restoreCommand } from "./mongodb-texts.ts";
-import { commandBlock, details, facts, page, table } from "./summary.ts";
+import project from '../../../package.json' with { type: 'json' };
+import { writeBackup, type BackupRequest, type BackupResult } from '../../backup/write.ts';
+import { openBackup } from '../../backup/read.ts';
+import type { JsonValue } from '../../backup/json.ts';
+import type { VerifyLevel } from '../../backup/manifest.ts';
+import { listBackups } from '../../catalog/list.ts';
+import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import { doubtsOf } from '../../mongodb/doubts.ts';
+import type { MongoDump } from '../../mongodb/dump.ts';
+import type { StepContext, StepReturn } from '../../step/define.ts';
+import { errorMessage } from '../../step/errors.ts';
+import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
+import { copyPlaces, withCopies } from './copy-backups.ts';
+import { openDump, type MongoInputs } from './mongodb-address.ts';
+import { openKeys, openPlace, type Place } from './open.ts';
+import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
+import { lockOwner, recorded } from './record.ts';
+import { collectionRows, restoreCommand } from './mongodb-texts.ts';
+import { commandBlock, details, facts, page, table } from './summary.ts';
 
 export interface BackupInputs extends MongoInputs {
   component: string | undefined;
   name: string;
   timestamp: Timestamp | undefined;
   verify: VerifyLevel;
-  compression: "zstd" | "none";
+  compression: 'zstd' | 'none';
   compressionLevel: number;
   maxShrink: number;
   limitRate: number | undefined;
   copies: string[] | undefined;
 }
 
-export async function runMongodbBackup(
-  context: StepContext,
-): Promise<StepReturn> {
+export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as BackupInputs;
-  const component = inputs.component ?? "mongodb";
+  const component = inputs.component ?? 'mongodb';
   const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
-  const run = { step: "mongodb-backup", component, backup: timestamp };
+  const run = { step: 'mongodb-backup', component, backup: timestamp };
   return recorded(
     context,
     () => openPlace(context),
@@ -60,42 +45,14 @@ export async function runMongodbBackup(
     async (place) => {
       const started = context.clock.monotonic();
       const recipients = await openKeys(context, place);
-      const previous = await previousReport(
-        context,
-        place,
-        recipients,
-        component,
-        inputs,
-      );
+      const previous = await previousReport(context, place, recipients, component, inputs);
       const dump = await openDump(context);
       say(context, dump);
       const copies = await copyPlaces(context, inputs.copies);
-      const result = await backUpDump(context, {
-        place,
-        recipients,
-        component,
-        timestamp,
-        inputs,
-        dump,
-        previous,
-        copies,
-      });
+      const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous, copies });
       const seconds = (context.clock.monotonic() - started) / 1000;
-      const reported = await report(
-        context,
-        place,
-        inputs,
-        result,
-        dump,
-        seconds,
-      );
-      return withCopies(context, reported, {
-        place,
-        component,
-        copies: inputs.copies,
-        recipients,
-        step: "mongodb-backup",
-      });
+      const reported = await report(context, place, inputs, result, dump, seconds);
+      return withCopies(context, reported, { place, component, copies: inputs.copies, recipients, step: 'mongodb-backup' });
     },
   );
 }
@@ -105,48 +62,26 @@ interface DumpedBackup {
   recipients: readonly KeyRecipient[];
   component: string;
   timestamp: Timestamp;
-  inputs: Pick<
-    BackupInputs,
-    | "verify"
-    | "compression"
-    | "compressionLevel"
-    | "maxShrink"
-    | "include"
-    | "exclude"
-    | "limitRate"
-  >;
+  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
   dump: MongoDump;
   previous?: ArchiveReport | undefined;
   /** The stores of its copies. */
-  copies: readonly Place[] | "unknown";
+  copies: readonly Place[] | 'unknown';
   /** Further facts for the manifest's source. */
   source?: Record<string, JsonValue>;
   step?: string;
 }
 
 /** Writes a dump as a backup. @throws what `writeBackup` throws */
-export async function backUpDump(
-  context: StepContext,
-  backup: DumpedBackup,
-): Promise<BackupResult> {
-  const {
-    place,
-    recipients,
-    component,
-    timestamp,
-    inputs,
-    dump,
-    previous,
-    copies,
-    step = "mongodb-backup",
-  } = backup;
+export async function backUpDump(context: StepContext, backup: DumpedBackup): Promise<BackupResult> {
+  const { place, recipients, component, timestamp, inputs, dump, previous, copies, step = 'mongodb-backup' } = backup;
   const { host, clock, signal } = context;
   const { consistency, toolVersion, ...source } = dump.facts;
   const request: BackupRequest = {
     store: place.store,
     prefix: place.prefix,
     component,
-    kind: "mongodb",
+    kind: 'mongodb',
     timestamp,
     recipients,
     source: dump.source,
@@ -154,21 +89,10 @@ export async function backUpDump(
     facts: (content) => ({
       source: { ...source, ...selection(inputs), ...backup.source },
       consistency,
-      suspect: [
-        ...dump.doubts,
-        ...doubtsOf(content as unknown as ArchiveReport, previous, {
-          maxShrinkPercent: inputs.maxShrink,
-        }),
-      ],
+      suspect: [...dump.doubts, ...doubtsOf(content as unknown as ArchiveReport, previous, { maxShrinkPercent: inputs.maxShrink })],
     }),
-    tools: {
-      lifeboat: project.version,
-      ...(toolVersion === undefined ? {} : { mongodump: toolVersion }),
-    },
-    compression:
-      inputs.compression === "zstd"
-        ? { algorithm: "zstd", level: inputs.compressionLevel }
-        : { algorithm: "none" },
+    tools: { lifeboat: project.version, ...(toolVersion === undefined ? {} : { mongodump: toolVersion }) },
+    compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
     verify: inputs.verify,
     ...(dump.estimate === undefined ? {} : { sizeEstimate: dump.estimate }),
     limitRate: inputs.limitRate,
@@ -178,7 +102,7 @@ export async function backUpDump(
     signal,
     onProgress: (progress) => {
       // While writing, the dump tells more: which collection is in work.
-      if (progress.phase === "Reading back") host.progress(progress);
+      if (progress.phase === 'Reading back') host.progress(progress);
     },
     onNotice: (message) => {
       host.notice(message);
@@ -192,13 +116,7 @@ export async function backUpDump(
   }
 }
 
-function selection({
-  include,
-  exclude,
-}: {
-  include: string[] | undefined;
-  exclude: string[] | undefined;
-}): Record<string, JsonValue> {
+function selection({ include, exclude }: { include: string[] | undefined; exclude: string[] | undefined }): Record<string, JsonValue> {
   return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) };
 }
 
@@ -212,153 +130,85 @@ async function previousReport(
 ): Promise<ArchiveReport | undefined> {
   const { host, signal } = context;
   // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
-  const last = (
-    await listBackups(store, prefix, { component, signal })
-  ).findLast(({ state }) => state === "verified");
+  const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
   if (!last) return undefined;
   try {
-    const { manifest } = await openBackup({
-      store,
-      prefix,
-      component,
-      timestamp: last.timestamp,
-      recipients,
-      signal,
-    });
-    const same = (["include", "exclude"] as const).every(
-      (key) =>
-        JSON.stringify(manifest.source[key] ?? null) ===
-        JSON.stringify(inputs[key] ?? null),
+    const { manifest } = await openBackup({ store, prefix, component, timestamp: last.timestamp, recipients, signal });
+    const same = (['include', 'exclude'] as const).every(
+      (key) => JSON.stringify(manifest.source[key] ?? null) === JSON.stringify(inputs[key] ?? null),
     );
     if (same) return manifest.content as unknown as ArchiveReport;
-    host.notice(
-      `The selection differs from that of ${last.timestamp}: sizes are not compared with it.`,
-    );
+    host.notice(`The selection differs from that of ${last.timestamp}: sizes are not compared with it.`);
   } catch (thrown) {
     if (signal.aborted) throw thrown;
     // An old backup that cannot be opened is its own problem; it must not stop a new one.
-    host.warning(
-      `The last verified backup cannot be opened to compare with: ${errorMessage(thrown)}`,
-    );
+    host.warning(`The last verified backup cannot be opened to compare with: ${errorMessage(thrown)}`);
   }
   return undefined;
 }
 
-function say(
-  context: StepContext,
-  { facts: found, estimate }: MongoDump,
-): void {
-  const engine =
-    found.engine === "tools"
-      ? `mongodump ${found.toolVersion ?? ""}`.trim()
-      : "the built-in engine";
-  const size = estimate === undefined ? "" : `, about ${formatBytes(estimate)}`;
-  context.host.info(
-    `Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`,
-  );
+function say(context: StepContext, { facts: found, estimate }: MongoDump): void {
+  const engine = found.engine === 'tools' ? `mongodump ${found.toolVersion ?? ''}`.trim() : 'the built-in engine';
+  const size = estimate === undefined ? '' : `, about ${formatBytes(estimate)}`;
+  context.host.info(`Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`);
   if (found.consistencyReason !== undefined)
-    context.host.notice(
-      `Not of one moment, collection by collection: ${found.consistencyReason}.`,
-    );
+    context.host.notice(`Not of one moment, collection by collection: ${found.consistencyReason}.`);
 }
 
-function serverText({
-  product,
-  serverVersion,
-  topology,
-}: MongoDump["facts"]): string {
-  return [`${product ?? "MongoDB"} ${serverVersion}`, topology]
-    .filter((part) => part !== undefined)
-    .join(", ");
+function serverText({ product, serverVersion, topology }: MongoDump['facts']): string {
+  return [`${product ?? 'MongoDB'} ${serverVersion}`, topology].filter((part) => part !== undefined).join(', ');
 }
 
 async function report(
   context: StepContext,
   place: Place,
   inputs: BackupInputs,
-  {
-    component,
-    timestamp,
-    names,
-    manifest,
-    phases,
-    leftoversRemoved,
-  }: BackupResult,
+  { component, timestamp, names, manifest, phases, leftoversRemoved }: BackupResult,
   dump: MongoDump,
   seconds: number,
 ): Promise<StepReturn> {
   const content = manifest.content as unknown as ArchiveReport;
   const { documents, namespaces } = content.totals;
-  const verified = manifest.verified.level === "full";
-  const writing = phases.find(({ name }) => name === "writing")?.seconds ?? 0;
-  const id = names.folder.replace(/\/$/, "");
-  const command = restoreCommand(context, {
-    timestamp,
-    component,
-    name: inputs.name,
-  });
+  const verified = manifest.verified.level === 'full';
+  const writing = phases.find(({ name }) => name === 'writing')?.seconds ?? 0;
+  const id = names.folder.replace(/\/$/, '');
+  const command = restoreCommand(context, { timestamp, component, name: inputs.name });
   const { setOutput } = context;
   const { store } = place;
   const outlook = await outlookOf(context, place, { component, timestamp });
   const { shown, folded } = outlookParts(outlook);
-  setOutput("timestamp", timestamp);
-  setOutput("backup", id);
-  setOutput("location", store.location);
-  setOutput("documents", documents);
-  setOutput("plainBytes", manifest.sizes.plain);
-  setOutput("storedBytes", manifest.sizes.stored);
-  setOutput("verified", String(verified));
-  setOutput("seconds", seconds.toFixed(1));
+  setOutput('timestamp', timestamp);
+  setOutput('backup', id);
+  setOutput('location', store.location);
+  setOutput('documents', documents);
+  setOutput('plainBytes', manifest.sizes.plain);
+  setOutput('storedBytes', manifest.sizes.stored);
+  setOutput('verified', String(verified));
+  setOutput('seconds', seconds.toFixed(1));
 
   const suspect = manifest.suspect.length > 0;
   await context.host.summary(
     page(
-      `### MongoDB backup ${timestamp}: ${suspect ? "DOUBTFUL" : verified ? "proved restorable" : "stored, not fully verified"}`,
-      suspect
-        ? manifest.suspect.map((reason) => `- **${reason}**`).join("\n")
-        : undefined,
+      `### MongoDB backup ${timestamp}: ${suspect ? 'DOUBTFUL' : verified ? 'proved restorable' : 'stored, not fully verified'}`,
+      suspect ? manifest.suspect.map((reason) => `- **${reason}**`).join('\n') : undefined,
       facts([
         [
-          "What",
-          `${formatCount(documents)} documents in ${plural(namespaces, "collection")} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
+          'What',
+          `${formatCount(documents)} documents in ${plural(namespaces, 'collection')} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
         ],
-        [
-          "Size",
-          `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`,
-        ],
-        [
-          "Time",
-          `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`,
-        ],
-        ["Verified", verifiedText(manifest.verified.level)],
-        ["Consistency", consistencyText(dump.facts)],
-        ["Where", `${id} in ${store.location}`],
-        [
-          "Opens with",
-          manifest.keyRecipients
-            .map(({ kind, keyId }) => `${kind} ${keyId}`)
-            .join(", "),
-        ],
-        ...(leftoversRemoved > 0
-          ? [
-              [
-                "Cleaned",
-                `${plural(leftoversRemoved, "leftover")} of interrupted runs`,
-              ] as const,
-            ]
-          : []),
+        ['Size', `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`],
+        ['Time', `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`],
+        ['Verified', verifiedText(manifest.verified.level)],
+        ['Consistency', consistencyText(dump.facts)],
+        ['Where', `${id} in ${store.location}`],
+        ['Opens with', manifest.keyRecipients.map(({ kind, keyId }) => `${kind} ${keyId}`).join(', ')],
+        ...(leftoversRemoved > 0 ? [['Cleaned', `${plural(leftoversRemoved, 'leftover')} of interrupted runs`] as const] : []),
       ]),
       shown,
-      "Restore it with",
+      'Restore it with',
       commandBlock(command),
       folded,
-      details(
-        "Collections",
-        table(
-          ["collection", "documents", "BSON", "indexes"],
-          collectionRows(content),
-        ),
-      ),
+      details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
     ),
   );
   return {
@@ -375,10 +225,7 @@ async function report(
       verified: manifest.verified.level,
       consistency: manifest.consistency,
       seconds: Number(seconds.toFixed(1)),
-      phases: phases.map((phase) => ({
-        ...phase,
-        seconds: Number(phase.seconds.toFixed(3)),
-      })),
+      phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
       restore: command,
       ...outlookRecord(outlook),
     },
@@ -386,18 +233,10 @@ async function report(
 }
 
 function verifiedText(level: VerifyLevel): string {
-  if (level === "full")
-    return "read back in full from the store, decrypted, parsed; every count and digest equal";
-  return level === "sample"
-    ? "a sample was read back and is authentic; the rest was not looked at"
-    : "NOT read back";
+  if (level === 'full') return 'read back in full from the store, decrypted, parsed; every count and digest equal';
+  return level === 'sample' ? 'a sample was read back and is authentic; the rest was not looked at' : 'NOT read back';
 }
 
-function consistencyText({
-  consistency,
-  consistencyReason,
-}: MongoDump["facts"]): string {
-  return consistency === "point-in-time"
-    ? "all collections of one moment"
-    : `collection by collection: ${consistencyReason ?? ""}`;
+function consistencyText({ consistency, consistencyReason }: MongoDump['facts']): string {
+  return consistency === 'point-in-time' ? 'all collections of one moment' : `collection by collection: ${consistencyReason ?? ''}`;
 }
