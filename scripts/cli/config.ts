@@ -1,4 +1,4 @@
-// `lifeboat config validate|show`: is dr.yml right, and what does it amount to.
+// `lifeboat config validate|show|schema`: is dr.yml right, what does it amount to, what may stand in it.
 import type { Command } from 'commander';
 import type { DrConfig } from '../../shared/config/dr-config.ts';
 import { findDrFile } from '../../shared/config/source.ts';
@@ -63,6 +63,22 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
     const shown = shownConfig(loaded, now());
     return options.json ? JSON.stringify(shown, null, 2) : shownText(shown);
   });
+  registerSchema(config, out);
+}
+
+function registerSchema(config: Command, out: (text: string) => void): void {
+  config
+    .command('schema')
+    .description('Print the JSON Schema of dr.yml, for an editor that cannot fetch the published one.')
+    .addHelpText(
+      'after',
+      '\nExample:\n  lifeboat config schema > dr.schema.json\n' +
+        '  and in the first line of dr.yml: # yaml-language-server: $schema=./dr.schema.json',
+    )
+    .action(async () => {
+      const { drJsonSchema } = await import('../../shared/config/json-schema.ts');
+      out(JSON.stringify(drJsonSchema(), null, 2));
+    });
 }
 
 async function load(given: string | undefined): Promise<DrConfig> {

@@ -4,9 +4,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { initFiles, NEXT_COMMANDS, remainingWork, type InitAnswers, type InitFile, type Published } from '../../shared/config/init.ts';
 import { parseDr } from '../../shared/config/load.ts';
+import { ConfigError } from '../../shared/config/problem.ts';
 import type { StepContext, StepReturn } from '../../shared/step/define.ts';
 import { RefusedError, UsageError, UserError } from '../../shared/step/errors.ts';
 import { plural } from '../../shared/step/format.ts';
+import type { Host } from '../../shared/step/host.ts';
 
 interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'github' | 'azure'> {
   name: string | undefined;
@@ -24,10 +26,9 @@ export async function runInit(context: StepContext, published: Published): Promi
   const { host } = context;
   const folder = resolve(inputs.folder);
   refuseExisting(folder, [{ path: 'dr.yml', content: '' }], inputs.force, host.spell('force'));
-  const answers = await collectAnswers(context, inputs, folder);
+  const answers = await collectAnswers(context, inputs, folder, published);
   const files = initFiles(answers, published);
-  // The file's own checks are the checks of the answers.
-  const { notices } = parseDr(files[0]?.content ?? '', 'dr.yml');
+  const { notices } = parseAnswers(answers, published, host);
   refuseExisting(folder, files, inputs.force, host.spell('force'));
   for (const file of files) await write(folder, file, inputs.force);
 
@@ -42,20 +43,31 @@ export async function runInit(context: StepContext, published: Published): Promi
   return { result: { files: files.map(({ path }) => path), remaining: remainingWork(answers), next: NEXT_COMMANDS } };
 }
 
-async function collectAnswers(context: StepContext, inputs: Inputs, folder: string): Promise<InitAnswers> {
+async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
   const { host } = context;
-  const ask = async (question: string, preset: string | undefined): Promise<string | undefined> => {
+  const ask = async (question: string, preset: string | undefined, check?: (text: string) => unknown): Promise<string | undefined> => {
     if (inputs.yes) return preset;
-    const typed = (await host.ask(`${question}${preset === undefined ? '' : ` [${preset}]`}: `))?.trim();
-    return typed === undefined || typed === '' ? preset : typed;
+    for (;;) {
+      const typed = (await host.ask(`${question}${preset === undefined ? '' : ` [${preset}]`}: `))?.trim();
+      if (typed === undefined || typed === '') return preset;
+      try {
+        check?.(typed);
+        return typed;
+      } catch (thrown) {
+        // Whoever types is asked again at once, not told at the end.
+        if (!(thrown instanceof UsageError)) throw thrown;
+        host.warning([thrown.message, thrown.fix].filter((text) => text !== undefined).join(' '));
+      }
+    }
   };
+  const checkName = (text: string): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, name: text }, published, host);
   const agree = async (question: string, preset: boolean): Promise<boolean> => {
     const typed = await ask(question, preset ? 'yes' : 'no');
     return /^(y|yes|true)$/i.test(typed ?? '');
   };
-  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder)));
-  const store = inputs.store ?? (await ask('Store (https://<account>.blob.core.windows.net/<container>, or a folder)', undefined));
-  const vault = inputs.vault ?? (await ask('Vault for the keys (https://<name>.vault.azure.net, or a folder)', undefined));
+  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), checkName));
+  const store = inputs.store ?? (await ask('Store (https://<account>.blob.core.windows.net/<container>, or a folder)', undefined, address));
+  const vault = inputs.vault ?? (await ask('Vault for the keys (https://<name>.vault.azure.net, or a folder)', undefined, address));
   const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
   if (name === undefined || store === undefined || vault === undefined) {
     throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
@@ -81,6 +93,36 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
     serviceConnection,
     branch,
   };
+}
+
+/** Stand for what is not asked yet. */
+const PLACEHOLDERS = { store: './backups', vault: './keys', github: false, azure: false };
+
+/** Where in dr.yml each answer ends up. */
+const ANSWER_AT: readonly [path: RegExp, input: string][] = [
+  [/^name$/, 'name'],
+  [/^stores\b/, 'store'],
+  [/^vault\b/, 'vault'],
+  [/^keys\b/, 'escrow'],
+  [/^objectives\.rpo$/, 'rpo'],
+  [/^objectives\.rto$/, 'rto'],
+  [/\.retention\b/, 'retention'],
+  [/\.schedule$/, 'hour'],
+  [/^components\b/, 'component'],
+];
+
+/** The dr.yml of the answers. The file's own checks are the checks of the answers. @throws UsageError that names the flags */
+function parseAnswers(answers: InitAnswers, published: Published, host: Host): ReturnType<typeof parseDr> {
+  try {
+    return parseDr(initFiles(answers, published)[0]?.content ?? '', 'dr.yml');
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    const lines = thrown.problems.map(({ path, message }) => {
+      const input = ANSWER_AT.find(([pattern]) => pattern.test(path))?.[1];
+      return `${input === undefined ? path : host.spell(input)}: ${message}.`;
+    });
+    throw new UsageError(lines.join('\n'), { cause: thrown });
+  }
 }
 
 /** @throws UsageError for an address that holds a secret or is none of ours */

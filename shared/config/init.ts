@@ -203,7 +203,21 @@ export function remainingWork(answers: InitAnswers): string[] {
           ...(azure ? [`Azure: make the service connection ${answers.serviceConnection} (workload identity federation)`] : []),
         ]
       : []),
+    ...folderWork(answers),
     "Here: export MONGODB_URI='mongodb://…'",
+  ];
+}
+
+/** What to mind about folders: keys must not end up in version control, nor backups in a checkout that is cleaned. */
+function folderWork({ store, vault, github, azure }: InitAnswers): string[] {
+  const folders = [...new Set([store, vault])].filter((address) => !isHttps(address));
+  const below = folders.filter((folder) => !/^(?:\/|[A-Za-z]:|\.\.)/.test(folder));
+  return [
+    ...(store === vault ? ['Here: give the keys a place of their own: whoever gets the backups must not get the keys with them'] : []),
+    ...(below.length > 0 ? [`Here: keep ${below.join(' and ')} out of version control (.gitignore)`] : []),
+    ...(below.length > 0 && (github || azure)
+      ? [`In dr.yml: make ${below.join(' and ')} absolute, outside the checkout: the CI system cleans the checkout before each run`]
+      : []),
   ];
 }
 

@@ -200,7 +200,9 @@ export class TerminalHost implements Host {
   /** styleText itself respects NO_COLOR, FORCE_COLOR and whether the stream is a terminal. */
   #say(stream: NodeJS.WriteStream, style: 'dim' | 'cyan' | 'yellow' | 'red' | 'bold' | 'green' | undefined, message: string): void {
     this.#clearLive();
-    const text = wrapMessage(inertOnTerminal(this.#masker.clean(message)), Math.min(columnsOf(stream) ?? Infinity, MESSAGE_COLUMNS));
+    const clean = inertOnTerminal(this.#masker.clean(message));
+    const columns = columnsOf(stream);
+    const text = columns === undefined ? clean : wrapMessage(clean, Math.min(columns, MESSAGE_COLUMNS));
     stream.write(`${style === undefined ? text : styleText(style, text, { stream })}\n`);
   }
 

@@ -66,6 +66,31 @@ describe('init', () => {
     });
   });
 
+  test('a wrong answer is asked for again at once, a wrong flag is named as it was given', async () => {
+    const { host, finish } = await run({ github: 'false', azure: 'false' }, ['My App!', 'my-app', 'ftp://x', './backups', './keys']);
+    expect(finish.outcome).toBe('succeeded');
+    expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
+      expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\.$/),
+      expect.stringMatching(/^warning: "ftp:\/\/x" is neither an https address nor a folder\. Write it like/),
+    ]);
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.name).toBe('my-app');
+    const wrong = { rpo: 'never', retention: '7', component: 'My DB' };
+    for (const [name, value] of Object.entries(wrong)) {
+      const { finish: ended } = await run({ yes: 'true', ...PLACES, force: 'true', [name]: value });
+      expect([ended.exitCode, ended.error?.message]).toEqual([2, expect.stringMatching(new RegExp(`^${name}: expected`))]);
+    }
+  });
+
+  test('says what folders need: out of version control, outside a checkout, apart from each other', async () => {
+    const remaining = async (inputs: Record<string, string>): Promise<string> => {
+      const { finish } = await run({ yes: 'true', force: 'true', azure: 'false', ...inputs });
+      return (finish.result as { remaining: string[] }).remaining.join('\n');
+    };
+    const near = await remaining({ store: './b', vault: './b', github: 'true' });
+    for (const said of ['a place of their own', 'keep ./b out of version control', 'outside the checkout']) expect(near).toContain(said);
+    expect(await remaining({ store: '/mnt/b', vault: '/mnt/k', github: 'true' })).not.toMatch(/version control|checkout|place/);
+  });
+
   test('names the flags when nobody can answer', async () => {
     expect((await run({})).finish).toMatchObject({ exitCode: 2, error: { message: 'store and vault are not given.' } });
   });

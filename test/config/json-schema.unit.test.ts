@@ -2,10 +2,19 @@
 import { describe, expect, test } from '@jest/globals';
 import { Ajv } from 'ajv';
 import { parse } from 'yaml';
+import { Command } from 'commander';
+import { existsSync } from 'node:fs';
+import { register } from '../../scripts/cli/config.ts';
+import { REPOSITORY, TAG } from '../../scripts/generators/project.ts';
+import { initFiles, type InitAnswers } from '../../shared/config/init.ts';
 import { drJsonSchema, schemaAt, type JsonSchema } from '../../shared/config/json-schema.ts';
 import { parseDr } from '../../shared/config/load.ts';
 import { steps } from '../../shared/steps/index.ts';
 
+const ANSWERS: InitAnswers = {
+  ...{ name: 'shop', store: './b', vault: './k', component: 'mongodb', retention: '7-4-6', rpo: '24h', rto: '90m', hour: 2 },
+  ...{ github: false, azure: false, serviceConnection: 'c', branch: 'main' },
+};
 const schema = drJsonSchema();
 const validate = new Ajv({ strict: true, allErrors: true }).compile(schema);
 
@@ -99,4 +108,17 @@ describe('what steps read from dr.yml', () => {
     if (spec.choices && property?.enum) expect([...property.enum].sort()).toEqual([...spec.choices].sort());
     if (property?.default !== undefined) expect(String(property.default as string | number)).toBe(spec.default);
   });
+});
+
+test('what init writes in the first line of dr.yml is where the schema is published, and "config schema" prints the same', async () => {
+  const [header = ''] = initFiles({ ...ANSWERS }, { repository: REPOSITORY, tag: TAG, taskMajor: 1 })[0]?.content.split('\n') ?? [];
+  const url = /\$schema=(\S+)$/.exec(header)?.[1] ?? '';
+  // raw.githubusercontent.com/<repository>/<tag>/<path>: the file lies at that path in the repository.
+  expect(url).toBe(`https://raw.githubusercontent.com/${REPOSITORY}/${TAG}/dr.schema.json`);
+  expect(existsSync('dr.schema.json')).toBe(true);
+  const printed: string[] = [];
+  const program = new Command();
+  register(program, { out: (text) => printed.push(text) });
+  await program.parseAsync(['config', 'schema'], { from: 'user' });
+  expect(JSON.parse(printed.join(''))).toEqual(schema);
 });

@@ -1,4 +1,5 @@
 // What `list-backups` does: one listing, as a table, as JSON and as outputs.
+import { existsSync } from 'node:fs';
 import { holdsAt, listHolds, type Hold } from '../../catalog/hold.ts';
 import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { prefixFolder } from '../../backup/layout.ts';
@@ -34,7 +35,9 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
     page(
       `### ${plural(shown.length, 'backup')}${what}${period}`,
       shown.length === 0
-        ? `Nothing in ${where}.`
+        ? store.kind === 'folder' && !existsSync(store.location)
+          ? `There is no folder ${store.location}.`
+          : `Nothing in ${where}.`
         : table(
             ['timestamp', 'component', 'age', 'dump', 'stored', 'state'],
             shown.map((backup) => [
