@@ -1,9 +1,9 @@
-// The target of a restore inside a pod: written by its own mongorestore, seen and proved by dumps of its own mongodump.
+// The target of a restore inside a pod: written by its own mongorestore, looked at and proved by whole dumps of its own mongodump.
 import type { Progress } from '../step/host.ts';
-import { ArchiveInspector } from './archive-inspector.ts';
-import { namespaceName, type CollectionEntry, type Namespace } from './archive.ts';
+import { ArchiveInspector, type NamespaceReport } from './archive-inspector.ts';
+import { namespaceName, type Namespace } from './archive.ts';
 import { openDump } from './dump-pod.ts';
-import { isAccounts, isInternal } from './namespaces.ts';
+import { isAccounts, isInternal, type Selection } from './namespaces.ts';
 import { openPodMongo, podProgram, type PodMongo, type PodOptions } from './pod-mongo.ts';
 import { joined } from './prelude.ts';
 import type { LiveNamespace } from './read-back.ts';
@@ -13,6 +13,8 @@ import { isRefusal } from './tool-output.ts';
 
 export interface PodTargetOptions extends PodOptions {
   hangMs?: number;
+  /** Told while the target is looked at, before there is a plan. */
+  onProgress?: (progress: Progress) => void;
 }
 
 /** @throws UserError when the pod cannot be found */
@@ -25,8 +27,8 @@ class PodTarget implements RestoreTarget {
   readonly dumpsDatabases = true;
   readonly #options: PodTargetOptions;
   readonly #pod: PodMongo;
-  /** What was listed, with mongodump's count of it. */
-  readonly #entries = new Map<string, CollectionEntry>();
+  /** What was there when the restore was planned. */
+  readonly #found = new Map<string, NamespaceReport>();
   #version = 'unknown';
 
   constructor(options: PodTargetOptions, pod: PodMongo) {
@@ -42,24 +44,29 @@ class PodTarget implements RestoreTarget {
     return this.#version;
   }
 
-  /** The prelude of a dump lists a database with counts; the dump is ended before its data. */
+  /** An archive's prelude names collections, but not how many documents are in them: so the databases are read whole. */
   async list(databases: readonly string[]): Promise<ReadonlyMap<string, TargetCollection>> {
-    const found = new Map<string, TargetCollection>();
     for (const database of new Set(databases)) {
-      const archive = await openDump(this.#pod, { include: [database], oplog: false }, this.#options);
-      await archive.close();
-      this.#version = archive.header.serverVersion;
-      for (const entry of archive.entries) {
-        if (isInternal(entry) || isAccounts(entry)) continue;
-        this.#entries.set(namespaceName(entry), entry);
-        found.set(namespaceName(entry), { db: entry.db, collection: entry.collection, type: typeOf(entry) });
+      for (const namespace of await this.#read({ include: [database] }, 'Looking at the target')) {
+        if (!isInternal(namespace) && !isAccounts(namespace)) this.#found.set(namespaceName(namespace), namespace);
       }
     }
-    return found;
+    return this.#found;
   }
 
   count(collection: TargetCollection): Promise<number> {
-    return Promise.resolve(this.#entries.get(namespaceName(collection))?.size ?? 0);
+    return Promise.resolve(this.#found.get(namespaceName(collection))?.documents ?? 0);
+  }
+
+  /** What a whole dump of a database holds. */
+  async #read(selection: Selection, phase: string): Promise<readonly NamespaceReport[]> {
+    const { onProgress, ...options } = this.#options;
+    const told = (progress: Progress): void => onProgress?.({ ...progress, phase });
+    const archive = await openDump(this.#pod, { ...selection, oplog: false }, { ...options, onProgress: told });
+    const inspector = new ArchiveInspector();
+    for await (const chunk of joined([archive])) await inspector.write(chunk);
+    this.#version = archive.header.serverVersion;
+    return (await inspector.report()).namespaces;
   }
 
   async write(archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {
@@ -99,27 +106,16 @@ class PodTarget implements RestoreTarget {
     const live = new Map<string, LiveNamespace>();
     let documents = 0;
     for (const database of new Set(names.map(({ db }) => db))) {
-      const others = [...this.#entries.values()].filter((entry) => entry.db === database && !wanted.has(namespaceName(entry)));
-      const exclude = others.map(namespaceName).filter((name) => !name.includes('*'));
-      const archive = await openDump(
-        this.#pod,
-        { include: [database], ...(exclude.length > 0 ? { exclude } : {}), oplog: false },
-        this.#options,
-      );
-      const inspector = new ArchiveInspector();
-      for await (const chunk of joined([archive])) await inspector.write(chunk);
-      for (const namespace of (await inspector.report()).namespaces) {
+      // What is not compared need not travel, as far as it is known.
+      const exclude = [...this.#found].filter(([name, { db }]) => db === database && !wanted.has(name) && !name.includes('*'));
+      const selection = { include: [database], ...(exclude.length > 0 ? { exclude: exclude.map(([name]) => name) } : {}) };
+      for (const namespace of await this.#read(selection, 'Reading back')) {
         if (!wanted.has(namespaceName(namespace))) continue;
         live.set(namespaceName(namespace), namespace);
         documents += namespace.documents;
       }
-      onProgress?.({
-        phase: 'Reading back',
-        done: documents,
-        ...(totalDocuments === undefined ? {} : { total: totalDocuments }),
-        unit: 'documents',
-        detail: database,
-      });
+      const total = totalDocuments === undefined ? {} : { total: totalDocuments };
+      onProgress?.({ phase: 'Reading back', done: documents, ...total, unit: 'documents', detail: database });
     }
     return live;
   }
@@ -136,8 +132,4 @@ class PodTarget implements RestoreTarget {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function typeOf({ type }: CollectionEntry): TargetCollection['type'] {
-  return type === 'view' || type === 'timeseries' ? type : 'collection';
 }

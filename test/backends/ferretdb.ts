@@ -10,6 +10,7 @@ import {
   findProgram,
   freePort,
   portOpen,
+  runGo,
   runProgram,
   selfSignedCertificate,
   startProcess,
@@ -64,7 +65,7 @@ async function build(folder: string): Promise<void> {
   mkdirSync(source);
   for (const file of ['go.mod', 'go.sum']) cpSync(join(MODULE, file), join(source, file));
   const go = async (...args: string[]): Promise<string> =>
-    runProgram('go', args, {
+    runGo(args, {
       cwd: source,
       env: { GOTOOLCHAIN: 'local', CGO_ENABLED: '0', GOFLAGS: '-p=2 -buildvcs=false', GOWORK: 'off' },
     });

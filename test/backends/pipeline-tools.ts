@@ -1,7 +1,7 @@
 // Programs that run or judge GitHub workflows: act, actionlint (built with Go) and zizmor (from PyPI), each cached outside the repository.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cachedBuild, contentKey, findProgram, runProgram } from './support.ts';
+import { cachedBuild, contentKey, findProgram, runGo, runProgram } from './support.ts';
 
 const ACT = 'github.com/nektos/act@v0.2.89';
 const ACTIONLINT = 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12';
@@ -42,7 +42,7 @@ async function goProgram(name: string, module: string): Promise<Tool> {
   const go = findProgram('go');
   if (go === undefined) return { missing: `needs ${name} or Go to build it` };
   const folder = await cachedBuild(name, contentKey(module), async (into) => {
-    await runProgram(go, ['install', module], { env: { ...process.env, GOBIN: join(into, 'bin'), GOFLAGS: '-modcacherw' } });
+    await runGo(['install', module], { go, env: { ...process.env, GOBIN: join(into, 'bin'), GOFLAGS: '-modcacherw' } });
   });
   const program = join(folder, 'bin', name);
   return existsSync(program) ? { program } : { missing: `${module} was built, but ${name} is not there` };

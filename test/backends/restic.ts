@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tool } from './pipeline-tools.ts';
-import { cachedBuild, contentKey, findProgram, runProgram } from './support.ts';
+import { cachedBuild, contentKey, findProgram, runGo, runProgram } from './support.ts';
 
 const MODULE = fileURLToPath(new URL('restic/', import.meta.url));
 const PACKAGE = 'github.com/restic/restic/cmd/restic';
@@ -31,7 +31,7 @@ async function build(go: string, folder: string): Promise<void> {
   mkdirSync(source);
   for (const file of ['go.mod', 'go.sum', 'program.go']) cpSync(join(MODULE, file), join(source, file));
   const env = { CGO_ENABLED: '0', GOFLAGS: '-p=2 -buildvcs=false -mod=readonly', GOWORK: 'off' };
-  await runProgram(go, ['build', '-trimpath', '-ldflags', '-s -w', '-o', '../restic.new', PACKAGE], { cwd: source, env });
+  await runGo(['build', '-trimpath', '-ldflags', '-s -w', '-o', '../restic.new', PACKAGE], { go, cwd: source, env });
   renameSync(join(folder, 'restic.new'), join(folder, 'restic'));
   rmSync(source, { recursive: true, force: true });
 }

@@ -40,19 +40,8 @@ export function contentKey(...parts: (string | Buffer)[]): string {
  */
 export async function cachedBuild(name: string, key: string, build: (folder: string) => Promise<void>): Promise<string> {
   const target = join(cacheDir(), `${name}-${key}`);
-  const lock = `${target}.lock`;
-  for (;;) {
-    if (existsSync(target)) return target;
-    try {
-      mkdirSync(lock);
-      writeFileSync(join(lock, 'pid'), String(process.pid));
-      break;
-    } catch {
-      if (abandoned(lock)) rmSync(lock, { recursive: true, force: true });
-      await delay(250);
-    }
-  }
-  try {
+  if (existsSync(target)) return target;
+  return oneAtATime(`${name}-${key}`, async () => {
     if (existsSync(target)) return target;
     const folder = mkdtempSync(join(cacheDir(), `${name}-build-`));
     process.stderr.write(`Preparing ${name} (once; cached in ${cacheDir()})…\n`);
@@ -70,9 +59,32 @@ export async function cachedBuild(name: string, key: string, build: (folder: str
       rmSync(folder, { recursive: true, force: true });
     }
     return target;
+  });
+}
+
+/** Does work of this name in one process of this machine at a time; the others wait for their turn. */
+export async function oneAtATime<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const lock = join(cacheDir(), `${name}.lock`);
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      writeFileSync(join(lock, 'pid'), String(process.pid));
+      break;
+    } catch {
+      if (abandoned(lock)) rmSync(lock, { recursive: true, force: true });
+      await delay(250);
+    }
+  }
+  try {
+    return await work();
   } finally {
     rmSync(lock, { recursive: true, force: true });
   }
+}
+
+/** Runs Go. A cold build takes all cores and much memory: never two of them side by side. */
+export async function runGo(args: string[], options: { go?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<string> {
+  return oneAtATime('go', () => runProgram(options.go ?? 'go', args, options));
 }
 
 // Its owner is gone, or was killed before it could write down who it is.

@@ -4,7 +4,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Tool } from './pipeline-tools.ts';
-import { cachedBuild, contentKey, findProgram, freePort, portOpen, runProgram, startProcess, tempFolder } from './support.ts';
+import { cachedBuild, contentKey, findProgram, freePort, portOpen, runGo, startProcess, tempFolder } from './support.ts';
 
 const PACKAGE = 'github.com/versity/versitygw/cmd/versitygw@v1.7.0';
 
@@ -23,7 +23,7 @@ export async function versitygw(): Promise<Tool> {
   const env = { CGO_ENABLED: '0', GOFLAGS: '-p=2 -buildvcs=false', GOWORK: 'off' };
   try {
     const folder = await cachedBuild('versitygw', contentKey(PACKAGE), async (target) => {
-      await runProgram(go, ['install', '-trimpath', '-ldflags', '-s -w', PACKAGE], { env: { ...env, GOBIN: target } });
+      await runGo(['install', '-trimpath', '-ldflags', '-s -w', PACKAGE], { go, env: { ...env, GOBIN: target } });
     });
     return { program: join(folder, 'versitygw') };
   } catch (thrown) {

@@ -115,7 +115,12 @@ export async function openRestoreInto(context: StepContext, wishes: RestoreWishe
     host.debug(line);
   };
   return pod
-    ? openPodRestore(wishes, podOptions(context, pod))
+    ? openPodRestore(wishes, {
+        ...podOptions(context, pod),
+        onProgress: (progress) => {
+          host.progress(progress);
+        },
+      })
     : openRestore({ ...wishes, uri, engine, tempDir: host.tempDir, signal, log });
 }
 

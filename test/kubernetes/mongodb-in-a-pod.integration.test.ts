@@ -1,0 +1,191 @@
+// MongoDB inside a cluster, end to end: the real steps, kubectl and API server, and the real mongodump and mongorestore in the pod.
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { MongoClient } from 'mongodb';
+import { kubernetesProgram, LIMITED_USER, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
+import { mongoTools } from '../backends/mongo-tools.ts';
+import { canBuildMongoJavaServer, startMongoJavaServer } from '../backends/mongo-java-server.ts';
+import { run, startBench, type Bench, type Place } from '../steps/bench.ts';
+import { describeIf } from '../support/needs.ts';
+
+const [cluster, tools] = [await kubernetesProgram(), await mongoTools()];
+const missing = 'missing' in cluster ? cluster.missing : 'missing' in tools ? tools.missing : undefined;
+const NAMESPACE = 'rocketchat';
+const POD = { namespace: NAMESPACE, name: 'mongodb-0' };
+const SELECTOR = 'app.kubernetes.io/name=mongodb';
+
+describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', () => {
+  let kubernetes: Kubernetes;
+  let bench: Bench;
+  let folder: string;
+  const before = { PATH: process.env['PATH'], KUBECONFIG: process.env['KUBECONFIG'] };
+
+  beforeAll(async () => {
+    if ('missing' in cluster || 'missing' in tools) return;
+    [kubernetes, bench] = await Promise.all([startKubernetes(cluster.program), startBench()]);
+    const { port, user = '', password = '' } = bench.mongo;
+    folder = await kubernetes.addPod({
+      ...POD,
+      labels: { 'app.kubernetes.io/name': 'mongodb' },
+      containers: ['mongodb', 'metrics'],
+      programs: { mongodump: tools.mongodump, mongorestore: tools.mongorestore },
+      // As in Bitnami's image, with the password in a mounted file.
+      environment: { MONGODB_ROOT_USER: user, MONGODB_ROOT_PASSWORD_FILE: 'password', MONGODB_PORT_NUMBER: String(port) },
+    });
+    kubernetes.addFile(POD, 'password', password);
+    process.env['PATH'] = kubernetes.path;
+    process.env['KUBECONFIG'] = kubernetes.kubeconfig;
+  }, 120_000);
+
+  beforeEach(async () => {
+    const messages = Array.from({ length: 500 }, (_, index) => ({ _id: index, text: `grüß dich ${index}`, room: index % 7 }));
+    const rooms = Array.from({ length: 7 }, (_, index) => ({ _id: index, name: `#${index}` }));
+    for (const [name, documents] of Object.entries({ messages, rooms })) {
+      await bench.client.db(name).dropDatabase();
+      await bench.client.db(name).collection<{ _id: number }>(name).insertMany(documents);
+    }
+  });
+
+  afterEach(() => {
+    kubernetes.cutOutput(POD, undefined);
+  });
+
+  afterAll(async () => {
+    Object.assign(process.env, before);
+    await bench.stop();
+    await kubernetes.stop();
+  });
+
+  const inPod = ({ reading }: Place): Record<string, string> => ({
+    ...reading,
+    kubernetesNamespace: NAMESPACE,
+    kubernetesSelector: SELECTOR,
+    kubernetesContainer: 'mongodb',
+    // Two runs of mongodump, one archive.
+    include: 'messages, rooms',
+  });
+
+  test('is backed up, lost, restored and proved, without a way in but kubectl', async () => {
+    const place = bench.place();
+    const backup = await run('mongodb-backup', inPod(place));
+    expect(backup).toMatchObject({ said: '', exitCode: 0, outputs: { documents: '507', verified: 'true' } });
+    expect(backup.log.join('\n')).toContain(`kubernetes:${NAMESPACE}/${SELECTOR}`);
+
+    for (const database of ['messages', 'rooms']) await bench.client.db(database).dropDatabase();
+    const restore = await run('mongodb-restore', { ...inPod(place), confirm: 'shop' });
+    expect(restore).toMatchObject({ said: '', exitCode: 0, outputs: { documents: '507' } });
+    expect(await run('backup-integrity-check', inPod(place))).toMatchObject({ said: '', exitCode: 0, outputs: { equal: 'true' } });
+    // Nothing of ours stays in the pod; the two hidden ones are wine's.
+    expect(readdirSync(folder).filter((name) => !['.config', '.local'].includes(name))).toEqual(['.env', 'bin', 'password']);
+  }, 120_000);
+
+  test('is replaced only when that is allowed; what was there comes back by a rollback', async () => {
+    const place = bench.place();
+    expect((await run('mongodb-backup', inPod(place))).exitCode).toBe(0);
+    const messages = bench.client.db('messages').collection<{ _id: number }>('messages');
+    await messages.deleteMany({ _id: { $lt: 100 } });
+    const refused = await run('mongodb-restore', { ...inPod(place), confirm: 'shop' });
+    expect(refused).toMatchObject({ exitCode: 5 });
+    expect(refused.said).toContain('messages.messages (400 documents)');
+    expect(await run('mongodb-restore', { ...inPod(place), confirm: 'shop', replace: 'true' })).toMatchObject({ said: '', exitCode: 0 });
+    expect(await messages.countDocuments()).toBe(500);
+    const rolledBack = await run('mongodb-restore', { ...inPod(place), confirm: 'shop', replace: 'true', rollback: 'true' });
+    expect(rolledBack).toMatchObject({ said: '', exitCode: 0 });
+    expect(await messages.countDocuments()).toBe(400);
+  }, 120_000);
+
+  (canBuildMongoJavaServer() ? test : test.skip)(
+    'comes back with its indexes, by a connection string as it is seen from the pod',
+    async () => {
+      const server = await startMongoJavaServer();
+      const client = await new MongoClient(server.uri).connect();
+      const pod = { namespace: 'plain', name: 'plain-0' };
+      try {
+        await kubernetes.addPod({
+          ...pod,
+          programs: 'missing' in tools ? {} : { mongodump: tools.mongodump, mongorestore: tools.mongorestore },
+        });
+        const orders = client.db('shop').collection<{ _id: number }>('orders');
+        await orders.insertMany([{ _id: 1 }, { _id: 2 }]);
+        await orders.createIndex({ at: -1 }, { name: 'by-time' });
+        const { reading } = bench.place();
+        const inputs = { ...reading, mongodbUri: server.uri, kubernetesNamespace: pod.namespace, kubernetesPod: pod.name, include: 'shop' };
+        expect(await run('mongodb-backup', inputs)).toMatchObject({ said: '', exitCode: 0 });
+        const renaming = { ...inputs, rename: 'shop=shop_check', confirm: 'shop' };
+        expect(await run('mongodb-restore', renaming)).toMatchObject({ said: '', exitCode: 0, outputs: { documents: '2' } });
+        const restored = client.db('shop_check').collection('orders');
+        expect((await restored.indexes()).map(({ name }) => name)).toEqual(expect.arrayContaining(['by-time']));
+      } finally {
+        await client.close();
+        await server.stop();
+      }
+    },
+    60_000,
+  );
+
+  test('a stream that the way cuts off with exit code 0 is no backup', async () => {
+    const place = bench.place();
+    kubernetes.cutOutput(POD, 20_000);
+    const { exitCode, said } = await run('mongodb-backup', { ...inPod(place), include: 'messages' });
+    expect([exitCode, said]).toEqual([4, expect.stringContaining('ends in the middle')]);
+    expect(await place.listed()).toEqual({ backups: [], leftovers: 0 });
+  }, 60_000);
+
+  test('the password is on no command line and in no log', async () => {
+    const { password = '' } = bench.mongo;
+    const { log, summary } = await run('mongodb-backup', { ...inPod(bench.place()), include: 'nothing-of-that-name' });
+    expect(log.join('\n')).not.toContain(password);
+    expect(summary).not.toContain(password);
+    expect(readFileSync(`${folder}/.env`, 'utf8')).not.toContain(password);
+  }, 60_000);
+
+  test('what the login lacks is said with the role that has it; with the role it works', async () => {
+    const place = bench.place();
+    const limited = { ...inPod(place), kubernetesContext: 'limited' };
+    const listing = await run('mongodb-backup', limited);
+    expect([listing.exitCode, listing.said]).toEqual([1, expect.stringMatching(/cannot list resource "pods".*docs\/operations\.md/s)]);
+    await allow(['pods'], ['get', 'list']);
+    const exec = await run('mongodb-backup', limited);
+    expect([exec.exitCode, exec.said]).toEqual([1, expect.stringMatching(/"pods\/exec".*the verb create on pods\/exec/s)]);
+    await allow(['pods/exec'], ['create']);
+    expect(await run('mongodb-backup', limited)).toMatchObject({ said: '', exitCode: 0 });
+  }, 120_000);
+
+  test.each([
+    [{ kubernetesSelector: 'app=nothing' }, /no pod with app=nothing in namespace rocketchat/],
+    [{ kubernetesContainer: '' }, /has 2 containers: mongodb, metrics/],
+    [{ kubernetesContainer: 'nope' }, /has no container nope; it has mongodb, metrics/],
+    [{ kubernetesContext: 'nowhere' }, /context "nowhere" does not exist/],
+    [{ kubernetesSelector: '', kubernetesPod: 'mongodb-9' }, /pods "mongodb-9" not found/],
+    [{ include: 'nope' }, /no database or collection "nope" on kubernetes:rocketchat/],
+    [{ engine: 'driver' }, /built-in engine cannot reach a MongoDB inside a pod/],
+  ])(
+    '%j is refused by name',
+    async (wrong, said) => {
+      const ran = await run('mongodb-backup', { ...inPod(bench.place()), ...wrong });
+      expect([ran.outcome, ran.said]).toEqual(['failed', expect.stringMatching(said)]);
+    },
+    60_000,
+  );
+
+  test('doctor looks through the pod', async () => {
+    const ran = await run('doctor', { ...inPod(bench.place()), only: 'mongodb-connection,mongodb-login,mongodb-permissions,tools' });
+    expect(ran).toMatchObject({ said: '', exitCode: 0, outputs: { ok: '4' } });
+  }, 60_000);
+
+  /** Adds rights of the user of the context `limited`. */
+  async function allow(resources: string[], verbs: string[]): Promise<void> {
+    const name = resources[0]?.replace('/', '-') ?? '';
+    const group = 'rbac.authorization.k8s.io';
+    const path = `/apis/${group}/v1/namespaces/${NAMESPACE}`;
+    const rules = [{ apiGroups: [''], resources, verbs }];
+    await kubernetes.api('POST', `${path}/roles`, { apiVersion: `${group}/v1`, kind: 'Role', metadata: { name }, rules });
+    await kubernetes.api('POST', `${path}/rolebindings`, {
+      apiVersion: `${group}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name },
+      roleRef: { apiGroup: group, kind: 'Role', name },
+      subjects: [{ kind: 'User', name: LIMITED_USER, apiGroup: group }],
+    });
+  }
+});
