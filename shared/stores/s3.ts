@@ -3,6 +3,7 @@ import type { ListMultipartUploadsOutput } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
 import { throwIfCancelled, UsageError } from '../step/errors.ts';
 import { checkMetadata, checkName, checkPrefix, RESERVED_SEGMENT } from './names.ts';
+import { readableQuery } from './readable-query.ts';
 import { Patience, type PatienceOptions } from './patience.ts';
 import { S3Bucket, type S3Sdk } from './s3-bucket.ts';
 import { lockS3 } from './s3-lock.ts';
@@ -63,13 +64,8 @@ export async function openS3Store(config: S3StoreConfig, waiting: PatienceOption
 
 /** The address that opens the same store again; no secrets. */
 export function s3Address({ bucket, prefix, region, endpoint, lockDays }: S3StoreConfig): string {
-  const query = new URLSearchParams({
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(lockDays === undefined ? {} : { lockDays: String(lockDays) }),
-  }).toString();
   const path = prefix === undefined || prefix === '' ? '' : `/${prefix}`;
-  return `s3://${bucket}${path}${query === '' ? '' : `?${query}`}`;
+  return `s3://${bucket}${path}${readableQuery({ region, endpoint, lockDays: lockDays?.toString() })}`;
 }
 
 class S3Store implements Store {

@@ -4,6 +4,7 @@ import type { Stats } from 'ssh2';
 import { throwIfCancelled } from '../step/errors.ts';
 import { ObjectMissingError, StoreError } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
+import { readableQuery } from './readable-query.ts';
 import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
 import { Patience, type PatienceOptions } from './patience.ts';
 import { SftpConnection, type SftpAccess } from './sftp-connection.ts';
@@ -36,9 +37,9 @@ export function openSftpStore(config: SftpStoreConfig, waiting: PatienceOptions 
 
 /** The address that opens the same store again; no secrets. */
 export function sftpAddress({ host, port, user, path, fingerprint, keyFile }: SftpStoreConfig): string {
-  const query = new URLSearchParams({ fingerprint, ...(keyFile === undefined ? {} : { keyFile }) }).toString();
+  const query = readableQuery({ fingerprint, keyFile });
   const at = `${encodeURIComponent(user)}@${host}${port === undefined || port === DEFAULT_PORT ? '' : `:${port}`}`;
-  return `sftp://${at}${path.startsWith('/') ? '' : '/~/'}${encodeURI(path)}?${query}`;
+  return `sftp://${at}${path.startsWith('/') ? '' : '/~/'}${encodeURI(path)}${query}`;
 }
 
 class SftpStore implements Store {

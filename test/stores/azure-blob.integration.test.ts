@@ -76,15 +76,20 @@ describe('azure-blob store', () => {
     expect((await raw.getBlobClient('tags/a').getTags()).tags).toEqual({ component: 'mongodb', timestamp: '20241201_120000' });
   });
 
-  test('stores a blob of hundreds of blocks, in order', async () => {
+  test('stores a blob of more than 5,000 blocks that grow on the way, in order, and reads it in parallel ranges', async () => {
     const place = { account: azurite.accountName, container: 'backups', url: address, access: 'token' as const };
     const container = new AzureContainer(raw, place, 'blocks/');
-    const content = randomBytes(301 * 16_384 + 7);
-    await putBlob(container, 'data', of(content), {}, () => 16_384);
-    expect((await raw.getBlockBlobClient('blocks/data').getBlockList('committed')).committedBlocks).toHaveLength(302);
-    const read = await (await openAt('/blocks')).read('data');
-    expect(Buffer.compare(read as Uint8Array, content)).toBe(0);
-  });
+    // As the real sizes do: equal ones for the estimate, then doubled.
+    const sizeOf = (index: number): number => (index < 5000 ? 4096 : 8192);
+    const content = randomBytes(5000 * 4096 + 200 * 8192 + 7);
+    await putBlob(container, 'data', of(content), { ifAbsent: true }, sizeOf);
+    const { committedBlocks = [] } = await raw.getBlockBlobClient('blocks/data').getBlockList('committed');
+    expect(committedBlocks).toHaveLength(5201);
+    expect(new Set(committedBlocks.map(({ name }) => name)).size).toBe(5201);
+    const read: Uint8Array[] = [];
+    for await (const chunk of (await openAt('/blocks')).open('data')) read.push(chunk);
+    expect(Buffer.concat(read).equals(content)).toBe(true);
+  }, 120_000);
 
   test('sends checksums that the service checks, with and without FIPS mode', async () => {
     const content = randomBytes(100_000);

@@ -14,7 +14,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { openStore } from '../../shared/stores/open.ts';
 import { Patience } from '../../shared/stores/patience.ts';
-import { partSize } from '../../shared/stores/s3-put.ts';
+import { S3Bucket } from '../../shared/stores/s3-bucket.ts';
+import { partSize, putS3 } from '../../shared/stores/s3-put.ts';
 import type { S3StoreConfig } from '../../shared/stores/s3.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { startVersitygw, versitygw, type Versitygw } from '../backends/versitygw.ts';
@@ -101,6 +102,22 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
     expect(await own()).toEqual([]);
   });
 
+  test('stores an object whose parts grow on the way, in order, and reads it in parallel ranges', async () => {
+    const sdk = await import('@aws-sdk/client-s3');
+    const patience = new Patience('');
+    const bucket = new S3Bucket({ sdk, client: raw, bucket: 'backups', prefix: 'grown/', location: '', lockDays: 0, patience });
+    // The service wants 5 MiB at least of every part but the last.
+    const sizeOf = (index: number): number => (index < 3 ? 5 << 20 : 7 << 20);
+    const content = randomBytes((3 * 5 + 2 * 7) * (1 << 20) + 11);
+    const { etag } = await putS3(bucket, 'data', of(content), {}, sizeOf);
+    // The number of parts.
+    expect(etag).toMatch(/-6$/);
+    const store = await openAt('grown');
+    const read: Uint8Array[] = [];
+    for await (const chunk of store.open('data')) read.push(chunk);
+    expect(Buffer.concat(read).equals(content)).toBe(true);
+  }, 30_000);
+
   test('sweeps what a killed run has left: uploads without a new part, metadata of versions that never came to be', async () => {
     const store = await openAt('swept');
     await store.put('kept/data', of(randomBytes(9_000_000)), { metadata: () => ({ a: '1' }) });
@@ -109,7 +126,6 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
       new UploadPartCommand({ Bucket: 'backups', Key: 'swept/lost/data', UploadId: upload.UploadId, PartNumber: 1, Body: 'x' }),
     );
     const { putSidecar } = await import('../../shared/stores/s3-metadata.ts');
-    const { S3Bucket } = await import('../../shared/stores/s3-bucket.ts');
     const sdk = await import('@aws-sdk/client-s3');
     const bucket = new S3Bucket({
       sdk,
@@ -156,5 +172,7 @@ test('parts grow so that no stream runs out of numbers', () => {
     Array.from({ length: 10_000 }, (_, index) => partSize(index, estimate)).reduce((a, b) => a + b, 0);
   expect(partSize(0)).toBe(8 << 20);
   expect(total(0)).toBeGreaterThan(2.4 * 2 ** 40);
+  for (const index of [0, 4_999, 5_000, 5_499, 5_500, 9_999]) expect(partSize(index)).toBeLessThanOrEqual(5 * 2 ** 30);
+  expect([4_999, 5_000, 5_499, 5_500].map((index) => partSize(index) >> 20)).toEqual([8, 16, 16, 32]);
   for (const estimate of [2 ** 30, 2 ** 40, 5 * 2 ** 40]) expect(total(estimate)).toBeGreaterThan(Math.min(10 * estimate, 5 * 2 ** 40));
 });
