@@ -27,8 +27,8 @@ export async function runInit(context: StepContext, published: Published): Promi
   const folder = resolve(inputs.folder);
   refuseExisting(folder, [{ path: 'dr.yml', content: '' }], inputs.force, host.spell('force'));
   const answers = await collectAnswers(context, inputs, folder, published);
-  const files = initFiles(answers, published);
   const { notices } = parseAnswers(answers, published, host);
+  const files = initFiles(answers, published);
   refuseExisting(folder, files, inputs.force, host.spell('force'));
   for (const file of files) await write(folder, file, inputs.force);
 
@@ -74,7 +74,7 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
       fix: 'Give them as flags, or run this on a terminal without --yes to be asked.',
     });
   }
-  const { component, escrow, retention, rpo, rto, hour, serviceConnection, branch } = inputs;
+  const { component, escrow, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
   const github = inputs.github ?? (await agree('Write a GitHub workflow', existsSync(join(folder, '.github'))));
   const azure =
     inputs.azure ?? (await agree('Write an Azure pipeline', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0));
@@ -88,6 +88,7 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
     rpo,
     rto,
     hour,
+    schedule,
     github,
     azure,
     serviceConnection,
@@ -107,14 +108,14 @@ const ANSWER_AT: readonly [path: RegExp, input: string][] = [
   [/^objectives\.rpo$/, 'rpo'],
   [/^objectives\.rto$/, 'rto'],
   [/\.retention\b/, 'retention'],
-  [/\.schedule$/, 'hour'],
+  [/\.schedule$/, 'schedule'],
   [/^components\b/, 'component'],
 ];
 
 /** The dr.yml of the answers. The file's own checks are the checks of the answers. @throws UsageError that names the flags */
 function parseAnswers(answers: InitAnswers, published: Published, host: Host): ReturnType<typeof parseDr> {
   try {
-    return parseDr(initFiles(answers, published)[0]?.content ?? '', 'dr.yml');
+    return parseDr(initFiles({ ...answers, github: false, azure: false }, published)[0]?.content ?? '', 'dr.yml');
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const lines = thrown.problems.map(({ path, message }) => {

@@ -33,6 +33,10 @@ export const init = defineStep({
     rpo: input.string({ summary: 'How much work may be lost.', default: '24h' }),
     rto: input.string({ summary: 'How long a recovery may take.', default: '90m' }),
     hour: input.integer({ summary: 'Hour of the nightly run, UTC; the minute comes from the name.', default: '2' }),
+    schedule: input.string({
+      summary: 'When, instead of every night: cron, or what cron cannot say; UTC unless a time zone follows.',
+      example: 'first sunday at 00:17 Europe/Berlin',
+    }),
     github: input.flag({ summary: 'Write the GitHub workflow.' }),
     azure: input.flag({ summary: 'Write the Azure pipeline.' }),
     serviceConnection: input.string({ summary: 'Name of the Azure service connection, for the pipeline.', default: 'backup-connection' }),

@@ -1,4 +1,5 @@
 // The first files of a project: dr.yml with comments, and the workflow or pipeline that backs up every night.
+import { isUtcCron, utcCrons } from './ci-cron.ts';
 import { stableMinute } from './jitter.ts';
 
 /** Where the actions and tasks are published. */
@@ -26,6 +27,8 @@ export interface InitAnswers {
   rto: string;
   /** Hour of the nightly run, UTC. */
   hour: number;
+  /** As in dr.yml, instead of nightly: `first sunday at 00:17 Europe/Berlin`. */
+  schedule?: string | undefined;
   github: boolean;
   azure: boolean;
   /** Name of the Azure service connection, for the pipeline. */
@@ -44,6 +47,7 @@ export const PIPELINE_PATH = 'azure-pipelines-backup.yml';
 
 /** actions/checkout v5.0.0, by its commit: a tag can be moved. */
 const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
+const GUARDED = 'comes at least as often as the schedule in dr.yml; "due" ends the runs that are too many';
 /** Minutes after which a run is taken for hung. */
 const RUN_MINUTES = 120;
 
@@ -54,6 +58,20 @@ export function initFiles(answers: InitAnswers, published: Published): InitFile[
     ...(answers.github ? [{ path: WORKFLOW_PATH, content: workflowYaml(answers, published) }] : []),
     ...(answers.azure ? [{ path: PIPELINE_PATH, content: pipelineYaml(answers, published) }] : []),
   ];
+}
+
+/** How the CI system starts the runs. */
+interface Timing {
+  title: string;
+  crons: string[];
+  /** The crons come more often than the schedule: `backup-all --due` knows when it is meant. */
+  guarded: boolean;
+}
+
+function timingOf(answers: InitAnswers): Timing {
+  const { schedule } = answers;
+  if (schedule === undefined) return { title: 'Nightly backup', crons: [nightlyCron(answers)], guarded: false };
+  return { title: 'Backup', crons: utcCrons(schedule, new Date()), guarded: !isUtcCron(schedule) };
 }
 
 /** The nightly schedule, UTC: off the full hour, at a minute of its own. */
@@ -87,7 +105,7 @@ function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
     '      uri: "${env:MONGODB_URI}" # a secret is never written here, only where it comes from',
     '    store: primary',
     `    retention: { preset: ${quoted(retention)} } # 7-4-6 keeps 7 daily, 4 weekly, 6 monthly`,
-    `    schedule: ${quoted(nightlyCron(answers))} # UTC; the CI system starts the runs, this is what they are held against`,
+    `    schedule: ${quoted(answers.schedule ?? nightlyCron(answers))} # UTC${answers.schedule === undefined ? '' : ' unless it names a time zone'}; the CI system starts the runs, this is what they are held against`,
     '    # exclude: [rocketchat.rocketchat_sessions] # databases or collections to leave out',
   );
 }
@@ -124,11 +142,14 @@ function storeEntry(store: string): string {
 
 function workflowYaml(answers: InitAnswers, { repository, tag }: Published): string {
   const azure = usesAzure(answers);
+  const { title, crons, guarded } = timingOf(answers);
   return lines(
-    'name: Nightly backup',
+    `name: ${title}`,
     'on:',
     '  schedule:',
-    `    - cron: ${quoted(nightlyCron(answers))} # UTC; off the full hour, where GitHub delays or drops runs`,
+    ...crons.map(
+      (cron) => `    - cron: ${quoted(cron)} # UTC; ${guarded ? GUARDED : 'off the full hour, where GitHub delays or drops runs'}`,
+    ),
     '  workflow_dispatch:',
     'permissions: {}',
     'concurrency:',
@@ -152,19 +173,23 @@ function workflowYaml(answers: InitAnswers, { repository, tag }: Published): str
     '          MONGODB_URI: ${{ secrets.MONGODB_URI }}',
     '        with:',
     '          config: dr.yml',
+    ...(guarded ? ["          due: ${{ github.event_name == 'schedule' }} # started by hand it backs up in any case"] : []),
     ...(azure ? ['          azure-client-id: ${{ vars.AZURE_CLIENT_ID }}', '          azure-tenant-id: ${{ vars.AZURE_TENANT_ID }}'] : []),
   );
 }
 
 function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
+  const { title, crons, guarded } = timingOf(answers);
   return lines(
     'trigger: none',
     'pr: none',
     'schedules:',
-    `  - cron: ${quoted(nightlyCron(answers))} # UTC; a schedule set in the web page would win over this one`,
-    '    displayName: Nightly backup',
-    `    branches: { include: [${scalar(answers.branch)}] }`,
-    '    always: true # without it nothing runs while the branch does not change',
+    ...crons.flatMap((cron) => [
+      `  - cron: ${quoted(cron)} # UTC; ${guarded ? GUARDED : 'a schedule set in the web page would win over this one'}`,
+      `    displayName: ${title}`,
+      `    branches: { include: [${scalar(answers.branch)}] }`,
+      '    always: true # without it nothing runs while the branch does not change',
+    ]),
     isHttps(answers.store)
       ? 'pool: { vmImage: ubuntu-latest }'
       : 'pool: { name: Default } # the store is a folder: a hosted agent would throw it away',
@@ -177,6 +202,7 @@ function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
     `      - task: BackupAll@${taskMajor}`,
     '        inputs:',
     '          config: dr.yml',
+    ...(guarded ? ["          due: ${{ eq(variables['Build.Reason'], 'Schedule') }} # started by hand it backs up in any case"] : []),
     ...(usesAzure(answers) ? [`          azureSubscription: ${scalar(answers.serviceConnection)}`] : []),
     '        env:',
     '          MONGODB_URI: $(MONGODB_URI) # a secret variable of the pipeline',

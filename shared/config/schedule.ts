@@ -78,6 +78,34 @@ export function nextRuns(schedule: string, from: Date, count: number): Date[] {
     .map((time) => new Date(time));
 }
 
+/** The runs after `from` and before `until`, at most so many. */
+export function runsBetween(schedule: string, from: Date, until: Date, most: number): Date[] {
+  const runs: Date[] = [];
+  for (let after: Date | undefined = from; after && runs.length < most; ) {
+    const more: Date[] = nextRuns(schedule, after, Math.min(100, most - runs.length)).filter((run) => run < until);
+    runs.push(...more);
+    after = more[99];
+  }
+  return runs;
+}
+
+/** The last moment, `before` included, at which a valid schedule was due; undefined when it never was. */
+export function lastRun(schedule: string, before: Date): Date | undefined {
+  const reference = new Date(before.getTime() + 1);
+  const times = entriesOf(schedule).flatMap((entry) =>
+    cron(entry)
+      .previousRuns(1, reference)
+      .map((run) => run.getTime()),
+  );
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
+}
+
+/** The cron expression of an entry that any CI system can run as it stands; undefined when it has a time zone, or days that cron cannot say. */
+export function utcCronOf(entry: string): string | undefined {
+  const [{ pattern, timeZone } = { pattern: '#', timeZone: '' }] = entriesOf(entry);
+  return timeZone === 'UTC' && !/[#LW?]/i.test(pattern.replace(/[A-Z]{3}/gi, '')) ? pattern : undefined;
+}
+
 /** The longest time between two of the next hundred runs, in milliseconds: what the schedule alone can promise for the RPO. */
 export function longestGap(schedule: string, from: Date): number {
   const runs = nextRuns(schedule, from, 100);

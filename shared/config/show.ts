@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { defaultKeys, type DrConfig } from './dr-config.ts';
 import { problemLine, type ConfigProblem } from './problem.ts';
 import { retentionRules, rulesText, type Retention, type WrittenRules } from './retention.ts';
+import { isUtcCron, utcCrons } from './ci-cron.ts';
 import { nextRuns } from './schedule.ts';
 import { isSecretPath } from './schema.ts';
 
@@ -19,6 +20,8 @@ export interface ShownConfig {
     storeRetention?: Record<string, WrittenRules>;
     schedule?: string;
     nextRuns?: string[];
+    /** Cron lines in UTC that come at least as often, for a CI system that runs `backup-all --due`; absent where the schedule is one itself. */
+    cron?: string[];
   }[];
   notices: readonly ConfigProblem[];
 }
@@ -43,6 +46,7 @@ export function shownConfig(config: DrConfig, now: Date): ShownConfig {
       ...(store === undefined ? {} : { store }),
       ...(retention ? { retention: retentionRules(retention), ...storeRules(retention) } : {}),
       ...(schedule === undefined ? {} : { schedule, nextRuns: nextRuns(schedule, now, RUNS_SHOWN).map((run) => run.toISOString()) }),
+      ...(schedule === undefined || isUtcCron(schedule) ? {} : { cron: utcCrons(schedule, now) }),
     })),
     notices: config.notices,
   };
@@ -60,6 +64,15 @@ export function shownText(shown: ShownConfig): string {
       '',
       '# Next runs (UTC)',
       ...scheduled.map(({ name, nextRuns: runs = [] }) => `#   ${name}: ${runs.map(minutes).join(', ')}`),
+    );
+  }
+  const guarded = shown.components.filter(({ cron }) => cron);
+  if (guarded.length > 0) {
+    const quoted = ({ cron = [] }: ShownConfig['components'][number]): string => cron.map((line) => JSON.stringify(line)).join(', ');
+    lines.push(
+      '',
+      '# Cron lines for the CI system (UTC), with backup-all --due',
+      ...guarded.map((one) => `#   ${one.name}: ${quoted(one)}`),
     );
   }
   if (shown.notices.length > 0) lines.push('', '# To know', ...shown.notices.map((notice) => `#   ${problemLine(shown.file, notice)}`));

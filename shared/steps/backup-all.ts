@@ -14,6 +14,11 @@ export const backupAll = defineStep({
   inputs: {
     config: targetInputs.config,
     type: input.choice(['full', 'mongodb'], { summary: 'Everything, or the components of one kind.', default: 'full' }),
+    due: input.flag({
+      summary:
+        'Only the components whose schedule came due since their last backup, and those that have none; when nothing is due, the run ends at once and succeeds.',
+      default: 'false',
+    }),
     timestamp: input.timestamp({
       summary: 'Timestamp of the recovery point; the time of the start when absent.',
       example: '20241201_120000',
@@ -29,6 +34,7 @@ export const backupAll = defineStep({
   },
   examples: [
     { what: 'Everything in dr.yml', args: '--type full' },
+    { what: 'What is due, from a cron that may come more often', args: '--due' },
     { what: 'Another file', args: '--config clusters/west/dr.yml' },
   ],
   run: async (context) => (await import('./run/backup-all.ts')).runBackupAll(context),

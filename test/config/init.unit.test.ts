@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { init } from '../../scripts/cli/init.ts';
 import { parseDr } from '../../shared/config/load.ts';
 import { nightlyCron, PIPELINE_PATH, WORKFLOW_PATH } from '../../shared/config/init.ts';
@@ -55,6 +56,25 @@ describe('init', () => {
     expect(written(WORKFLOW_PATH)).toContain('runs-on: self-hosted');
     expect(written(WORKFLOW_PATH)).not.toContain('id-token');
     expect(written(PIPELINE_PATH)).not.toContain('azureSubscription');
+  });
+
+  test('starts what cron cannot say from cron lines that come more often, and leaves the rest to --due', async () => {
+    const schedule = 'first sunday at 00:17 Europe/Berlin';
+    const { finish } = await run({ yes: 'true', ...PLACES, schedule, github: 'true', azure: 'true' });
+    expect(finish.outcome).toBe('succeeded');
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']?.schedule).toBe(schedule);
+    const workflow = parse(written(WORKFLOW_PATH)) as { on: { schedule: unknown }; jobs: { backup: { steps: { with: unknown }[] } } };
+    expect(workflow.on.schedule).toEqual([{ cron: '17 22,23 * * 6' }]);
+    expect(workflow.jobs.backup.steps[1]?.with).toMatchObject({ due: "${{ github.event_name == 'schedule' }}" });
+    const pipeline = parse(written(PIPELINE_PATH)) as { schedules: unknown; jobs: { steps: { inputs: unknown }[] }[] };
+    expect(pipeline.schedules).toMatchObject([{ cron: '17 22,23 * * 6', always: true }]);
+    expect(pipeline.jobs[0]?.steps[1]?.inputs).toMatchObject({ due: "${{ eq(variables['Build.Reason'], 'Schedule') }}" });
+
+    await run({ yes: 'true', force: 'true', ...PLACES, schedule: 'sunday at 01:17', github: 'true', azure: 'false' });
+    expect(written(WORKFLOW_PATH)).toContain('- cron: "17 1 * * 0"');
+    expect(written(WORKFLOW_PATH)).not.toContain('due:');
+    const wrong = await run({ yes: 'true', force: 'true', ...PLACES, schedule: 'fifth sunday', github: 'true' });
+    expect(wrong.finish).toMatchObject({ exitCode: 2, error: { message: expect.stringMatching(/^schedule: expected a cron/) } });
   });
 
   test('asks for what is not given, and takes what is there as a hint', async () => {

@@ -1,5 +1,5 @@
 // `backup-all`: every component under one timestamp, a group manifest, and no stop at the first that fails.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readPoint } from '../../shared/catalog/points.ts';
@@ -91,6 +91,32 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
     expect([ran.outcome, ran.exitCode]).toEqual(['failed', 1]);
     expect(await point('near')).toBeUndefined();
   }, 30_000);
+
+  test('with --due backs up what came due and is not there yet, and ends at once when nothing is', async () => {
+    write({ shop: 'ALL_TEST_URI', users: 'ALL_TEST_URI' });
+    const hoursAgo = new Date(Date.now() - 6 * 3_600_000).toISOString().slice(11, 16);
+    const scheduled = (component: string, schedule: string): void => {
+      const text = readFileSync(config, 'utf8').replace(`${component}: { kind: mongodb,`, `$& schedule: "${schedule}",`);
+      writeFileSync(config, text);
+    };
+    scheduled('shop', `daily at ${hoursAgo}`);
+    scheduled('users', 'first sunday at 00:17 Europe/Berlin');
+    const first = await run('backup-all', { config, due: 'true' });
+    expect([first.outcome, first.outputs['components']]).toEqual(['succeeded', '2']);
+    const second = await run('backup-all', { config, due: 'true' });
+    expect([second.outcome, second.exitCode, second.outputs['components'], second.outputs['timestamp']]).toEqual(['succeeded', 0, '0', '']);
+    expect(second.summary).toMatch(/### Nothing is due\n\n- shop: next at [-\d: ]+ UTC\n- users: next at/);
+
+    // The run of six hours ago never was, and the backup is older.
+    const names = ['data', 'manifest.json'].map((file) => join(folder, 'near', 'prod', 'shop', first.outputs['timestamp'] ?? '', file));
+    for (const name of names) rmSync(name);
+    const third = await run('backup-all', { config, due: 'true' });
+    expect([third.outcome, third.outputs['components']]).toEqual(['succeeded', '1']);
+    expect(await readPoint(new FolderStore(join(folder, 'near')), 'prod', third.outputs['timestamp'] as Timestamp)).toMatchObject({
+      complete: false,
+      components: [{ component: 'shop' }],
+    });
+  }, 60_000);
 
   test('needs a dr.yml, and a variable that it names', async () => {
     expect(await run('backup-all', { config: join(folder, 'nope.yml') })).toMatchObject({ exitCode: 2 });

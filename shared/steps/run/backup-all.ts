@@ -1,8 +1,11 @@
 // What `backup-all` does: the backup step of every component under one timestamp, then the group manifest.
+import { listBackups, type BackupState } from '../../catalog/list.ts';
 import { writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
 import { pointName } from '../../backup/layout.ts';
 import { drSource, findDrFile } from '../../config/source.ts';
+import { isDue } from '../../config/due.ts';
 import { loadDr } from '../../config/load.ts';
+import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import type { AnyStep, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
@@ -25,8 +28,13 @@ import { readVaultSecret } from './vault-secret.ts';
 interface Inputs {
   config: string | undefined;
   type: 'full' | 'mongodb';
+  due: boolean;
   timestamp: Timestamp | undefined;
 }
+
+/** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
+const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
+const CLOCKS_APART_MS = 5 * 60_000;
 
 /** The backup step of each kind of component. */
 const STEP_OF_KIND: Record<string, AnyStep> = { mongodb: mongodbBackup };
@@ -39,16 +47,18 @@ interface Part {
 }
 
 export async function runBackupAll(context: StepContext): Promise<StepReturn> {
-  const { config, type, timestamp: given } = context.inputs as unknown as Inputs;
+  const { config, type, due, timestamp: given } = context.inputs as unknown as Inputs;
   const { clock, signal } = context;
   const timestamp = given ?? formatTimestamp(clock.now());
   const started = clock.monotonic();
   const dr = await loadConfig(context, config);
-  const names = dr.componentNames(type === 'full' ? undefined : type);
-  if (names.length === 0) {
+  const all = dr.componentNames(type === 'full' ? undefined : type);
+  if (all.length === 0) {
     throw new UsageError(`${dr.label} has no component of kind ${type}.`, { fix: 'Add one, or use type full.' });
   }
-  const stores = await openStores(context, dr, names);
+  const stores = await openStores(context, dr, all);
+  const names = due ? await dueAmong(context, dr, stores) : all;
+  if (names.length === 0) return nothingDue(context, dr, all);
   await refuseTaken(dr.dr.name, timestamp, stores);
   const parts: Part[] = [];
   for (const component of names) {
@@ -99,6 +109,40 @@ async function openStores(context: StepContext, dr: DrConfig, names: readonly st
   return byComponent;
 }
 
+/** The components that are due; what is not is said. @throws StoreError */
+async function dueAmong({ host, clock, signal }: StepContext, dr: DrConfig, stores: ReadonlyMap<string, Store>): Promise<string[]> {
+  const now = clock.now();
+  const due: string[] = [];
+  for (const [component, store] of stores) {
+    const { schedule } = dr.component(component);
+    const last = schedule === undefined ? undefined : await lastBackup(store, dr.dr.name, component, now, signal);
+    if (schedule === undefined || isDue(schedule, last, now)) due.push(component);
+    else host.info(`${component} is not due: ${nextText(schedule, now)}.`);
+  }
+  return due;
+}
+
+/** When the last backup was made that is there. One from the future tells nothing. */
+async function lastBackup(store: Store, prefix: string, component: string, now: Date, signal: AbortSignal): Promise<Date | undefined> {
+  const backups = await listBackups(store, prefix, { component, signal });
+  return backups.findLast(({ state, time }) => MADE.has(state) && time.getTime() <= now.getTime() + CLOCKS_APART_MS)?.time;
+}
+
+function nextText(schedule: string, now: Date): string {
+  const [next] = nextRuns(schedule, now, 1);
+  return next === undefined ? 'it never comes due again' : `next at ${next.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
+async function nothingDue(context: StepContext, dr: DrConfig, names: readonly string[]): Promise<StepReturn> {
+  const now = context.clock.now();
+  context.setOutput('timestamp', '');
+  for (const name of ['components', 'failed', 'storedBytes', 'seconds']) context.setOutput(name, 0);
+  await context.host.summary(
+    page('### Nothing is due', names.map((name) => `- ${name}: ${nextText(dr.component(name).schedule ?? '', now)}`).join('\n')),
+  );
+  return { result: { name: dr.dr.name, due: [] } };
+}
+
 /** @throws ObjectExistsError before anything is dumped */
 async function refuseTaken(prefix: string, timestamp: Timestamp, stores: ReadonlyMap<string, Store>): Promise<void> {
   for (const store of new Set(stores.values())) {
@@ -141,7 +185,9 @@ function memberOf(component: string, kind: string, outputs: Readonly<Record<stri
     ...count('plainBytes'),
     ...count('storedBytes'),
     ...(warnings.length === 0 ? {} : { warnings }),
-    ...(error === undefined ? {} : { error: [error.message, error.fix].filter((text) => text !== undefined).join(/\w$/.test(error.message) ? '. ' : ' ') }),
+    ...(error === undefined
+      ? {}
+      : { error: [error.message, error.fix].filter((text) => text !== undefined).join(/\w$/.test(error.message) ? '. ' : ' ') }),
   };
 }
 
