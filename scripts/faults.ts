@@ -23,28 +23,77 @@ async function main(options: Options): Promise<number> {
     return EXIT_CODES.usage;
   }
   const rows: Row[] = [];
-  for (const part of PARTS.filter(({ name }) => only?.includes(name) ?? true)) {
-    if (process.stderr.isTTY) process.stderr.write(`… ${part.name}\r`);
-    const row = await runPart(part, { seed, rounds, full: !quick });
+  const parts = PARTS.filter(({ name }) => only?.includes(name) ?? true);
+  const signal = stopSignal();
+  for (const part of parts) {
+    if (signal.aborted) break;
+    const live = liveLine(part.name);
+    const row = await runPart(part, { seed, rounds, full: !quick, signal, onCase: live.show });
+    live.clear();
     rows.push(row);
     process.stderr.write(`${line(row)}\n`);
   }
-  const slipped = rows.flatMap(({ name, slipped: told }) => told.map((what) => `${name}: ${what}`));
   if (json) process.stdout.write(`${JSON.stringify({ seed, rounds, full: !quick, rows }, null, 2)}\n`);
+  const slipped = rows.flatMap(({ name, slipped: told }) => told.map((what) => `${name}: ${what}`));
   for (const what of slipped) process.stderr.write(`SLIPPED ${what}\n`);
-  const cases = formatCount(rows.reduce((sum, row) => sum + row.cases, 0));
-  process.stderr.write(
-    slipped.length === 0
-      ? `Nothing slipped through ${cases} cases. Seed ${seed}.\n`
-      : `${slipped.length} slipped through. To repeat: ./scripts/faults --seed ${seed} --rounds ${rounds}${quick ? ' --quick' : ''}\n`,
-  );
+  process.stderr.write(`${verdict(options, rows, slipped.length)}\n`);
+  if (signal.aborted) {
+    const left = [...rows.filter(({ stopped }) => stopped), ...parts.slice(rows.length)].map(({ name }) => name);
+    process.stderr.write(
+      `Stopped. To run the rest: ./scripts/faults --seed ${seed} --rounds ${rounds}${quick ? ' --quick' : ''} --only ${left.join(' ')}\n`,
+    );
+    return EXIT_CODES.cancelled;
+  }
   return slipped.length === 0 ? EXIT_CODES.succeeded : EXIT_CODES.failed;
 }
 
-function line({ name, what, cases, detected, survived, slipped, skipped, seconds }: Row): string {
-  const mark = slipped.length > 0 ? '✗' : skipped === undefined ? '✓' : '-';
+/** Ctrl-C ends after the case at hand, with what was done so far; a second one ends at once. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(EXIT_CODES.cancelled);
+      process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}Stopping after this case. Once more ends at once.\n`);
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}
+
+/** On a terminal, the part at work with its cases and its time, on one line. */
+function liveLine(name: string): { show: (cases: number, slips: number) => void; clear: () => void } {
+  if (!process.stderr.isTTY) return { show: () => undefined, clear: () => undefined };
+  const started = performance.now();
+  let counted = [0, 0] as [cases: number, slips: number];
+  const draw = (): void => {
+    const [cases, slips] = counted;
+    const bad = slips === 0 ? '' : `  ${formatCount(slips)} SLIPPED`;
+    const time = formatSeconds((performance.now() - started) / 1000).padStart(8);
+    process.stderr.write(`\r\x1b[K… ${name.padEnd(20)} ${formatCount(cases).padStart(6)} cases${bad}  ${time}`);
+  };
+  draw();
+  const timer = setInterval(draw, 500).unref();
+  return {
+    show: (...now) => (counted = now),
+    clear: () => {
+      clearInterval(timer);
+      process.stderr.write('\r\x1b[K');
+    },
+  };
+}
+
+function verdict({ seed, rounds, quick }: Options, rows: readonly Row[], slipped: number): string {
+  const cases = formatCount(rows.reduce((sum, row) => sum + row.cases, 0));
+  const time = formatSeconds(rows.reduce((sum, row) => sum + row.seconds, 0));
+  return slipped === 0
+    ? `Nothing slipped through ${cases} cases in ${time}. Seed ${seed}.`
+    : `${slipped} slipped through. To repeat: ./scripts/faults --seed ${seed} --rounds ${rounds}${quick ? ' --quick' : ''}`;
+}
+
+function line({ name, what, cases, detected, survived, slipped, skipped, stopped, seconds }: Row): string {
+  const mark = slipped.length > 0 ? '✗' : skipped !== undefined || stopped ? '-' : '✓';
   const counts = `${formatCount(cases).padStart(6)} cases  ${formatCount(detected).padStart(6)} detected  ${formatCount(survived).padStart(6)} survived`;
-  const reason = skipped === undefined ? what : `${what} (skipped: ${skipped})`;
+  const reason = skipped === undefined ? `${what}${stopped ? ' (stopped)' : ''}` : `${what} (skipped: ${skipped})`;
   return `${mark} ${name.padEnd(20)} ${counts}  ${formatSeconds(seconds).padStart(8)}  ${reason}`;
 }
 

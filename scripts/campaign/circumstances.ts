@@ -146,45 +146,49 @@ async function race(trial: Trial, world: World, round: number): Promise<void> {
 
 export const clocks: Part = {
   name: 'clocks',
-  what: 'a clock set back, set forward, and jumping during a run',
+  what: 'a clock set back, set forward, and jumping during a run, in a folder and in Azure Blob',
   async run(trial) {
-    const world = folderWorld(join(trial.folder, 'clocks'));
-    const year = 365 * 24 * 3600 * 1000;
-    const jumps: [string, () => number][] = [
-      ['set back a year', () => -year],
-      ['set forward a year', () => year],
-      ['jumping by years at each look', () => (trial.random.chance(0.5) ? 2 * year : -2 * year)],
-      ['set back a second at each look', () => (back -= 1000)],
-    ];
-    // From an hour ago, so that no second is met twice: a timestamp that is taken is refused, rightly.
-    let back = -3_600_000;
-    await backUp(world, { timestamp: undefined });
-    for (const [label, offset] of jumps) {
-      const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + offset()) };
-      const notices: string[] = [];
-      await trial.survives(label, async () => {
-        const {
-          timestamp: when,
-          manifest,
-          phases,
-        } = await backUp(world, {
-          timestamp: undefined,
-          clock,
-          onNotice: (notice) => void notices.push(notice),
-        });
-        if (manifest.durationMs > 60_000 || phases.some(({ seconds }) => seconds < 0))
-          throw new Error('a duration went with the wall clock');
-        await prove(world, when);
-      });
-      if (label === 'set back a year')
-        trial.holds('nobody is told that a clock is wrong', notices.join().includes('clock is wrong'), 'detected');
+    const folder = folderWorld(join(trial.folder, 'clocks'));
+    await wrongClocks(trial, folder);
+    const azurite = await startAzurite();
+    try {
+      const address = await azurite.createContainer('clocks');
+      await wrongClocks(trial, { ...folder, store: await openStore(address, { credential: () => azurite.credential }) });
+    } finally {
+      await azurite.stop();
     }
-    // A wrong clock never makes a run take others' data for old: all backups are still there.
-    const listed = await listBackups(world.store, PREFIX);
-    trial.holds(`${listed.length} of 5 backups are left`, listed.length === 5 && listed.every(({ state }) => state === 'verified'));
-    for (const { timestamp: when } of listed) await trial.survives(`${when} after all`, () => prove(world, when));
   },
 };
+
+async function wrongClocks(trial: Trial, world: World): Promise<void> {
+  const year = 365 * 24 * 3600 * 1000;
+  const jumps: [string, () => number][] = [
+    ['set back a year', () => -year],
+    ['set forward a year', () => year],
+    ['jumping by years at each look', () => (trial.random.chance(0.5) ? 2 * year : -2 * year)],
+    ['set back a second at each look', () => (back -= 1000)],
+  ];
+  // From an hour ago, so that no second is met twice: a timestamp that is taken is refused, rightly.
+  let back = -3_600_000;
+  await backUp(world, { timestamp: undefined });
+  for (const [jump, offset] of jumps) {
+    const label = `${world.store.kind}: ${jump}`;
+    const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + offset()) };
+    const notices: string[] = [];
+    await trial.survives(label, async () => {
+      const written = await backUp(world, { timestamp: undefined, clock, onNotice: (notice) => void notices.push(notice) });
+      if (written.manifest.durationMs > 60_000 || written.phases.some(({ seconds }) => seconds < 0))
+        throw new Error('a duration went with the wall clock');
+      await prove(world, written.timestamp);
+    });
+    if (jump === 'set back a year')
+      trial.holds(`${label}: nobody is told that a clock is wrong`, notices.join().includes('clock is wrong'), 'detected');
+  }
+  // A wrong clock never makes a run take others' data for old: all backups are still there.
+  const listed = await listBackups(world.store, PREFIX);
+  trial.holds(`${listed.length} of 5 backups are left`, listed.length === 5 && listed.every(({ state }) => state === 'verified'));
+  for (const { timestamp: when } of listed) await trial.survives(`${world.store.kind}: ${when} after all`, () => prove(world, when));
+}
 
 export const fullDisk: Part = {
   name: 'full-disk',

@@ -6,6 +6,7 @@ import { dumpTools } from './dump-tools.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bombs, manifests, names } from './hostile.ts';
 import { killParts } from './kill.ts';
+import { locks } from './locks.ts';
 import type { Part } from './part.ts';
 import { weatherStore, weatherVault } from './weather.ts';
 
@@ -16,15 +17,16 @@ export const PARTS: readonly Part[] = [
   damageBlob,
   exitCodes,
   ...killParts,
-  weatherStore,
-  weatherVault,
   dumpTools,
   shrunk,
   expiredToken,
   twoRuns,
+  locks,
   clocks,
   fullDisk,
   names,
   manifests,
   bombs,
+  weatherVault,
+  weatherStore,
 ];

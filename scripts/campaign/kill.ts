@@ -32,8 +32,8 @@ const COMMIT: readonly Moment[] = [
   { at: 'store.write:before@-mongodb-backup.json', listed: 1 },
 ];
 
-/** Runs and judgements at the same time. */
-const AT_ONCE = 2;
+/** Runs and judgements at the same time: most of their time they wait for the disk and for each other. */
+const AT_ONCE = 4;
 /** shared/backup/write.ts, and a little. */
 const LOCK_EXPIRY_MS = 61_000;
 
@@ -123,6 +123,7 @@ class Killing {
       killAfterMs === undefined ? `killed at ${at}${what === undefined ? '' : ` (${what})`}` : `killed after ${killAfterMs} ms at work`;
     const problems: string[] = [];
     const { world, locked, killedAt } = await this.#busy(async () => {
+      trial.goOn();
       const world = await this.#world();
       const before = await world.listed();
       const ended = await world.runApart(at, killAfterMs);
@@ -137,8 +138,9 @@ class Killing {
     });
     // In earnest the lock ends by itself; the bounded form has no minute for that.
     if (!trial.full) await world.ground.expireLocks();
-    else await delay(Math.max(0, killedAt + LOCK_EXPIRY_MS - performance.now()));
+    else await delay(Math.max(0, killedAt + LOCK_EXPIRY_MS - performance.now()), undefined, { ref: false });
     await this.#busy(async () => {
+      trial.goOn();
       await this.#later(world, locked, problems);
       await world.remove();
     });

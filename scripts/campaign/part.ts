@@ -1,5 +1,7 @@
 // What a part of the fault campaign is, how it keeps its tally, and how it is run: by ./scripts/faults in full, by jest in a bounded form.
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { UserError, type ErrorKind } from '../../shared/step/errors.ts';
 import { tempFolder } from '../../test/backends/support.ts';
 import { SeededRandom } from '../rehearsal/seeded-random.ts';
@@ -18,7 +20,17 @@ export interface TrialOptions {
   /** How many random moments or samples; parts that can try everything do so when `full`. */
   rounds: number;
   full: boolean;
+  /** Ends the part after the case at hand. */
+  signal?: AbortSignal;
+  /** Told after every case. */
+  onCase?: (cases: number, slips: number) => void;
 }
+
+/** Thrown where a part goes on to its next case after it was told to stop. */
+class Stopped extends Error {}
+
+/** How long a part that was told to stop may take to put its things away, milliseconds. */
+const STOP_MS = 10_000;
 
 /** A part's result: one row of the table. */
 export interface Row {
@@ -33,6 +45,8 @@ export interface Row {
   slipped: string[];
   /** Why it was not run. */
   skipped?: string;
+  /** It was stopped before its end. */
+  stopped?: true;
   seconds: number;
 }
 
@@ -59,21 +73,41 @@ export class Trial {
   slips = 0;
   readonly told: string[] = [];
   skipped: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onCase: TrialOptions['onCase'];
 
   constructor(name: string, options: TrialOptions, folder: string) {
     this.random = new SeededRandom(`${options.seed}/${name}`);
     this.rounds = options.rounds;
     this.full = options.full;
     this.folder = folder;
+    this.#signal = options.signal;
+    this.#onCase = options.onCase;
+  }
+
+  get cases(): number {
+    return this.detected + this.survived + this.slips;
+  }
+
+  /** Ends the part when it was told to stop: what fails from then on fails because of that. Every count asks by itself. */
+  goOn(): void {
+    if (this.#signal?.aborted) throw new Stopped();
   }
 
   survive(): void {
-    this.survived += 1;
+    this.#count('survived');
   }
 
   slip(what: string): void {
-    this.slips += 1;
+    this.goOn();
     if (this.told.length < MOST_TOLD) this.told.push(what);
+    this.#count('slips');
+  }
+
+  #count(kind: 'detected' | 'survived' | 'slips'): void {
+    this.goOn();
+    this[kind] += 1;
+    this.#onCase?.(this.cases, this.slips);
   }
 
   skip(reason: string): void {
@@ -94,14 +128,15 @@ export class Trial {
 
   /** Holds that `work` goes well in spite of the fault. */
   async survives<T>(label: string, work: () => Promise<T>): Promise<T | undefined> {
+    let result: T;
     try {
-      const result = await work();
-      this.survive();
-      return result;
+      result = await work();
     } catch (thrown) {
       this.slip(`${label}: ${describe(thrown)}`);
       return undefined;
     }
+    this.survive();
+    return result;
   }
 
   /** Counts an error as a detection when it is the expected one. */
@@ -109,12 +144,12 @@ export class Trial {
     if (!(thrown instanceof UserError)) this.slip(`${label}: a bug instead of a sentence: ${describe(thrown)}`);
     else if (!kinds.includes(thrown.kind)) this.slip(`${label}: is of kind ${thrown.kind}: ${thrown.message}`);
     else if (names && !names.test(thrown.message)) this.slip(`${label}: does not name the place: ${thrown.message}`);
-    else this.detected += 1;
+    else this.#count('detected');
   }
 
   /** Counts a plain truth. */
   holds(label: string, truth: boolean, kind: 'detected' | 'survived' = 'survived'): void {
-    if (truth) this[kind] += 1;
+    if (truth) this.#count(kind);
     else this.slip(label);
   }
 
@@ -132,16 +167,18 @@ export async function runPart(part: Part, options: TrialOptions): Promise<Row> {
   const folder = tempFolder(`faults-${part.name}`);
   const trial = new Trial(part.name, options, folder);
   const started = performance.now();
+  const running = part.run(trial);
   try {
-    await part.run(trial);
+    await (options.signal ? Promise.race([running, givenUp(options.signal)]) : running);
+    if (trial.cases === 0 && trial.skipped === undefined) trial.slip(`${part.name} tried nothing`);
   } catch (thrown) {
-    trial.slip(`${part.name} ended early: ${describe(thrown)}`);
+    if (!options.signal?.aborted) trial.slip(`${part.name} ended early: ${describe(thrown)}`);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // Given up, it may still fail.
+    running.catch(() => undefined);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   }
-  const cases = trial.detected + trial.survived + trial.slips;
-  if (cases === 0 && trial.skipped === undefined) trial.slip(`${part.name} tried nothing`);
-  const { detected, survived, slips, told } = trial;
+  const { cases, detected, survived, slips, told } = trial;
   return {
     name: part.name,
     what: part.what,
@@ -150,8 +187,15 @@ export async function runPart(part: Part, options: TrialOptions): Promise<Row> {
     survived,
     slipped: slips > told.length ? [...told, `and ${slips - told.length} more`] : told,
     ...(trial.skipped === undefined ? {} : { skipped: trial.skipped }),
+    ...(options.signal?.aborted ? { stopped: true as const } : {}),
     seconds: (performance.now() - started) / 1000,
   };
+}
+
+/** Comes to its end some time after the signal. */
+async function givenUp(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+  await delay(STOP_MS, undefined, { ref: false });
 }
 
 function describe(thrown: unknown): string {
