@@ -296,9 +296,11 @@ function writeProgram(file: string, program: string, ...args: string[]): void {
 
 async function addPod(api: Kubernetes['api'], root: string, pod: TestPod): Promise<string> {
   const { namespace, name, labels = {}, containers = ['mongodb'], programs = {}, environment = {}, ready = true } = pod;
-  await api('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }).catch((thrown: unknown) => {
-    if (!(thrown instanceof Error && thrown.message.includes('AlreadyExists'))) throw thrown;
-  });
+  await api('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }).catch(
+    (thrown: unknown) => {
+      if (!(thrown instanceof Error && thrown.message.includes('AlreadyExists'))) throw thrown;
+    },
+  );
   const folder = join(root, namespace, name);
   mkdirSync(join(folder, 'bin'), { recursive: true });
   for (const [program, path] of Object.entries(programs)) writeProgram(join(folder, 'bin', program), path);

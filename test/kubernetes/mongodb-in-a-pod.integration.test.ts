@@ -1,8 +1,10 @@
 // MongoDB inside a cluster, end to end: the real steps, kubectl and API server, and the real mongodump and mongorestore in the pod.
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import { kubernetesProgram, LIMITED_USER, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
+import { mongoToolsStandIns } from '../backends/mongo-tools-stand-ins.ts';
 import { mongoTools } from '../backends/mongo-tools.ts';
 import { canBuildMongoJavaServer, startMongoJavaServer } from '../backends/mongo-java-server.ts';
 import { run, startBench, type Bench, type Place } from '../steps/bench.ts';
@@ -18,21 +20,20 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
   let kubernetes: Kubernetes;
   let bench: Bench;
   let folder: string;
+  let programs: Record<string, string>;
+  let environment: Record<string, string>;
+  /** Tests are tried twice: what stays in the cluster gets a new name each time. */
+  let made = 0;
   const before = { PATH: process.env['PATH'], KUBECONFIG: process.env['KUBECONFIG'] };
 
   beforeAll(async () => {
     if ('missing' in cluster || 'missing' in tools) return;
     [kubernetes, bench] = await Promise.all([startKubernetes(cluster.program), startBench()]);
-    const { port, user = '', password = '' } = bench.mongo;
-    folder = await kubernetes.addPod({
-      ...POD,
-      labels: { 'app.kubernetes.io/name': 'mongodb' },
-      containers: ['mongodb', 'metrics'],
-      programs: { mongodump: tools.mongodump, mongorestore: tools.mongorestore },
-      // As in Bitnami's image, with the password in a mounted file.
-      environment: { MONGODB_ROOT_USER: user, MONGODB_ROOT_PASSWORD_FILE: 'password', MONGODB_PORT_NUMBER: String(port) },
-    });
-    kubernetes.addFile(POD, 'password', password);
+    const { port, user = '' } = bench.mongo;
+    programs = { mongodump: tools.mongodump, mongorestore: tools.mongorestore };
+    // As in Bitnami's image, with the password in a mounted file.
+    environment = { MONGODB_ROOT_USER: user, MONGODB_ROOT_PASSWORD_FILE: 'password', MONGODB_PORT_NUMBER: String(port) };
+    folder = await addMongoPod(NAMESPACE, ['mongodb', 'metrics']);
     process.env['PATH'] = kubernetes.path;
     process.env['KUBECONFIG'] = kubernetes.kubeconfig;
   }, 120_000);
@@ -99,7 +100,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     async () => {
       const server = await startMongoJavaServer();
       const client = await new MongoClient(server.uri).connect();
-      const pod = { namespace: 'plain', name: 'plain-0' };
+      const pod = { namespace: `plain-${(made += 1)}`, name: 'plain-0' };
       try {
         await kubernetes.addPod({
           ...pod,
@@ -141,13 +142,18 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
 
   test('what the login lacks is said with the role that has it; with the role it works', async () => {
     const place = bench.place();
-    const limited = { ...inPod(place), kubernetesContext: 'limited' };
+    const namespace = `limited-${(made += 1)}`;
+    await addMongoPod(namespace);
+    const limited = { ...inPod(place), kubernetesNamespace: namespace, kubernetesContext: 'limited' };
     const listing = await run('mongodb-backup', limited);
     expect([listing.exitCode, listing.said]).toEqual([1, expect.stringMatching(/cannot list resource "pods".*docs\/operations\.md/s)]);
-    await allow(['pods'], ['get', 'list']);
-    const exec = await run('mongodb-backup', limited);
-    expect([exec.exitCode, exec.said]).toEqual([1, expect.stringMatching(/"pods\/exec".*the verb create on pods\/exec/s)]);
-    await allow(['pods/exec'], ['create']);
+    const [pods, exec] = await roleOfTheDocumentation();
+    await allow(namespace, 'pods', pods);
+    const second = await run('mongodb-backup', limited);
+    expect([second.exitCode, second.said]).toEqual([1, expect.stringMatching(/"pods\/exec".*the verb create on pods\/exec/s)]);
+    const seen = await run('doctor', { ...limited, mongodbUri: 'mongodb://localhost/', only: 'mongodb-connection' });
+    expect(seen.said).toContain('may not run programs there');
+    await allow(namespace, 'exec', exec);
     expect(await run('mongodb-backup', limited)).toMatchObject({ said: '', exitCode: 0 });
   }, 120_000);
 
@@ -173,13 +179,37 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect(ran).toMatchObject({ said: '', exitCode: 0, outputs: { ok: '4' } });
   }, 60_000);
 
-  /** Adds rights of the user of the context `limited`. */
-  async function allow(resources: string[], verbs: string[]): Promise<void> {
-    const name = resources[0]?.replace('/', '-') ?? '';
+  test('a kubelet that goes in mid-dump leaves no backup, whatever kubectl says', async () => {
+    const standIns = mongoToolsStandIns({ mongodump: 'hangs' });
+    try {
+      const namespace = `broken-${(made += 1)}`;
+      await kubernetes.addPod({ namespace, name: 'mongodb-0', programs: { mongodump: standIns.mongodump } });
+      const place = bench.place();
+      const running = run('mongodb-backup', { ...place.reading, kubernetesNamespace: namespace, kubernetesPod: 'mongodb-0' });
+      while (standIns.calls().length === 0) await delay(50);
+      await kubernetes.restartKubelet();
+      const { exitCode, said } = await running;
+      // kubectl 1.36 ends with 0 here: only the archive itself tells.
+      expect([1, 4]).toContain(exitCode);
+      expect(said).toMatch(/ends in the middle|connection to the pod broke/);
+      expect(await place.listed()).toEqual({ backups: [], leftovers: 0 });
+    } finally {
+      standIns.remove();
+    }
+  }, 60_000);
+
+  async function addMongoPod(namespace: string, containers = ['mongodb']): Promise<string> {
+    const pod = { namespace, name: POD.name };
+    const path = await kubernetes.addPod({ ...pod, labels: { 'app.kubernetes.io/name': 'mongodb' }, containers, programs, environment });
+    kubernetes.addFile(pod, 'password', bench.mongo.password ?? '');
+    return path;
+  }
+
+  /** Gives the user of the context `limited` one rule of a role. */
+  async function allow(namespace: string, name: string, rule: object): Promise<void> {
     const group = 'rbac.authorization.k8s.io';
-    const path = `/apis/${group}/v1/namespaces/${NAMESPACE}`;
-    const rules = [{ apiGroups: [''], resources, verbs }];
-    await kubernetes.api('POST', `${path}/roles`, { apiVersion: `${group}/v1`, kind: 'Role', metadata: { name }, rules });
+    const path = `/apis/${group}/v1/namespaces/${namespace}`;
+    await kubernetes.api('POST', `${path}/roles`, { apiVersion: `${group}/v1`, kind: 'Role', metadata: { name }, rules: [rule] });
     await kubernetes.api('POST', `${path}/rolebindings`, {
       apiVersion: `${group}/v1`,
       kind: 'RoleBinding',
@@ -189,3 +219,11 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     });
   }
 });
+
+/** The rules that docs/operations.md tells people to paste. */
+async function roleOfTheDocumentation(): Promise<[pods: object, exec: object]> {
+  const blocks = readFileSync('docs/operations.md', 'utf8').split('```yaml\n');
+  const text = blocks.map((block) => block.split('```')[0] ?? '').find((block) => block.includes('kind: Role'));
+  const { parse } = await import('yaml');
+  return (parse(text ?? '') as { rules: [object, object] }).rules;
+}
