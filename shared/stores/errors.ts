@@ -12,3 +12,8 @@ export class ObjectExistsError extends StoreError {}
 
 /** Somebody else holds the lock. */
 export class LockedError extends RefusedError {}
+
+/** The error of a store's place that is a file: whoever lists it would otherwise be told that there are no backups. */
+export function noFolder(location: string): StoreError {
+  return new StoreError(`${location} is a file, and a store is a folder.`, { fix: 'Name the folder that holds the backups.' });
+}

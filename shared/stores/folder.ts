@@ -3,7 +3,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { link, open, readdir, rename, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfCancelled } from '../step/errors.ts';
-import { ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
+import { noFolder, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
 import {
   ensureFolder,
   errorCode,
@@ -190,7 +190,10 @@ export class FolderStore implements Store {
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
     checkPrefix(prefix);
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-    await guarded(`Listing ${this.location}`, () => refuseLinks(this.location, folder.split('/').slice(0, -1)));
+    await guarded(`Listing ${this.location}`, async () => {
+      await refuseLinks(this.location, folder.split('/').slice(0, -1));
+      if (await isFile(this.location)) throw noFolder(this.location);
+    });
     yield* this.#walk(folder, prefix, signal);
   }
 
@@ -392,6 +395,16 @@ async function entriesOf(folder: string) {
     return await readdir(folder, { withFileTypes: true });
   } catch (thrown) {
     if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return [];
+    throw thrown;
+  }
+}
+
+/** Links are followed: a store may be opened through one. */
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (thrown) {
+    if (errorCode(thrown) === 'ENOENT' || errorCode(thrown) === 'ENOTDIR') return false;
     throw thrown;
   }
 }

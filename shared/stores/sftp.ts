@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
 import { throwIfCancelled } from '../step/errors.ts';
-import { ObjectMissingError, StoreError } from './errors.ts';
+import { noFolder, ObjectMissingError, StoreError } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
 import { readableQuery } from './readable-query.ts';
 import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
@@ -94,6 +94,11 @@ class SftpStore implements Store {
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
     checkPrefix(prefix);
+    // A server says "not there" of a file's entries.
+    const root = await this.#folder.guarded('Listing', prefix, () =>
+      this.#folder.tries(() => this.#files.lstat(this.#folder.root), signal),
+    );
+    if (root?.isFile()) throw noFolder(this.location);
     yield* this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, signal);
   }
 

@@ -121,6 +121,17 @@ describe('folder store', () => {
     expect((await copy.stat('a/data'))?.metadata).toEqual({ a: '1' });
   });
 
+  test('says that it is a file instead of that there is nothing, also through a link', async () => {
+    writeFileSync(join(root, 'a-file'), 'x');
+    symlinkSync(join(root, 'a-file'), join(root, 'to-a-file'));
+    await expect(listAll(new FolderStore(join(root, 'a-file')).list(''))).rejects.toThrow(/a-file is a file, and a store is a folder/);
+    await expect(listAll(new FolderStore(join(root, 'to-a-file')).list('prod/'))).rejects.toThrow(/is a file/);
+    mkdirSync(join(root, 'a-folder'));
+    symlinkSync(join(root, 'a-folder'), join(root, 'to-a-folder'));
+    expect(await listAll(new FolderStore(join(root, 'to-a-folder')).list(''))).toEqual([]);
+    expect(await listAll(new FolderStore(join(root, 'not-there')).list(''))).toEqual([]);
+  });
+
   test('says what is in the way when a name is both a file and a folder', async () => {
     const store = new FolderStore(join(root, 'conflict'));
     await store.write('a', bytes('x'));

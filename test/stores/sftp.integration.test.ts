@@ -1,6 +1,6 @@
 // The sftp store on Debian's OpenSSH server.
 import { spawn } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import type { SftpStoreConfig } from '../../shared/stores/sftp.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { sshd, startSshd, type Sshd } from '../backends/sshd.ts';
 import { describeIf } from '../support/needs.ts';
-import { storeConformance } from './conformance.ts';
+import { listAll, storeConformance } from './conformance.ts';
 
 const tool = await sshd();
 const openModule = fileURLToPath(new URL('../../shared/stores/open.ts', import.meta.url));
@@ -103,6 +103,11 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('SFTP', () 
     const twin = await openStore(`sftp://${user}@${host}:${port}${join(server.folder, 'again')}?${query}`);
     expect(twin.location).toBe(store.location);
     expect(await twin.read('a')).toHaveLength(1);
+  });
+
+  test('says that its folder is a file instead of that there is nothing', async () => {
+    writeFileSync(join(server.folder, 'a-file'), 'x');
+    await expect(listAll((await openAt('a-file')).list(''))).rejects.toThrow(/is a file, and a store is a folder/);
   });
 
   test('refuses a server with another host key before it says anything to it', async () => {

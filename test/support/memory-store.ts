@@ -1,7 +1,9 @@
 // A Store in memory for unit tests, with hooks that make it fail, lie and damage what it holds.
 import { createHash, randomUUID } from 'node:crypto';
-import { LockedError, ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
-import { ObjectMissingError } from '../../shared/stores/errors.ts';
+import { throwIfCancelled } from '../../shared/step/errors.ts';
+import { LockedError, ObjectExistsError, ObjectMissingError, StoreError } from '../../shared/stores/errors.ts';
+import { checkMetadata, checkName, checkPrefix } from '../../shared/stores/names.ts';
+import { cancellable } from '../../shared/stores/source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from '../../shared/stores/store.ts';
 
 export type StoreCall = 'put' | 'write' | 'read' | 'stat' | 'open' | 'list' | 'delete' | 'lock' | 'sweep';
@@ -61,21 +63,18 @@ export class MemoryStore implements Store {
     return this.#call('put', name, async () => {
       const parts: Buffer[] = [];
       let offset = 0;
-      for await (const chunk of source) {
-        options.signal?.throwIfAborted();
+      for await (const chunk of cancellable(source, options.signal)) {
         const taken = this.faults.onPutChunk?.(chunk, offset) ?? chunk;
         parts.push(Buffer.from(taken));
         offset += chunk.length;
         options.onProgress?.(offset);
       }
-      options.signal?.throwIfAborted();
       return this.#keep(name, Buffer.concat(parts), options);
     });
   }
 
   async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
     return this.#call('write', name, async () => {
-      options.signal?.throwIfAborted();
       return this.#keep(name, Buffer.from(bytes), options);
     });
   }
@@ -83,8 +82,9 @@ export class MemoryStore implements Store {
   async read(name: string, options: { maxBytes?: number } = {}): Promise<Uint8Array | undefined> {
     return this.#call('read', name, async () => {
       const found = this.objects.get(name);
-      if (found && found.bytes.length > (options.maxBytes ?? 64 * 1024 * 1024))
-        throw new StoreError(`${name} in ${this.location} is too large.`);
+      const { maxBytes = 64 * 1024 * 1024 } = options;
+      if (found && found.bytes.length > maxBytes)
+        throw new StoreError(`${name} in ${this.location} is ${found.bytes.length} bytes, more than the ${maxBytes} expected.`);
       return found && Buffer.from(found.bytes);
     });
   }
@@ -101,15 +101,17 @@ export class MemoryStore implements Store {
     const found = this.objects.get(name);
     if (!found) throw new ObjectMissingError(`${name} is not in ${this.location}.`);
     const start = options.offset ?? 0;
+    if (start > found.bytes.length) throw new StoreError(`${name} in ${this.location} is ${found.bytes.length} bytes.`);
     const end = Math.min(found.bytes.length, start + (options.length ?? Infinity));
     for (let at = start; at < end; at += this.#chunkBytes) {
-      options.signal?.throwIfAborted();
+      throwIfCancelled(options.signal);
       const chunk = found.bytes.subarray(at, Math.min(end, at + this.#chunkBytes));
       yield this.faults.onOpenChunk?.(chunk, at) ?? chunk;
     }
   }
 
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+    checkPrefix(prefix);
     await this.#call('list', prefix, async () => undefined);
     for (const name of [...this.objects.keys()].sort()) {
       const found = this.objects.get(name);
@@ -124,7 +126,7 @@ export class MemoryStore implements Store {
   async lock(name: string, options: LockOptions): Promise<Lock> {
     return this.#call('lock', name, async () => {
       const held = this.locks.get(name);
-      if (held) throw new LockedError(`${name} in ${this.location} is held by ${held.owner}.`);
+      if (held) throw new LockedError(`${name} in ${this.location} is locked by ${held.owner}.`);
       const lost = new AbortController();
       const mine = { owner: options.owner, lost };
       this.locks.set(name, mine);
@@ -168,6 +170,8 @@ export class MemoryStore implements Store {
   }
 
   async #call<T>(method: StoreCall, name: string, work: () => Promise<T>): Promise<T> {
+    // Prefixes have rules of their own.
+    if (method !== 'list' && method !== 'sweep') checkName(name);
     const call = { method, name, nth: this.calls.filter((earlier) => earlier.method === method).length };
     this.calls.push(call);
     await this.faults.before?.(call);
@@ -177,15 +181,10 @@ export class MemoryStore implements Store {
   }
 
   #keep(name: string, bytes: Buffer, options: WriteOptions): ObjectInfo {
-    if (name.startsWith('/') || name.split('/').some((segment) => segment === '' || segment === '.' || segment === '..')) {
-      throw new StoreError(`The name ${JSON.stringify(name)} cannot be used in ${this.location}.`);
-    }
+    throwIfCancelled(options.signal);
     if (options.ifAbsent && this.objects.has(name)) throw new ObjectExistsError(`${name} is already in ${this.location}.`);
     const metadata = (typeof options.metadata === 'function' ? options.metadata() : options.metadata) ?? {};
-    for (const [key, value] of Object.entries(metadata)) {
-      if (!/^[a-z0-9]+$/.test(key) || !/^[\x20-\x7e]*$/.test(value))
-        throw new StoreError(`The metadata ${key} of ${name} cannot be stored.`);
-    }
+    checkMetadata(metadata);
     const info = { name, size: bytes.length, modified: this.#now(), etag: createHash('md5').update(randomUUID()).digest('hex'), metadata };
     this.objects.set(name, { bytes, info });
     return info;
