@@ -5,7 +5,7 @@ import { databaseNames, estimateBytes, readCatalog } from '../mongodb/catalog.ts
 import type { EngineChoice } from '../mongodb/engine.ts';
 import { compileSelection, type Selection } from '../mongodb/namespaces.ts';
 import { errorMessage, type UserError } from '../step/errors.ts';
-import { formatBytes, plural } from '../step/format.ts';
+import { plural } from '../step/format.ts';
 import type { Secret } from '../step/input.ts';
 import { findTool, type Tool } from '../tools/find-tool.ts';
 import { findingOf, skipped, type Check, type Finding } from './check.ts';
@@ -183,9 +183,4 @@ async function tools(engine: EngineChoice, signal: AbortSignal): Promise<Finding
 function listOf(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(', ');
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
-}
-
-/** A size for people; used by the space check. */
-export function sizeText(bytes: number | undefined): string {
-  return bytes === undefined ? 'of unknown size' : `about ${formatBytes(bytes)}`;
 }

@@ -1,14 +1,12 @@
 // Checks of the store: a probe object written, read back, listed and deleted; the store's clock against ours; free space.
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { StatsFs } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { probeName } from '../backup/layout.ts';
 import { formatBytes, formatSeconds } from '../step/format.ts';
-import type { Store } from '../stores/store.ts';
+import type { Store, StoreSpace } from '../stores/store.ts';
 import type { Clock } from '../tools/clock.ts';
 import { findingOf, isForbidden, skipped, type Check, type Finding } from './check.ts';
-import { sizeText } from './mongodb.ts';
 
 export interface StoreSubject {
   store: Store;
@@ -113,24 +111,26 @@ function clockFinding(skew: number | undefined): Finding {
 }
 
 async function space({ store, estimate }: StoreSubject): Promise<Finding> {
-  if (store.kind !== 'folder') return skipped(`A store of kind ${store.kind} has no disk of its own to fill up.`);
-  const { bavail, blocks, bsize } = await statfsAbove(store.location);
-  const free = bavail * bsize;
-  const share = blocks > 0 ? bavail / blocks : 1;
+  const there = (await store.space?.()) ?? (store.kind === 'folder' ? await spaceAbove(store.location) : undefined);
+  if (there === undefined) return skipped(`A store of kind ${store.kind} has no disk of its own to fill up, or does not tell.`);
+  const { free, total } = there;
+  const share = total > 0 ? free / total : 1;
   const needed = await estimate();
-  const seen = `${formatBytes(free)} free (${Math.round(share * 100)} %) at ${store.location}; the next backup is ${sizeText(needed)} before compression.`;
-  const fix = 'Free space, keep fewer backups (retention), or use another store.';
+  const next = needed === undefined ? '' : `; the next backup is about ${formatBytes(needed)} before compression`;
+  const seen = `${formatBytes(free)} free (${Math.round(share * 100)} %) at ${store.location}${next}.`;
+  const fix = 'Free space, keep fewer backups (lifeboat apply-retention --dry-run shows what could go), or use another store.';
   if (needed !== undefined && free < needed) return { status: 'failed', seen, fix };
   if (share < MIN_FREE_SHARE) return { status: 'warning', seen, fix };
   return { status: 'ok', seen };
 }
 
-/** The folder may not exist before the first backup. */
-async function statfsAbove(folder: string): Promise<StatsFs> {
+/** The folder may not exist before the first backup: then the file system above it tells. */
+async function spaceAbove(folder: string): Promise<StoreSpace> {
   try {
-    return await statfs(folder);
+    const { bavail, blocks, bsize } = await statfs(folder);
+    return { free: bavail * bsize, total: blocks * bsize };
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(folder) === folder) throw thrown;
-    return statfsAbove(dirname(folder));
+    return spaceAbove(dirname(folder));
   }
 }

@@ -61,7 +61,7 @@ export async function databaseNames(server: MongoServer, selector: Selector): Pr
 
 /** The collections of one database, sorted by name, without the server's own. */
 export async function databaseCollections(db: Db, selector: Selector): Promise<CatalogCollection[]> {
-  const listed = await db.listCollections({}, { ...EXACT, nameOnly: false }).toArray();
+  const listed = await withPlainCode(db.listCollections({}, { ...EXACT, nameOnly: false }).toArray());
   const names = new Set(listed.map(({ name }) => name));
   const found: CatalogCollection[] = [];
   for (const info of listed.sort((a, b) => (a.name < b.name ? -1 : 1))) {
@@ -91,7 +91,7 @@ export async function databaseCollections(db: Db, selector: Selector): Promise<C
 
 async function indexesOf(db: Db, collection: string): Promise<BSON.Document[]> {
   try {
-    return (await db.collection(collection).listIndexes(EXACT).toArray()) as BSON.Document[];
+    return (await withPlainCode(db.collection(collection).listIndexes(EXACT).toArray())) as BSON.Document[];
   } catch (thrown) {
     // NamespaceNotFound: dropped meanwhile, or a server that has no indexes for it.
     if (thrown instanceof MongoServerError && thrown.code === 26) return [];
@@ -147,4 +147,14 @@ export async function estimateBytes(server: MongoServer, collections: readonly C
     }
   }
   return total;
+}
+
+/** `promoteValues: false` reaches the server's errors, too: their code would be an Int32 that equals no number. @throws what was thrown */
+async function withPlainCode<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (thrown) {
+    if (thrown instanceof MongoServerError && thrown.code !== undefined) thrown.code = Number(thrown.code);
+    throw thrown;
+  }
 }

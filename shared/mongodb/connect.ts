@@ -147,7 +147,8 @@ export function explainMongoError(thrown: unknown, uri: Secret, doing = 'Connect
 
 function explainServerError(thrown: MongoServerError, said: string, doing: string): UserError {
   const cause = thrown;
-  switch (thrown.code) {
+  // An Int32 where values are not turned into JavaScript's.
+  switch (Number(thrown.code)) {
     case 18:
     case 8000:
       return new UserError('MongoDB refused the login: user or password is wrong.', {

@@ -90,7 +90,7 @@ async function* readCollection(
     const find = await findOptions(server, collection, data, snapshot, session);
     yield* readRaw(server.client, data, { find, ...(session ? { session } : {}), ...(signal ? { signal } : {}) });
   } catch (thrown) {
-    if (thrown instanceof MongoServerError && thrown.code === SNAPSHOT_TOO_OLD) {
+    if (thrown instanceof MongoServerError && Number(thrown.code) === SNAPSHOT_TOO_OLD) {
       throw new UserError(`The dump took longer than MongoDB keeps a snapshot; it stopped in ${namespaceName(collection)}.`, {
         fix: 'Install mongodump and use engine: tools (it reads the oplog), or raise minSnapshotHistoryWindowInSeconds on the server.',
         cause: thrown,

@@ -9,6 +9,7 @@ import { startAzurite, type Azurite } from '../backends/azurite.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { startKeyVault, type KeyVault } from '../backends/key-vault.ts';
 import { selfSignedCertificate } from '../backends/support.ts';
+import { startRefusingMongo } from '../backends/refusing-mongo.ts';
 import { describeIf } from '../support/needs.ts';
 import { fill, run, startBench, type Bench, type Ran } from './bench.ts';
 
@@ -72,6 +73,33 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(wrong, 'mongodb-connection')?.status).toBe('ok');
     expect(check(wrong, 'mongodb-login')).toMatchObject({ status: 'failed', seen: expect.stringContaining('user or password is wrong') });
     expect(JSON.stringify([wrong.finish, wrong.log, wrong.summary])).not.toContain('wrong-password');
+  }, 30_000);
+
+  test('finds a login that may not read or list, and hands out the roles', async () => {
+    const place = bench.place();
+    const guarded = await startRefusingMongo(bench.mongo.uri);
+    try {
+      for (const [command, seen] of [
+        ['find', /^The login may not read /],
+        ['listCollections', /^The login may not list what is there: .*not authorized/],
+      ] as const) {
+        guarded.forbidden.clear();
+        guarded.forbidden.add(command);
+        const ran = await run('doctor', { ...place.inputs, mongodbUri: guarded.uri, only: 'mongodb-connection,mongodb-permissions' });
+        expect(ran.exitCode).toBe(1);
+        expect(check(ran, 'mongodb-connection')?.status).toBe('ok');
+        expect(check(ran, 'mongodb-permissions')).toMatchObject({
+          status: 'failed',
+          seen: expect.stringMatching(seen),
+          fix: expect.stringMatching(/^Give it the roles, in mongosh: db\.getSiblingDB\(.*\)\.grantRolesToUser\(/),
+        });
+      }
+      // The backup itself says the same, with what to do.
+      const backedUp = await run('mongodb-backup', { ...place.inputs, mongodbUri: guarded.uri });
+      expect([backedUp.outcome, backedUp.said]).toEqual(['failed', expect.stringMatching(/not allowed to do this.*\n.*role "backup"/)]);
+    } finally {
+      await guarded.stop();
+    }
   }, 30_000);
 
   test('finds a key that is gone, and does not stop at what cannot even be opened', async () => {
