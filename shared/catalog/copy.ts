@@ -11,6 +11,7 @@ import type { Lock } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { markInUse } from './in-use.ts';
 import { listBackups, type ListedBackup } from './list.ts';
+import { settleTier } from './settle.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
 /** What `origin` says in a copy's metadata: its keys belong to the original. */
@@ -41,6 +42,8 @@ export interface CopyRequest {
 export interface CopyResult {
   copied: { timestamp: Timestamp; bytes: number }[];
   failed: { timestamp: Timestamp; reason: string }[];
+  /** Originals that cannot be read for now: they are archived. */
+  skipped: { timestamp: Timestamp; reason: string }[];
   /** Age of the oldest backup that should have a copy and has none, milliseconds; 0 when all have. */
   lagMs: number;
 }
@@ -53,10 +56,11 @@ export interface CopyResult {
 export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const { from, to, component, signal } = request;
   const originals = await listBackups(from.store, from.prefix, { component, signal });
-  const result: CopyResult = { copied: [], failed: [], lagMs: 0 };
+  const result: CopyResult = { copied: [], failed: [], skipped: [], lagMs: 0 };
   const lock = await to.store.lock(lockName(to.prefix, component), {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
+    resumable: true,
     onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${component} in ${to.store.location} from ${previous}.`),
     signal,
   });
@@ -67,6 +71,11 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
     if (originals.length > 0) await recordCopies(from, to, component, request.now, held.signal);
     const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
     for (const original of missing(originals, copies, request)) {
+      if (original.offline !== undefined) {
+        result.skipped.push({ timestamp: original.timestamp, reason: `it lies in the archive tier of ${from.store.location}.` });
+        result.lagMs = Math.max(result.lagMs, request.now.getTime() - original.time.getTime());
+        continue;
+      }
       try {
         await copyMarked(held, original, copies.get(original.timestamp));
         result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
@@ -76,6 +85,7 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
         result.lagMs = Math.max(result.lagMs, request.now.getTime() - original.time.getTime());
       }
     }
+    await settle(held);
     return result;
   } finally {
     await lock.release();
@@ -88,6 +98,12 @@ async function tidy({ to, component, now, signal, onNotice }: CopyRequest): Prom
   const copies = entries.filter(({ files }) => files.get('data')?.metadata['origin'] === COPY);
   const { notices } = await cleanLeftovers({ ...to, component, recipients: [], copies: [], now, signal }, copies);
   for (const notice of notices) onNotice?.(notice);
+}
+
+/** Copies that are proved go to the tier of their store. One that stays where it was written is as good, and dearer. */
+async function settle({ to, component, now, signal, onNotice }: CopyRequest): Promise<void> {
+  const { failed } = await settleTier(to, { component, now, signal });
+  for (const { timestamp, reason } of failed) onNotice?.(`The copy of ${timestamp} could not be moved to its tier: ${reason}`);
 }
 
 function reasonOf(thrown: unknown, { lost }: Lock): unknown {

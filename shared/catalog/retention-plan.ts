@@ -1,5 +1,6 @@
 // What retention will do to one component's backups in one store, and why: the rules, and the guards above them.
 import { formatTimestamp, type Timestamp } from '../step/timestamp.ts';
+import { earlyDeletion } from './early-deletion.ts';
 import { holdsAt, type Hold } from './hold.ts';
 import type { BackupState, ListedBackup } from './list.ts';
 import { newestAttempt, type Attempt } from './pick.ts';
@@ -88,7 +89,14 @@ export function planSection(facts: SectionFacts, { rules, policy }: { rules: Ret
       // Every rule keeps the newest one; this holds even should a rule ever not.
       if (backup === last && reasons.length === 0) reasons.push('the last verified backup');
       const keep = reasons.length > 0;
-      return { timestamp, state, bytes: backup.dataBytes, keep, reasons: keep ? reasons : [whyItGoes(state)] };
+      const early = keep ? undefined : earlyDeletion(backup.tier, now);
+      return {
+        timestamp,
+        state,
+        bytes: backup.dataBytes,
+        keep,
+        reasons: keep ? reasons : [whyItGoes(state), ...(early === undefined ? [] : [early])],
+      };
     });
   const section = {
     ...{ component: facts.component, store: facts.store, prefix: facts.prefix, rules, policy },
@@ -97,7 +105,8 @@ export function planSection(facts: SectionFacts, { rules, policy }: { rules: Ret
     unfinished: facts.backups.filter(({ state }) => state === 'pruning').map(({ timestamp }) => timestamp),
     ...(facts.sharedWith?.length ? { sharedWith: [...facts.sharedWith] } : {}),
   };
-  const blocked = doubt(facts, last, now);
+  // Where nothing is, such as a store for copies that never got one, nothing can be doubtful.
+  const blocked = real.length === 0 ? undefined : doubt(facts, last, now);
   return blocked === undefined ? section : { ...section, blocked, backups: backups.map((backup) => stays(backup)) };
 }
 

@@ -11,9 +11,16 @@ import { nearestSpelling } from './spelling.ts';
 
 /** A store with everything resolved: what `openStore` takes. Folder paths are absolute; what isSecretPath names is a secret. */
 export type StoreConfig =
-  | { kind: 'azure-blob'; account: string; container: string; prefix?: string; endpoint?: string; sas?: string; connectionString?: string }
+  | (TextsOf<'account' | 'container', 'prefix' | 'endpoint' | 'sas' | 'connectionString'> & {
+      kind: 'azure-blob';
+      tier?: 'hot' | 'cool' | 'cold' | 'archive';
+    })
   | { kind: 'folder'; path: string }
-  | (TextsOf<'bucket', 'prefix' | 'region' | 'endpoint' | 'accessKeyId' | 'secretAccessKey'> & { kind: 's3'; lockDays?: number })
+  | (TextsOf<'bucket', 'prefix' | 'region' | 'endpoint' | 'accessKeyId' | 'secretAccessKey'> & {
+      kind: 's3';
+      lockDays?: number;
+      storageClass?: 'STANDARD' | 'STANDARD_IA' | 'ONEZONE_IA' | 'INTELLIGENT_TIERING' | 'GLACIER_IR';
+    })
   | (TextsOf<'host' | 'user' | 'path' | 'fingerprint', 'keyFile' | 'privateKey' | 'passphrase' | 'password'> & {
       kind: 'sftp';
       port?: number;
@@ -92,9 +99,9 @@ export class DrConfig {
     const at = (key: string): PropertyKey[] => ['stores', name, key];
     if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path(at('path')) };
     if (entry.kind === 's3') {
-      const { kind, lockDays } = entry;
+      const { kind, lockDays, storageClass } = entry;
       const texts = await this.#texts(at, ['bucket'], ['prefix', 'region', 'endpoint', 'accessKeyId', 'secretAccessKey']);
-      return { kind, ...texts, ...(lockDays === undefined ? {} : { lockDays }) };
+      return { kind, ...texts, ...(lockDays === undefined ? {} : { lockDays }), ...(storageClass === undefined ? {} : { storageClass }) };
     }
     if (entry.kind === 'sftp') {
       const { kind, port } = entry;
@@ -103,7 +110,7 @@ export class DrConfig {
       return { kind, ...texts, ...keyFile, ...(port === undefined ? {} : { port }) };
     }
     const texts = await this.#texts(at, ['account', 'container'], ['prefix', 'endpoint', 'sas', 'connectionString']);
-    return { kind: 'azure-blob', ...texts };
+    return { kind: 'azure-blob', ...texts, ...(entry.tier === undefined ? {} : { tier: entry.tier }) };
   }
 
   /** Some texts of an entry, resolved. */

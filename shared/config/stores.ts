@@ -1,6 +1,6 @@
 // Where bytes go, as dr.yml says it: one entry per kind of store.
 import { z } from 'zod';
-import { about, integer, text } from './fields.ts';
+import { about, choice, integer, text } from './fields.ts';
 
 /** Segments of names within a store: never empty, `.` or `..`. */
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;
@@ -51,6 +51,11 @@ const azureBlob = z.strictObject({
     },
     { pattern: '(?!)', expected: 'expected a reference to a secret, such as ${env:STORE_CONNECTION_STRING}' },
   ).optional(),
+  tier: choice(['hot', 'cool', 'cold', 'archive'], {
+    description:
+      'Access tier to which data is moved once it is proved and copied; manifests stay where they are. Archived data takes hours to bring back. Default: the one of the account.',
+    example: 'cool',
+  }).optional(),
 });
 
 const folder = z.strictObject({
@@ -79,6 +84,11 @@ const s3 = z.strictObject({
     { description: 'Address of the service, where it is not AWS.', example: 'https://s3.example.org' },
     { pattern: String.raw`https?://[^\s?#]+`, expected: 'expected an address that starts with https://' },
   ).optional(),
+  storageClass: choice(['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'], {
+    description:
+      'Storage class that data is written with; manifests are written with the standard one. Only classes that are readable at once: for a deeper archive use a lifecycle rule of the bucket.',
+    example: 'STANDARD_IA',
+  }).optional(),
   accessKeyId: text(
     {
       description: 'Access key id, together with secretAccessKey. Default: the sign-in of the environment.',

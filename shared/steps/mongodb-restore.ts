@@ -40,6 +40,15 @@ export const mongodbRestore = defineStep({
       summary: 'Take the latest verified backup although a newer attempt failed or is doubtful.',
       default: 'false',
     }),
+    rehydrate: input.choice(['no', 'standard', 'high'], {
+      summary:
+        'Bring a backup back from the archive tier when no readable copy is left: standard takes up to 15 hours on Azure, high is faster and dearer.',
+      default: 'no',
+    }),
+    rehydrateWait: input.duration({
+      summary: 'Wait so long for it, then restore. Without it the run begins it and ends; run it again later.',
+      example: '16h',
+    }),
     replace: input.flag({ summary: 'Allow collections that hold documents to be replaced.', default: 'false' }),
     targetDatabase: input.string({ summary: 'Restore the one database of the backup under this name, beside the living data.' }),
     rename: input.list({

@@ -1,5 +1,6 @@
 // Addresses of Azure Blob containers: taken apart and put together.
 import { UsageError } from '../step/errors.ts';
+import { AZURE_TIERS, type AzureTier } from './azure-tier.ts';
 
 export interface AzureBlobAddress {
   account: string;
@@ -20,7 +21,11 @@ const CONTAINER = /^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$|^\$(root|web)$/;
  * @returns the address and, apart from it, the SAS that the query held (a secret)
  * @throws UsageError saying what is missing
  */
-export function parseAzureBlobAddress(text: string): { address: AzureBlobAddress; sas: string | undefined } {
+export function parseAzureBlobAddress(text: string): {
+  address: AzureBlobAddress;
+  sas: string | undefined;
+  tier: AzureTier | undefined;
+} {
   const url = new URL(text);
   const shown = `${url.origin}${url.pathname}`;
   const segments = url.pathname
@@ -30,13 +35,31 @@ export function parseAzureBlobAddress(text: string): { address: AzureBlobAddress
   const { account, accountUrl } = accountOf(url, segments, shown);
   const [container, ...folders] = segments;
   if (container === undefined) throw new UsageError(`The store ${shown} names no container.`, { fix: `Write it as ${EXAMPLE}.` });
-  const sas = url.search.slice(1);
+  const tier = tierIn(url, shown);
+  const sas = url.search
+    .slice(1)
+    .split('&')
+    .filter((part) => !part.startsWith('tier='))
+    .join('&');
   if (sas !== '' && !url.searchParams.has('sig')) {
     throw new UsageError(`The store ${shown} has a query that is not a SAS: it holds no signature.`, {
       fix: 'Copy the SAS whole and quote the address: a shell cuts it at "&".',
     });
   }
-  return { address: azureBlobAddress({ account, accountUrl, container, prefix: folders.join('/') }), sas: sas === '' ? undefined : sas };
+  return {
+    address: azureBlobAddress({ account, accountUrl, container, prefix: folders.join('/') }),
+    sas: sas === '' ? undefined : sas,
+    tier,
+  };
+}
+
+/** `?tier=archive`, beside a SAS or alone. */
+function tierIn(url: URL, shown: string): AzureTier | undefined {
+  const tier = url.searchParams.get('tier');
+  if (tier === null) return undefined;
+  const known = AZURE_TIERS.find((one) => one === tier);
+  if (known) return known;
+  throw new UsageError(`The store ${shown} has the tier "${tier}", which there is not.`, { fix: `Use ${AZURE_TIERS.join(', ')}.` });
 }
 
 /**

@@ -5,12 +5,14 @@ import { listPage, READING_LISTINGS, type ListedBlob } from './azure-listing.ts'
 import { lockBlob } from './azure-lock.ts';
 import { blobExists, discardUncommitted, putBlob, readBlockId, writeBlob } from './azure-put.ts';
 import { isBlobMissing, openBlob, readBlob, statBlob } from './azure-read.ts';
+import type { AzureTier } from './azure-tier.ts';
+import { azureTiering } from './azure-tiering.ts';
 import { checkMetadata, checkName, checkPrefix } from './names.ts';
 import type { PatienceOptions } from './patience.ts';
 import type { AzureBlobAddress } from './azure-address.ts';
 import type { TokenCredential } from '@azure/core-auth';
 import type { ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 const PAGE = 5000;
@@ -19,6 +21,8 @@ const PAGE = 5000;
 export type AzureBlobAccess = { credential: TokenCredential } | { sas: string } | { connectionString: string };
 
 export interface AzureBlobOptions extends PatienceOptions {
+  /** Where backups' data is moved once it is proved; undefined: it stays where it was written. */
+  tier?: AzureTier | undefined;
   debug?: ((message: string) => void) | undefined;
 }
 
@@ -35,7 +39,7 @@ export async function openAzureBlob(address: AzureBlobAddress, access: AzureBlob
   const place = { account: address.account, container: address.container, url };
   const prefix = address.prefix === '' ? '' : `${address.prefix}/`;
   const open = (client: ContainerClient, listing: ContainerClient, kind: 'token' | 'sas' | 'key'): Store =>
-    new AzureBlobStore(new AzureContainer(client, { ...place, access: kind }, prefix, options), listing);
+    new AzureBlobStore(new AzureContainer(client, { ...place, access: kind }, prefix, options), listing, options.tier);
 
   if ('credential' in access) {
     const { credential } = access;
@@ -72,10 +76,12 @@ function lockOf({ legalHold, immutableUntil: until }: ListedBlob): Pick<ObjectIn
 class AzureBlobStore implements Store {
   readonly kind = 'azure-blob';
   readonly location: string;
+  readonly tiering: Tiering;
   readonly #container: AzureContainer;
   readonly #listing: ContainerClient;
 
-  constructor(container: AzureContainer, listing: ContainerClient) {
+  constructor(container: AzureContainer, listing: ContainerClient, tier: AzureTier | undefined) {
+    this.tiering = azureTiering(container, tier);
     this.#container = container;
     this.#listing = listing;
     this.location = container.location;
@@ -113,10 +119,11 @@ class AzureBlobStore implements Store {
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectInfo, void> {
     checkPrefix(prefix);
     for await (const blob of this.#blobs(prefix, LISTED, signal)) {
-      const { name, size, modified, etag, metadata } = blob;
+      const { name, size, modified, etag, metadata, tier } = blob;
       // With a hierarchical namespace folders are listed as empty blobs.
       if (metadata['hdi_isfolder'] === 'true') continue;
-      yield { name: name.slice(this.#container.prefix.length), size, modified, etag, metadata, ...lockOf(blob) };
+      const info = { name: name.slice(this.#container.prefix.length), size, modified, etag, metadata, ...lockOf(blob) };
+      yield tier === undefined ? info : { ...info, tier };
     }
   }
 

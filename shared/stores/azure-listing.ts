@@ -3,6 +3,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PipelinePolicy } from '@azure/core-rest-pipeline';
 import type { BlobItem, ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
 import { plainEtag } from './azure-container.ts';
+import { tierOf, type AzureTierFacts } from './azure-tier.ts';
+import type { ObjectTier } from './store.ts';
 
 /** What a listing says of a blob. */
 export interface ListedBlob {
@@ -15,6 +17,8 @@ export interface ListedBlob {
   /** The blob's own legal hold or immutability policy; one of the container is not in listings, it shows when a deletion is refused. */
   legalHold: boolean;
   immutableUntil: Date | undefined;
+  /** Where the blob lies; undefined in an account without tiers. */
+  tier: ObjectTier | undefined;
 }
 
 export interface ListingPage {
@@ -76,6 +80,7 @@ function listedBlob({ name, properties, metadata }: BlobItem): ListedBlob {
     metadata: typeof metadata === 'object' ? metadata : {},
     legalHold: properties.legalHold === true,
     immutableUntil: properties.immutabilityPolicyExpiresOn,
+    tier: tierOf(properties as AzureTierFacts),
   };
 }
 
@@ -130,7 +135,20 @@ function blobOf(blob: string): ListedBlob {
     metadata: metadataOf(blob.slice(after(blob, '</Properties>', 0))),
     legalHold: property(properties, 'LegalHold') === 'true',
     immutableUntil: until === undefined ? undefined : dateOf(until),
+    tier: readTier(properties),
   };
+}
+
+function readTier(properties: string): ObjectTier | undefined {
+  const accessTier = property(properties, 'AccessTier');
+  if (accessTier === undefined) return undefined;
+  const changed = property(properties, 'AccessTierChangeTime');
+  return tierOf({
+    accessTier,
+    accessTierInferred: property(properties, 'AccessTierInferred') === 'true',
+    accessTierChangedOn: changed === undefined ? undefined : dateOf(changed),
+    archiveStatus: property(properties, 'ArchiveStatus'),
+  });
 }
 
 function metadataOf(rest: string): Record<string, string> {

@@ -3,6 +3,7 @@ import type { BlockBlobClient } from '@azure/storage-blob';
 import { azureFailure, isAzureError } from './azure-errors.ts';
 import { IncompleteAnswerError } from './azure-retry.ts';
 import { ifUnchanged, plainEtag, type AzureContainer } from './azure-container.ts';
+import { tierOf, type AzureTierFacts } from './azure-tier.ts';
 import { ObjectMissingError, StoreError } from './errors.ts';
 import { readAhead } from './read-ahead.ts';
 import type { ObjectInfo, OpenOptions } from './store.ts';
@@ -17,12 +18,14 @@ export async function statBlob(container: AzureContainer, name: string, signal: 
   return container.guarded('Looking up', name, async () => {
     try {
       const properties = await container.tries((abortSignal) => blob.getProperties({ abortSignal }), signal);
+      const tier = tierOf(properties as AzureTierFacts);
       return {
         name,
         size: properties.contentLength ?? 0,
         modified: properties.lastModified ?? new Date(0),
         etag: plainEtag(properties.etag),
         metadata: properties.metadata ?? {},
+        ...(tier === undefined ? {} : { tier }),
       };
     } catch (thrown) {
       if (isBlobMissing(thrown)) return undefined;

@@ -5,7 +5,9 @@ import type { TokenCredential } from '@azure/core-auth';
 import { UsageError } from '../step/errors.ts';
 import type { Clock } from '../tools/clock.ts';
 import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
+import type { AzureTier } from './azure-tier.ts';
 import type { PatienceOptions } from './patience.ts';
+import { S3_CLASSES } from './s3-tier.ts';
 import type { S3StoreConfig } from './s3.ts';
 import type { SftpStoreConfig } from './sftp.ts';
 import type { Store } from './store.ts';
@@ -23,6 +25,8 @@ export interface AzureBlobStoreConfig {
   sas?: string;
   /** A connection string with an account key; a secret. */
   connectionString?: string;
+  /** Where backups' data is moved once it is proved: hot, cool, cold, archive. Absent: it stays where it was written. */
+  tier?: AzureTier;
 }
 
 /** `dr.yml`: `{ kind: folder, path: /srv/backups }`. */
@@ -88,7 +92,7 @@ export function parseStoreAddress(text: string): StoreConfig {
   if (!URL.canParse(text)) throw new UsageError(`"${withoutQuery(text)}" is not the address of a store.`, { fix: `Use ${ADDRESSES}.` });
   if (scheme === 'file') return { kind: 'folder', path: fileURLToPath(text) };
   if (scheme === 'https' || scheme === 'http') {
-    const { address, sas } = parseAzureBlobAddress(text);
+    const { address, sas, tier } = parseAzureBlobAddress(text);
     return {
       kind: 'azure-blob',
       account: address.account,
@@ -96,6 +100,7 @@ export function parseStoreAddress(text: string): StoreConfig {
       endpoint: address.accountUrl,
       ...(address.prefix === '' ? {} : { prefix: address.prefix }),
       ...(sas === undefined ? {} : { sas }),
+      ...(tier === undefined ? {} : { tier }),
     };
   }
   if (scheme === 's3') return parseS3Address(new URL(text));
@@ -103,18 +108,20 @@ export function parseStoreAddress(text: string): StoreConfig {
   throw new UsageError(`"${scheme}:" is not a known kind of store address.`, { fix: `Use ${ADDRESSES}.` });
 }
 
-/** `s3://<bucket>/<folder>?region=&endpoint=&lockDays=`. The environment signs in. */
+/** `s3://<bucket>/<folder>?region=&endpoint=&lockDays=&storageClass=`. The environment signs in. */
 function parseS3Address(url: URL): S3StoreConfig {
-  const settings = queryOf(url, ['region', 'endpoint', 'lockDays']);
+  const settings = queryOf(url, ['region', 'endpoint', 'lockDays', 'storageClass']);
   const prefix = folderOf(url);
   const { region, endpoint, lockDays } = settings;
+  const storageClass = S3_CLASSES.find((one) => one === settings.storageClass);
   if (
     url.hostname === '' ||
     (lockDays !== undefined && !/^[1-9]\d{0,4}$/.test(lockDays)) ||
-    (endpoint !== undefined && !URL.canParse(endpoint))
+    (endpoint !== undefined && !URL.canParse(endpoint)) ||
+    storageClass !== settings.storageClass
   ) {
     throw new UsageError(`"${withoutQuery(url.href)}" is not the address of a bucket.`, {
-      fix: 'Use s3://<bucket>/<folder>?region=<region>, with endpoint=https://… for a service that is not AWS and lockDays=<days> for object lock.',
+      fix: 'Use s3://<bucket>/<folder>?region=<region>, with endpoint=https://… for a service that is not AWS, lockDays=<days> for object lock and storageClass=STANDARD_IA for a cheaper class that is readable at once.',
     });
   }
   return {
@@ -124,6 +131,7 @@ function parseS3Address(url: URL): S3StoreConfig {
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(lockDays === undefined ? {} : { lockDays: Number(lockDays) }),
+    ...(storageClass === undefined ? {} : { storageClass }),
   };
 }
 
@@ -189,7 +197,7 @@ async function openAzure(config: AzureBlobStoreConfig, options: OpenStoreOptions
     prefix: config.prefix ?? '',
   });
   const { openAzureBlob } = await import('./azure-blob.ts');
-  const wanted = { debug: options.debug, ...waiting(options) };
+  const wanted = { debug: options.debug, tier: config.tier, ...waiting(options) };
   if (sas !== undefined) return openAzureBlob(address, { sas: sas.replace(/^\?/, '') }, wanted);
   if (connectionString !== undefined) return openAzureBlob(address, { connectionString }, wanted);
   if (options.credential) return openAzureBlob(address, { credential: await options.credential() }, wanted);

@@ -4,6 +4,7 @@ import { ObjectMissingError, StoreError } from './errors.ts';
 import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
 import { readMetadata } from './s3-metadata.ts';
 import { headOf } from './s3-put.ts';
+import { s3TierOf } from './s3-tier.ts';
 import { readAhead } from './read-ahead.ts';
 import type { ObjectInfo, OpenOptions } from './store.ts';
 
@@ -25,6 +26,7 @@ export async function statS3(bucket: S3Bucket, name: string, signal: AbortSignal
       modified: head.LastModified ?? new Date(0),
       etag: plainEtag(head.ETag),
       metadata: await readMetadata(bucket, name, head.Metadata, signal),
+      tier: s3TierOf(head),
       ...(locked === undefined || (locked instanceof Date && locked <= new Date()) ? {} : { locked }),
     };
   });

@@ -9,8 +9,10 @@ import { S3Bucket, type S3Sdk } from './s3-bucket.ts';
 import { lockS3 } from './s3-lock.ts';
 import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
 import { headOf, putS3, s3Exists } from './s3-put.ts';
+import { partsOf, UPLOAD_NOTES } from './s3-resume.ts';
 import { openS3, readS3, statS3 } from './s3-read.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+import { s3Tiering, type S3Class } from './s3-tier.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** A listing of S3 has no metadata: so many objects are asked for theirs at the same time. */
@@ -31,6 +33,8 @@ export interface S3StoreConfig {
   secretAccessKey?: string;
   /** Days for which what is written once cannot be deleted; the bucket must have object lock. */
   lockDays?: number;
+  /** What backups' data is written with; small objects are written with the standard one. */
+  storageClass?: S3Class;
 }
 
 /** Opens a bucket. Sends nothing yet. */
@@ -59,7 +63,8 @@ export async function openS3Store(config: S3StoreConfig, waiting: PatienceOption
   const prefix = config.prefix === undefined || config.prefix === '' ? '' : `${config.prefix}/`;
   const location = s3Address(config);
   const patience = new Patience(location, waiting);
-  return new S3Store(new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location, lockDays: config.lockDays ?? 0, patience }));
+  const bucket = new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location, lockDays: config.lockDays ?? 0, patience });
+  return new S3Store(bucket, config.storageClass);
 }
 
 /** The address that opens the same store again; no secrets. */
@@ -71,9 +76,13 @@ export function s3Address({ bucket, prefix, region, endpoint, lockDays }: S3Stor
 class S3Store implements Store {
   readonly kind = 's3';
   readonly location: string;
+  readonly tiering: Tiering;
   readonly #bucket: S3Bucket;
+  readonly #storageClass: S3Class | undefined;
 
-  constructor(bucket: S3Bucket) {
+  constructor(bucket: S3Bucket, storageClass: S3Class | undefined) {
+    this.tiering = s3Tiering(bucket);
+    this.#storageClass = storageClass;
     this.#bucket = bucket;
     this.location = bucket.location;
   }
@@ -83,7 +92,7 @@ class S3Store implements Store {
     throwIfCancelled(options.signal);
     // The commit decides; asking first saves sending a whole backup in vain.
     if (options.ifAbsent && (await this.stat(name, options.signal))) throw s3Exists(this.#bucket, name);
-    return putS3(this.#bucket, name, source, options);
+    return putS3(this.#bucket, name, source, { ...options, storageClass: this.#storageClass });
   }
 
   async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
@@ -158,6 +167,8 @@ class S3Store implements Store {
   async sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
     checkPrefix(prefix);
     return this.#bucket.guarded('Cleaning', prefix, signal, async () => {
+      // A note may be older than the upload's last part: without it the upload begins anew, which is all.
+      await this.#sweepNotes(olderThan, signal);
       return (await this.#sweepUploads(prefix, olderThan, signal)) + (await this.#sweepSidecars(prefix, olderThan, signal));
     });
   }
@@ -185,17 +196,20 @@ class S3Store implements Store {
 
   /** When an upload was last given a part; long ago when it has none. */
   async #lastPart(upload: { Bucket: string; Key: string; UploadId: string }, signal: AbortSignal | undefined): Promise<Date> {
-    const { sdk } = this.#bucket;
     let newest = new Date(0);
-    let marker: string | undefined;
-    do {
-      const input = { ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
-      const page = await this.#bucket.send(new sdk.ListPartsCommand(input), signal);
-      for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified > newest) newest = LastModified;
-      // The SDK's own paging goes by the marker, which some services send with the last page, too, and never ends.
-      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    } while (marker !== undefined);
+    for await (const { LastModified } of partsOf(this.#bucket, upload, signal)) {
+      if (LastModified && LastModified > newest) newest = LastModified;
+    }
     return newest;
+  }
+
+  /** Notes of uploads that nobody went on with; those of uploads that are gone mean nothing. */
+  async #sweepNotes(olderThan: Date, signal: AbortSignal | undefined): Promise<void> {
+    for await (const page of this.#pages(`${RESERVED_SEGMENT}/${UPLOAD_NOTES}`, signal)) {
+      for (const { name } of page.filter(({ modified }) => modified < olderThan)) {
+        await this.#bucket.send(new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(name)), signal);
+      }
+    }
   }
 
   async #sweepSidecars(prefix: string, olderThan: Date, signal: AbortSignal | undefined): Promise<number> {

@@ -21,7 +21,9 @@ export type ProxyEffect =
   /** Waits before anything is done. */
   | { kind: 'delay'; ms: number }
   /** The work is done at once, the answer comes so late that the client may have given up. */
-  | { kind: 'lateAnswer'; ms: number };
+  | { kind: 'lateAnswer'; ms: number }
+  /** The blob's properties as Azure tells them while it is brought back from the archive, which takes Azurite no time. */
+  | { kind: 'rehydrating' };
 
 /** What a request to the Blob service does, as far as faults are aimed: `block`, `commit`, `lease`, `properties`, `download`, … */
 export function blobOperation(method: string, url: URL, headers: IncomingMessage['headers']): string {
@@ -110,6 +112,14 @@ async function handle(exchange: Exchange, effect: ProxyEffect | undefined): Prom
         setTimeout(() => {
           answer(incoming, response);
         }, effect.ms).unref();
+      });
+      return;
+    case 'rehydrating':
+      forward(exchange, (incoming) => {
+        incoming.headers['x-ms-access-tier'] = 'Archive';
+        incoming.headers['x-ms-archive-status'] = 'rehydrate-pending-to-hot';
+        incoming.headers['x-ms-rehydrate-priority'] = 'Standard';
+        answer(incoming, response);
       });
       return;
     case 'cutAnswer':

@@ -54,7 +54,7 @@ test('a second run copies nothing, a later one what is new', async () => {
   const made = await worldWith(FIRST);
   await copy(made);
   const puts = (): number => made.offsite.calls.filter(({ method }) => method === 'put').length;
-  expect(await copy(made)).toEqual({ copied: [], failed: [], lagMs: 0 });
+  expect(await copy(made)).toEqual({ copied: [], failed: [], skipped: [], lagMs: 0 });
   expect(puts()).toBe(1);
   await made.write(noise(1000), { timestamp: SECOND });
   expect((await copy(made)).copied.map((one) => one.timestamp)).toEqual([SECOND]);

@@ -55,7 +55,10 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
   const { host, clock } = context;
   const started = clock.monotonic();
   const recipients = await openKeys(context, place);
-  const backups = await choose(context, inputs, place);
+  const chosen = await choose(context, inputs, place);
+  const backups = chosen.filter(({ offline }) => offline === undefined);
+  const skipped = chosen.filter(({ offline }) => offline !== undefined).map((backup) => archivedText(backup, place));
+  for (const text of skipped) host.notice(text);
   const checked: Checked[] = [];
   for (const backup of backups) checked.push(await check(context, inputs, place, recipients, backup));
 
@@ -66,7 +69,7 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
   context.setOutput('failed', failed.length);
   context.setOutput('timestamp', backups[backups.length - 1]?.timestamp ?? '');
   context.setOutput('seconds', seconds.toFixed(1));
-  await host.summary(summary(checked, failed.length, inputs, place));
+  await host.summary(page(summary(checked, failed.length, inputs, place), skipped.map((text) => `- ${text}`).join('\n')));
   if (failed.length > 0) {
     throw new VerificationError(
       failed.length === 1
@@ -76,7 +79,14 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
     );
   }
   const doubts = checked.flatMap(({ doubt }) => doubt ?? []);
+  if (checked.length === 0) doubts.push(`Nothing was validated. ${skipped.join(' ')}`);
   return { doubts, result: { depth: inputs.depth, ...(inputs.subset === undefined ? {} : { subset: inputs.subset }), checked } };
+}
+
+/** Bringing a backup back costs money and hours: that is for whoever restores it. */
+function archivedText({ component, timestamp, offline }: ListedBackup, { store }: Place): string {
+  const where = offline === 'archived' ? 'lies in the archive tier' : 'is being brought back from the archive tier';
+  return `${component} ${timestamp} is not read: it ${where} of ${store.location}.`;
 }
 
 async function choose(context: StepContext, inputs: Inputs, { store, prefix }: Place): Promise<ListedBackup[]> {

@@ -1,7 +1,8 @@
 // What `copy-backups` does: one store of copies after the other; also used by a backup once it is committed.
 import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
+import { settleTier } from '../../catalog/settle.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
-import { UserError, withFix } from '../../step/errors.ts';
+import { errorMessage, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -73,11 +74,13 @@ export async function copyToAll(context: StepContext, job: CopyJob): Promise<Cop
         },
       });
       results.push({ ...result, name, location });
+      saySkipped(context, { ...result, name, location });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       results.push({
         copied: [],
         failed: [],
+        skipped: [],
         lagMs: 0,
         name,
         location,
@@ -101,16 +104,39 @@ export async function withCopies(
   returned: StepReturn,
   job: Omit<CopyJob, 'copies' | 'days'> & { copies: readonly string[] | undefined },
 ): Promise<StepReturn> {
-  const { copies, component } = job;
-  if (copies === undefined) return returned;
+  const { copies = [], component } = job;
   const results = await copyToAll(context, { ...job, copies, days: CATCH_UP_DAYS });
   for (const { name, copied } of results)
     if (copied.length > 0) context.host.info(`Copied ${plural(copied.length, 'backup')} of ${component} to ${name}.`);
   return {
     ...returned,
-    doubts: [...(returned.doubts ?? []), ...copyDoubts(results)],
-    result: { ...(returned.result as Record<string, unknown>), copies: copyRecord(results) },
+    doubts: [...(returned.doubts ?? []), ...copyDoubts(results), ...(await settle(context, job, results))],
+    result: { ...(returned.result as Record<string, unknown>), ...(copies.length === 0 ? {} : { copies: copyRecord(results) }) },
   };
+}
+
+/** Moves the data to the tier of its store, now that the copies are made: from the archive nothing can be copied. @returns what did not work */
+async function settle(
+  context: StepContext,
+  { place, component }: Pick<CopyJob, 'place' | 'component'>,
+  copies: readonly CopiedTo[],
+): Promise<string[]> {
+  const { host, clock, signal } = context;
+  const { tiering } = place.store;
+  if (tiering?.target === undefined) return [];
+  if (tiering.target === 'archive' && copies.some(({ problem, failed }) => problem !== undefined || failed.length > 0)) {
+    return [`The data of ${component} is not archived before its copies are made; the next run does it.`];
+  }
+  try {
+    const { moved, failed } = await settleTier(place, { component, now: clock.now(), signal });
+    if (moved.length > 0) host.info(`Moved ${plural(moved.length, 'backup')} of ${component} to the ${tiering.target} tier.`);
+    return failed.map(
+      ({ timestamp, reason }) => `${timestamp} stays out of the ${tiering.target ?? ''} tier; the next run tries again: ${reason}`,
+    );
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    return [`The data of ${component} stays out of the ${tiering.target} tier; the next run tries again: ${errorMessage(thrown)}`];
+  }
 }
 
 /** The stores of copies, for looking whether they have something; `unknown` when one cannot be opened. */
@@ -129,6 +155,11 @@ export function copyDoubts(results: readonly CopiedTo[]): string[] {
     ...(problem === undefined ? [] : [`No copy could be made to ${name}: ${problem}`]),
     ...failed.map(({ timestamp, reason }) => `The copy of ${timestamp} to ${name} failed: ${reason}`),
   ]);
+}
+
+/** What cannot be copied for now, for people who should not be alarmed. */
+function saySkipped({ host }: StepContext, { name, skipped }: CopiedTo): void {
+  for (const { timestamp, reason } of skipped) host.notice(`${timestamp} is not copied to ${name}: ${reason}`);
 }
 
 /** For the run's record. */

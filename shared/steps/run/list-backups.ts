@@ -46,7 +46,7 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
               formatAge(backup.time, now),
               backup.plainBytes === undefined ? '?' : formatBytes(backup.plainBytes),
               formatBytes(backup.dataBytes),
-              [stateText(backup), ...holdTexts(backup, held)].join('; '),
+              [stateText(backup), ...tierTexts(backup), ...holdTexts(backup, held)].join('; '),
             ]),
           ),
       shown.length === 0 ? undefined : `In ${where}.`,
@@ -60,6 +60,8 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
     holds: held.filter((hold) => isOn(hold, backup)).map(({ id, reason, until }) => ({ id, reason, until: until?.toISOString() ?? null })),
     plainBytes: backup.plainBytes ?? null,
     storedBytes: backup.dataBytes,
+    tier: backup.tier?.name ?? null,
+    readable: backup.offline === undefined,
   }));
   context.setOutput('count', shown.length);
   context.setOutput('latest', latest?.timestamp ?? '');
@@ -76,6 +78,12 @@ function stateText({ state }: ListedBackup): string {
     leftover: 'leftover',
     pruning: 'being removed',
   }[state];
+}
+
+/** Where the data lies, unless that is where the service puts everything. */
+function tierTexts({ tier, offline }: ListedBackup): string[] {
+  if (offline === 'rehydrating') return [`${tier?.name ?? 'archive'} tier, being brought back`];
+  return tier === undefined || tier.inferred === true || tier.name === 'standard' ? [] : [`${tier.name} tier`];
 }
 
 function isOn(hold: Hold, { component, timestamp }: ListedBackup): boolean {

@@ -3,10 +3,11 @@ import { lockName, safetyComponent } from '../../backup/layout.ts';
 import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { writeHold } from '../../catalog/hold.ts';
 import { listBackups } from '../../catalog/list.ts';
+import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { restoreProblem, type Restore, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
-import { CancelledError, errorMessage, UserError, VerificationError } from '../../step/errors.ts';
+import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { openKeys } from './open.ts';
@@ -15,7 +16,7 @@ import { openDump, openRestoreInto, type MongoInputs } from './mongodb-address.t
 import { backUpDump } from './mongodb-backup.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
-import { RestoreSource } from './restore-source.ts';
+import { RestoreSource, type ReadWishes } from './restore-source.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 import { commandBlock, facts, page, table } from './summary.ts';
 
@@ -26,7 +27,7 @@ const NAMED_LOSSES = 20;
 /** How long retention stays away from a safety backup. */
 const SAFETY_HOLD_DAYS = 30;
 
-interface Inputs extends MongoInputs {
+interface Inputs extends MongoInputs, ReadWishes {
   component: string | undefined;
   name: string;
   timestamp: Timestamp | undefined;
@@ -37,7 +38,6 @@ interface Inputs extends MongoInputs {
   verifyFirst: boolean;
   safetyBackup: boolean;
   rollback: boolean;
-  limitRate: number | undefined;
   dryRun: boolean;
 }
 
@@ -54,14 +54,16 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
       const recipients = await openKeys(context, sources);
       const { timestamp, copies, doubts } = choose(context, sources, component, inputs);
       notes.usedBackup = timestamp;
-      const source = new RestoreSource(context, copies, recipients, inputs.limitRate);
+      const source = new RestoreSource(context, copies, recipients, inputs);
       const { manifest } = await source.open();
-      const restore = await openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
+      const look = (): Promise<Restore> =>
+        openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
+      const run = new RestoreRun(context, inputs, component, sources, source, look, await look());
       try {
-        const returned = await new RestoreRun(context, inputs, component, sources, source, restore).run();
+        const returned = await run.run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
       } finally {
-        await restore.close();
+        await run.close();
       }
     },
   );
@@ -101,16 +103,27 @@ class RestoreRun {
   /** Where the run's lock and its safety backup go. */
   readonly #place: Sources;
   readonly #source: RestoreSource;
-  readonly #restore: Restore;
-  readonly #started: number;
+  /** Looks at the target anew. */
+  readonly #look: () => Promise<Restore>;
+  #restore: Restore;
+  #started: number;
   #safety: Timestamp | undefined;
 
-  constructor(context: StepContext, inputs: Inputs, component: string, place: Sources, source: RestoreSource, restore: Restore) {
+  constructor(
+    context: StepContext,
+    inputs: Inputs,
+    component: string,
+    place: Sources,
+    source: RestoreSource,
+    look: () => Promise<Restore>,
+    restore: Restore,
+  ) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
     this.#place = place;
     this.#source = source;
+    this.#look = look;
     this.#restore = restore;
     this.#started = context.clock.monotonic();
   }
@@ -119,8 +132,18 @@ class RestoreRun {
     const { host, signal } = this.#context;
     const { store, prefix } = this.#place;
     for (const warning of this.#restore.plan.warnings) host.warning(warning);
-    if (!this.#inputs.dryRun) this.#restore.refuseOccupied();
-    if (!(await this.#context.confirmDestruction(this.#plan()))) return { result: { dryRun: true, plan: this.#restore.plan } };
+    if (!this.#inputs.dryRun) {
+      this.#source.refuseArchived();
+      this.#restore.refuseOccupied();
+    }
+    const predicted = await this.#predict();
+    if (!(await this.#context.confirmDestruction(this.#plan(predicted.text)))) {
+      const { seconds, rehydrationSeconds } = predicted;
+      return {
+        result: { dryRun: true, source: this.#source.location, predictedSeconds: seconds, rehydrationSeconds, plan: this.#restore.plan },
+      };
+    }
+    if (await this.#source.bringBack()) await this.#lookAgain();
     // A backup of a database that is half restored would be a trap: the component is locked meanwhile.
     const lock = await store.lock(lockName(prefix, this.#component), {
       owner: lockOwner(this.#context, STEP),
@@ -146,7 +169,6 @@ class RestoreRun {
       throw this.#withWayBack(thrown);
     } finally {
       lock.lost.removeEventListener('abort', onLost);
-      await this.#source.release();
       await lock.release();
     }
   }
@@ -159,7 +181,44 @@ class RestoreRun {
     return withCopies(this.#context, returned, { place: this.#place, component, copies, recipients: this.#source.recipients, step: STEP });
   }
 
-  #plan(): DestructionPlan {
+  async close(): Promise<void> {
+    await this.#source.release();
+    await this.#restore.close();
+  }
+
+  /** Hours may have passed since the plan was confirmed. @throws RefusedError when it would no longer be the same */
+  async #lookAgain(): Promise<void> {
+    const confirmed = this.#losses(this.#restore.plan).join();
+    await this.#restore.close();
+    this.#restore = await this.#look();
+    this.#started = this.#context.clock.monotonic();
+    this.#restore.refuseOccupied();
+    if (this.#losses(this.#restore.plan).join() !== confirmed) {
+      throw new RefusedError('The target changed while the backup was brought back from the archive. Nothing was touched.', {
+        fix: 'Look at the plan again, and run the restore again: the backup can be read now.',
+      });
+    }
+  }
+
+  /** How long it will take. What cannot be looked up must not keep a database from being restored. */
+  async #predict(): Promise<{ text: string; seconds: number | null; rehydrationSeconds: number | null }> {
+    const { host, signal } = this.#context;
+    const { sizes, durationMs } = this.#source.opened.manifest;
+    const { rehydration } = this.#source;
+    let prediction: Prediction = { seconds: undefined, basis: '' };
+    try {
+      const about = { step: STEP, component: this.#component, plainBytes: sizes.plain, durationMs };
+      prediction = await predictRestore(this.#place, about, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      host.debug(`How long the restore will take is not known: ${errorMessage(thrown)}`);
+    }
+    const seconds = prediction.seconds === undefined ? null : Math.round(prediction.seconds);
+    const rehydrationSeconds = rehydration === undefined ? null : rehydration.ms / 1000;
+    return { text: predictionText(prediction, rehydration), seconds, rehydrationSeconds };
+  }
+
+  #plan(takes: string): DestructionPlan {
     const { manifest } = this.#source.opened;
     const { plan } = this.#restore;
     const documents = plan.namespaces.reduce((sum, one) => sum + one.documents, 0);
@@ -176,6 +235,7 @@ class RestoreRun {
             ? 'nothing else is there'
             : `${plural(plan.untouched.length, 'collection')} that the backup does not have`,
         ],
+        ['Takes', takes],
       ],
       losses: this.#losses(plan),
       confirmation: this.#inputs.name,
@@ -323,6 +383,7 @@ class RestoreRun {
         source: this.#source.location,
         passedOver: this.#source.passed,
         target: this.#restore.plan.fingerprint,
+        plainBytes: plain,
         documents: comparison.totals.found,
         collections: comparison.rows.length,
         verdict: comparison.verdict,

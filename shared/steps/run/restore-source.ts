@@ -2,27 +2,40 @@
 import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '../../backup/read.ts';
 import { markInUse } from '../../catalog/in-use.ts';
 import type { Candidate, Copies, PassedOver } from '../../catalog/nearest.ts';
+import { rehydrationOf } from '../../catalog/prediction.ts';
 import { newArchiveInspector } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
-import { VerificationError, type UserError } from '../../step/errors.ts';
+import { RefusedError, VerificationError, type UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
+import type { RehydratePriority } from '../../stores/store.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import { archivedError, bringBack } from './bring-back.ts';
+
+/** The inputs that say how a backup is read. */
+export interface ReadWishes {
+  limitRate: number | undefined;
+  rehydrate: 'no' | RehydratePriority;
+  /** Milliseconds. */
+  rehydrateWait: number | undefined;
+}
 
 export class RestoreSource {
   readonly recipients: readonly KeyRecipient[];
   readonly #context: StepContext;
   readonly #copies: Copies;
-  readonly #limitRate: number | undefined;
+  readonly #wishes: ReadWishes;
+  /** Archived ones that were brought back. */
+  readonly #back = new Set<Candidate>();
   #opened: { of: Candidate; backup: OpenedBackup } | undefined;
   #said: string | undefined;
   #keyTrouble: string | undefined;
   #mark: { of: Candidate; release: () => Promise<void> } | undefined;
 
-  constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], limitRate: number | undefined) {
+  constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], wishes: ReadWishes) {
     this.#context = context;
     this.#copies = copies;
     this.recipients = recipients;
-    this.#limitRate = limitRate;
+    this.#wishes = wishes;
   }
 
   get component(): string {
@@ -68,6 +81,8 @@ export class RestoreSource {
   async prove(): Promise<void> {
     const { host, signal } = this.#context;
     const read = async (candidate: Candidate): Promise<OpenedBackup> => {
+      // The component is locked here: not the time to wait for hours.
+      if (this.rehydration !== undefined) throw this.#onlyArchivedLeft(candidate);
       const opened = await this.#openAt(candidate);
       await this.#markInUse(candidate);
       const total = opened.manifest.sizes.stored;
@@ -83,6 +98,50 @@ export class RestoreSource {
     this.#tell(await this.#copies.read(read, signal));
     host.info(`The backup ${this.label} is whole: every byte and document was read.`);
   }
+
+  /** What must pass before the copy can be read; undefined when it can be. */
+  get rehydration(): { ms: number; text: string } | undefined {
+    const { place, listed } = this.#copies.current;
+    const { rehydrate } = this.#wishes;
+    return this.#back.has(this.#copies.current)
+      ? undefined
+      : rehydrationOf(place.store.tiering, listed, rehydrate === 'no' ? 'standard' : rehydrate);
+  }
+
+  /** @throws RefusedError when the copy is archived and nobody has asked for it */
+  refuseArchived(): void {
+    const time = this.rehydration;
+    const { place, listed } = this.#copies.current;
+    if (time && listed.offline === 'archived' && this.#wishes.rehydrate === 'no')
+      throw archivedError({ label: this.label, store: place.store, spell: this.#spell }, time);
+  }
+
+  /**
+   * Makes an archived copy readable, which may take hours.
+   * @returns true when it was not readable before: the target may have changed meanwhile
+   * @throws RefusedError as `bringBack`
+   */
+  async bringBack(): Promise<boolean> {
+    const candidate = this.#copies.current;
+    if (this.rehydration === undefined) return false;
+    const { host, clock, signal } = this.#context;
+    const { rehydrate, rehydrateWait = 0 } = this.#wishes;
+    // Whoever waits for hours wants to find it afterwards.
+    await this.#markInUse(candidate);
+    const waited = await bringBack({
+      ...{ store: candidate.place.store, name: this.opened.names.data, label: this.label, spell: this.#spell, clock, signal },
+      priority: rehydrate === 'no' ? undefined : rehydrate,
+      waitMs: rehydrateWait,
+      onWait: (detail) => {
+        host.progress({ phase: 'Waiting for the archive tier', done: 0, total: 1, unit: 'objects', detail });
+      },
+    });
+    this.#back.add(candidate);
+    if (waited) host.notice(`${this.label} is back from the archive tier of ${this.location}, and stays readable.`);
+    return waited;
+  }
+
+  readonly #spell = (name: string): string => this.#context.host.spell(name);
 
   /** Keeps retention away from the copy that is read, until `release`. */
   async protect(): Promise<void> {
@@ -115,7 +174,14 @@ export class RestoreSource {
       if (message !== this.#keyTrouble) host.warning(message);
       this.#keyTrouble = message;
     };
-    return { store, prefix, component, timestamp, recipients, limitRate: this.#limitRate, onNotice, signal };
+    return { store, prefix, component, timestamp, recipients, limitRate: this.#wishes.limitRate, onNotice, signal };
+  }
+
+  #onlyArchivedLeft({ place }: Candidate): RefusedError {
+    const reasons = this.passed.map(({ label, reason }) => `${label}: ${reason}.`).join(' ');
+    return new RefusedError(`The only copy of ${this.label} that is left is archived, in ${place.label}. ${reasons} Nothing was touched.`, {
+      fix: `Run again with ${this.#spell('fromStore')} ${place.label} and ${this.#spell('rehydrate')} standard.`,
+    });
   }
 
   async #openAt(candidate: Candidate): Promise<OpenedBackup> {
