@@ -36,6 +36,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
       .description(description)
       .option('--config <file>', 'path of dr.yml; without it the one in the working folder')
       .option('--json', 'print JSON for machines')
+      .addHelpText('after', `\nExamples:\n  lifeboat config ${name}\n  lifeboat config ${name} --config clusters/west/dr.yml --json`)
       .action(async (options: Options) => {
         try {
           out(await show(await load(options.config), options));

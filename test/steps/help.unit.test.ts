@@ -1,0 +1,58 @@
+// What --help promises: every command has examples, and every example is a command line that is understood.
+import type { Command } from 'commander';
+import { describe, expect, test } from '@jest/globals';
+import { decrypt } from '../../scripts/cli/decrypt.ts';
+import { init } from '../../scripts/cli/init.ts';
+import { verify } from '../../scripts/cli/verify.ts';
+import { overview } from '../../scripts/cli/overview.ts';
+import { createProgram } from '../../scripts/cli.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
+import { steps } from '../../shared/steps/index.ts';
+
+const all: readonly AnyStep[] = [...steps, init, decrypt, verify];
+
+function* leaves(command: Command): Generator<Command> {
+  const inner = command.commands.filter((one) => one.name() !== 'help');
+  if (inner.length === 0) yield command;
+  for (const one of inner) yield* leaves(one);
+}
+
+/** The whole help, what is printed after it, too. */
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+  return text;
+}
+
+const named = [...leaves(createProgram())].map((command) => [command.name(), command] as const);
+
+describe('--help', () => {
+  test.each(named)('of %s says what it does and shows examples', (_name, command) => {
+    const help = helpOf(command);
+    expect(help).toMatch(/Examples?:\n {2}\S/);
+    expect(help).toContain('lifeboat ');
+    expect(command.description().length).toBeGreaterThan(20);
+  });
+
+  const examples = all.flatMap((step) => step.examples.map(({ args }) => [step.name, args, step] as const));
+  test.each(examples)('%s %s is understood', (name, args, step) => {
+    const command = createProgram().commands.find((one) => one.name() === name) as Command;
+    const words = [...args.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '');
+    const { operands, unknown } = command.parseOptions(words);
+    expect([operands.length <= command.registeredArguments.length, unknown]).toEqual([true, []]);
+    for (const [input, value] of Object.entries(command.opts<Record<string, unknown>>())) {
+      const spec = step.inputs[input];
+      if (spec !== undefined && typeof value === 'string') expect(() => spec.parse(value)).not.toThrow();
+    }
+  });
+});
+
+test('the overview names every command, the first ones first, and fits the terminal', () => {
+  const program = createProgram();
+  const text = overview(program, 60);
+  for (const command of program.commands) expect(text).toContain(`  ${command.name()} `);
+  expect(text).not.toContain('More:');
+  expect(text.indexOf('  init ')).toBeLessThan(text.indexOf('  mongodb-backup '));
+  const wide = text.split('\n').filter((line) => line.startsWith('  ') && line.length > 60);
+  expect(wide).toEqual([]);
+});
