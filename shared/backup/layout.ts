@@ -105,9 +105,21 @@ export function probeName(prefix: string, id: string): string {
   return below(prefix, `locks/probe-${id}`);
 }
 
+/** `<prefix>/points/`: the recovery points. */
+export function pointsFolder(prefix: string): string {
+  return below(prefix, 'points/');
+}
+
 /** A recovery point's group manifest. */
 export function pointName(prefix: string, timestamp: Timestamp): string {
-  return below(prefix, `points/${timestamp}.json`);
+  return `${pointsFolder(prefix)}${timestamp}.json`;
+}
+
+/** The moment in a recovery point's name; undefined when it is none. */
+export function parsePointName(prefix: string, name: string): Timestamp | undefined {
+  const folder = pointsFolder(prefix);
+  const match = /^(\d{8}_\d{6})\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
+  return parseTimestamp(match?.[1] ?? '');
 }
 
 /** `<prefix>/runs/`: one record per run of a step. */

@@ -4,7 +4,7 @@ import { VerificationError } from '../step/errors.ts';
 import type { RunIdentity } from '../step/host.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { Store } from '../stores/store.ts';
-import { pointName } from '../backup/layout.ts';
+import { parsePointName, pointName, pointsFolder } from '../backup/layout.ts';
 
 const MAX_POINT_BYTES = 4 * 1024 * 1024;
 
@@ -59,6 +59,16 @@ export async function writePoint(store: Store, prefix: string, point: RecoveryPo
     metadata: { timestamp, complete: String(complete), components: String(components.length) },
     signal,
   });
+}
+
+/** The points of a store, oldest first, told from their names. @throws StoreError */
+export async function listPoints(store: Store, prefix: string, signal?: AbortSignal): Promise<{ timestamp: Timestamp; name: string }[]> {
+  const points: { timestamp: Timestamp; name: string }[] = [];
+  for await (const { name } of store.list(pointsFolder(prefix), signal)) {
+    const timestamp = parsePointName(prefix, name);
+    if (timestamp !== undefined) points.push({ timestamp, name });
+  }
+  return points;
 }
 
 /** Reads a point; undefined when there is none. @throws VerificationError when it is damaged; StoreError */

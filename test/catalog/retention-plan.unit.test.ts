@@ -115,6 +115,11 @@ describe('a retention plan', () => {
     ]);
   });
 
+  test('has no doubts about a store where nothing is yet', () => {
+    const section = plan([backup(3, 'leftover')], { last: 1 }, { failed: [{ timestamp: backup(1).timestamp, what: 'failed' }] });
+    expect([section.blocked, section.backups, section.leftovers]).toEqual([undefined, [], 1]);
+  });
+
   test('leaves leftovers alone and knows interrupted removals', () => {
     const section = plan([backup(1), backup(2, 'leftover'), backup(3, 'pruning'), backup(4)]);
     expect(section).toMatchObject({ leftovers: 1, unfinished: [backup(3).timestamp] });

@@ -6,6 +6,7 @@ import { backupNames } from '../../shared/backup/layout.ts';
 import { verifyBackup } from '../../shared/backup/read.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
+import { writePoint } from '../../shared/catalog/points.ts';
 import { writeRunRecord } from '../../shared/catalog/runs.ts';
 import { drSource } from '../../shared/config/source.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
@@ -165,6 +166,51 @@ describe('apply-retention', () => {
     expect(finish).toMatchObject({ outcome: 'partial', exitCode: 3, result: { removed: 0 } });
     expect(finish.warnings.join()).toContain(`${failed}, failed`);
     expect(await listed()).toEqual(timestamps);
+  });
+
+  test('takes the recovery points of which nothing is left, and old run records, along; proofs and the audit log stay', async () => {
+    const [first, second, , last] = timestamps as [Timestamp, Timestamp, Timestamp, Timestamp];
+    const point = async (timestamp: Timestamp, component = 'mongodb', at = store.location): Promise<string> => {
+      const member = { component, kind: 'mongodb', outcome: 'succeeded' as const, store: at };
+      await writePoint(store, 'prod', {
+        timestamp,
+        name: 'prod',
+        created: new Date(),
+        complete: true,
+        run: { id: '1' },
+        components: [member],
+      });
+      return `prod/points/${timestamp}.json`;
+    };
+    const long = (days: number): Timestamp => formatTimestamp(new Date(Date.now() - days * DAY));
+    const emptied = await point(first);
+    const [half, elsewhere, alive] = [await point(second, 'orders'), await point(long(9), 'mongodb', '/mnt/other'), await point(last)];
+    await backUp('orders', second);
+    const record = async (timestamp: Timestamp, outcome: 'succeeded' | 'failed'): Promise<string> =>
+      writeRunRecord(store, 'prod', timestamp, {
+        ...{ step: 'mongodb-backup', outcome, component: 'mongodb', backup: timestamp },
+        ...{ started: new Date(), finished: new Date(), run: { id: '1' } },
+      });
+    const old = await record(long(500), 'succeeded');
+    const kept = [await record(long(450), 'failed'), await record(long(399), 'succeeded')];
+    const proof = `prod/proofs/${long(500)}-mongodb.json`;
+    await store.write(proof, Buffer.from('{}'));
+    const there = async (): Promise<string[]> => {
+      const names: string[] = [];
+      for await (const { name } of store.list('prod/')) if (!/^prod\/(?:mongodb|orders|locks|audit)\//.test(name)) names.push(name);
+      return names;
+    };
+
+    const dry = await run('apply-retention', { dryRun: 'true' });
+    expect(dry.finish).toMatchObject({ exitCode: 0, result: { records: { points: 1, runs: 1 } } });
+    expect(dry.host.log.join('\n')).toContain('1 recovery point of which nothing is left, 1 run record older than 400 days go');
+    expect(await there()).toEqual(expect.arrayContaining([emptied, half, old]));
+    const done = await run('apply-retention', { confirm: 'prod' });
+    expect(done.finish).toMatchObject({ exitCode: 0, result: { removed: 2, records: { points: 1, runs: 1 } } });
+    const left = await there();
+    expect(left).toEqual(expect.arrayContaining([half, elsewhere, alive, ...kept, proof]));
+    expect(left).not.toEqual(expect.arrayContaining([emptied]));
+    expect(left).not.toEqual(expect.arrayContaining([old]));
   });
 
   test('says what to do without dr.yml rules', async () => {

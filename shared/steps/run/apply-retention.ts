@@ -6,6 +6,7 @@ import { listBackups } from '../../catalog/list.ts';
 import type { PruneOutcome } from '../../catalog/prune.ts';
 import { planSection, removals, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
+import type { TidyPlan } from '../../catalog/tidy.ts';
 import { parsedRules, presetRules, retentionRules, rulesText, type WrittenRules } from '../../config/retention.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, RefusedError, UsageError, UserError, withFix } from '../../step/errors.ts';
@@ -15,6 +16,7 @@ import type { KeyRecipient } from '../../vaults/vault.ts';
 import { PlaceOpener, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { openKeys } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
+import { recordsText, recordsToGo, removeRecords } from './retention-records.ts';
 import { retentionSummary, sectionTitle } from './retention-summary.ts';
 
 const STEP = 'apply-retention';
@@ -64,8 +66,9 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
       await writeFile(inputs.savePlan, planToJson(plan));
       context.host.info(`The plan is in ${inputs.savePlan}.`);
     }
-    if (!(await confirmed(context, plan, saved !== undefined))) return finish(context, work, undefined);
-    return finish(context, work, await carryOut(context, opener, work));
+    const records = await recordsToGo(context, work);
+    const carried = (await confirmed(context, plan, saved !== undefined, records)) ? await carryOut(context, opener, work) : undefined;
+    return finish(context, work, carried, inputs.dryRun ? records : await removeRecords(context, work));
   });
 }
 
@@ -180,9 +183,9 @@ async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: 
 }
 
 /** Shows the plan; true when it may be carried out. A saved plan needs no typing: somebody has looked at it. */
-async function confirmed(context: StepContext, plan: RetentionPlan, saved: boolean): Promise<boolean> {
+async function confirmed(context: StepContext, plan: RetentionPlan, saved: boolean, records: TidyPlan): Promise<boolean> {
   const { host, inputs } = context;
-  const shown = destructionPlan(plan);
+  const shown = destructionPlan(plan, recordsText(records));
   const nothing = shown.losses.length === 0 && plan.sections.every(({ unfinished }) => unfinished.length === 0);
   if (!(inputs as unknown as Inputs).dryRun && (saved || nothing)) {
     host.info(shown.title);
@@ -193,15 +196,10 @@ async function confirmed(context: StepContext, plan: RetentionPlan, saved: boole
   return context.confirmDestruction(shown);
 }
 
-function destructionPlan({ name, created, sections }: RetentionPlan): DestructionPlan {
+function destructionPlan({ name, created, sections }: RetentionPlan, records: string | undefined): DestructionPlan {
   return {
     title: `Plan: apply retention to ${name} (made ${created.slice(0, 16).replace('T', ' ')} UTC)`,
-    facts: sections.flatMap((section): [string, string][] => [
-      [sectionTitle(section), section.blocked ?? counts(section)],
-      ...(section.sharedWith === undefined
-        ? []
-        : [['Keys', `stay as long as ${section.sharedWith.join(' or ')} has the data`] satisfies [string, string]]),
-    ]),
+    facts: [...sections.flatMap(sectionFacts), ...(records === undefined ? [] : [['Records', `${records} go`] satisfies Fact])],
     losses: sections.flatMap((section) => {
       const going = removals(section);
       const lines = going
@@ -212,6 +210,14 @@ function destructionPlan({ name, created, sections }: RetentionPlan): Destructio
     }),
     confirmation: name,
   };
+}
+
+type Fact = DestructionPlan['facts'][number];
+
+function sectionFacts(section: PlanSection): Fact[] {
+  const { sharedWith, blocked } = section;
+  const keys: Fact[] = sharedWith ? [['Keys', `stay as long as ${sharedWith.join(' or ')} has the data`]] : [];
+  return [[sectionTitle(section), blocked ?? counts(section)], ...keys];
 }
 
 function counts(section: PlanSection): string {
@@ -267,6 +273,7 @@ async function finish(
   context: StepContext,
   work: readonly Work[],
   results: ReadonlyMap<PlanSection, PruneOutcome[] | UserError> | undefined,
+  records: TidyPlan,
 ): Promise<StepReturn> {
   const sections = work.map(({ section }) => section);
   const outcomes = [...(results?.entries() ?? [])].flatMap(([section, result]) =>
@@ -302,7 +309,7 @@ async function finish(
   context.setOutput('removed', removed?.length ?? planned.length);
   context.setOutput('kept', kept);
   context.setOutput('freedBytes', freed);
-  await context.host.summary(retentionSummary(sections, results === undefined ? 'planned' : 'done', freed));
+  await context.host.summary(retentionSummary(sections, results === undefined ? 'planned' : 'done', freed, recordsText(records)));
   return {
     doubts,
     result: {
@@ -310,6 +317,7 @@ async function finish(
       removed: removed?.length ?? planned.length,
       kept,
       freedBytes: freed,
+      records: { points: records.points.length, runs: records.runs.length },
       keysForgotten: outcomes.reduce((sum, { keysForgotten }) => sum + keysForgotten, 0),
       sections: sections.map(({ component, store, policy, blocked, backups }) => ({
         component,

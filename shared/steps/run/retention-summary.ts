@@ -12,13 +12,17 @@ export function sectionTitle({ component, store }: Pick<PlanSection, 'component'
 }
 
 /** The summary of a plan, or of what was done by it. */
-export function retentionSummary(sections: readonly PlanSection[], tense: 'planned' | 'done', freed: number): string {
+export function retentionSummary(sections: readonly PlanSection[], tense: 'planned' | 'done', freed: number, records?: string): string {
   const going = sections.reduce((sum, section) => sum + removals(section).length, 0);
   const title =
     going === 0
       ? 'Retention: nothing goes'
       : `Retention: ${plural(going, 'backup')} ${tense === 'done' ? 'to go' : 'would go'}, ${formatBytes(freed)} ${tense === 'done' ? 'freed' : 'in all'}`;
-  return page(`### ${title}`, ...sections.map((section) => sectionPart(section)));
+  return page(
+    `### ${title}`,
+    ...sections.map((section) => sectionPart(section)),
+    records === undefined ? undefined : `${tense === 'done' ? 'Gone' : 'Go'} with them: ${records}.`,
+  );
 }
 
 function sectionPart(section: PlanSection): string {
