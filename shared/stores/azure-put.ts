@@ -1,12 +1,12 @@
 // Writing a blob from a stream: blocks with checksums, staged in parallel from a fixed set of buffers, then one commit that makes it visible.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { transferChecksum, type TransferChecksum } from './azure-checksum.ts';
 import { ifUnchanged, plainEtag, type AzureContainer } from './azure-container.ts';
 import { azureFailure, isAzureError } from './azure-errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
-import { growingPart, PartSender, type Growth } from './parts.ts';
-import type { ObjectInfo, PutOptions, WriteOptions } from './store.ts';
+import { growingPart, keepsForLater, PartSender, type Growth } from './parts.ts';
+import type { ObjectInfo, PutOptions, Resumption, WriteOptions } from './store.ts';
 
 /**
  * A blob has at most 50,000 blocks. An estimate takes 10,000 of them; from there on they double every 4,000, so that even a stream without
@@ -20,13 +20,13 @@ export function blockSize(index: number, sizeEstimate = 0): number {
 }
 
 /** Marks our block ids, which carry the second they were staged, the writer's number and the block's. All ids of a blob have one length. */
-const BLOCK_ID = /^lifeboat-([0-9a-f]{8})-([0-9a-f]{16})-[0-9a-f]{8}$/;
+const BLOCK_ID = /^lifeboat-([0-9a-f]{8})-([0-9a-f]{16})-([0-9a-f]{8})$/;
 
 /** What a block id of ours says; undefined when it is somebody else's. */
-export function readBlockId(id: string): { staged: Date; writer: string } | undefined {
+export function readBlockId(id: string): { staged: Date; writer: string; index: number } | undefined {
   const match = BLOCK_ID.exec(Buffer.from(id, 'base64').toString('latin1'));
   if (!match) return undefined;
-  return { staged: new Date(parseInt(match[1] as string, 16) * 1000), writer: match[2] as string };
+  return { staged: new Date(parseInt(match[1] as string, 16) * 1000), writer: match[2] as string, index: parseInt(match[3] as string, 16) };
 }
 
 /** Streams an object into the container. See Store.put. `sizeOf` is for tests. */
@@ -44,7 +44,9 @@ class BlobWriter {
   readonly #container: AzureContainer;
   readonly #name: string;
   readonly #options: PutOptions;
-  readonly #writer = randomBytes(8).toString('hex');
+  /** The same for the same bytes when the upload may go on in another run. */
+  readonly #writer: string;
+  readonly #sizeOf: (index: number) => number;
   readonly #ids: string[] = [];
   readonly #parts: PartSender;
   #checksumOf: ((block: Uint8Array) => TransferChecksum) | undefined;
@@ -55,8 +57,11 @@ class BlobWriter {
     this.#container = container;
     this.#name = name;
     this.#options = options;
+    const { resume } = options;
+    this.#writer = resume ? createHash('sha256').update(resume.identity).digest('hex').slice(0, 16) : randomBytes(8).toString('hex');
+    this.#sizeOf = (index) => sizeOf(index, options.sizeEstimate);
     this.#parts = new PartSender({
-      sizeOf: (index) => sizeOf(index, options.sizeEstimate),
+      sizeOf: this.#sizeOf,
       send: (block, index, signal) => this.#stage(block, index, signal),
       onProgress: options.onProgress,
       signal: options.signal,
@@ -66,15 +71,37 @@ class BlobWriter {
   async run(source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     try {
       this.#checksumOf = await transferChecksum();
-      await this.#parts.sendAll(source);
+      const offset = await this.#goOn();
+      await this.#parts.sendAll(offset === 0 ? source : (this.#options.resume as Resumption).from(offset));
       const metadata = typeof this.#options.metadata === 'function' ? this.#options.metadata() : (this.#options.metadata ?? {});
       checkMetadata(metadata);
       return await this.#commit(metadata);
     } catch (thrown) {
       await this.#parts.abort();
-      await this.#discard();
-      throw this.#parts.failure ?? thrown;
+      const failure = this.#parts.failure ?? thrown;
+      if (!keepsForLater(this.#options, failure)) await this.#discard();
+      throw failure;
     }
+  }
+
+  /** Finds the blocks that an interrupted upload of the same bytes has staged. @returns how many bytes need not be sent again */
+  async #goOn(): Promise<number> {
+    if (!this.#options.resume) return 0;
+    const staged = await this.#container.guarded('Writing', this.#name, () =>
+      this.#container.tries((abortSignal) => stagedBlocks(this.#container, this.#name, abortSignal), this.#options.signal),
+    );
+    const ours = new Map<number, string>();
+    for (const [id, size] of staged) {
+      const read = readBlockId(id);
+      if (read?.writer === this.#writer && size === this.#sizeOf(read.index)) ours.set(read.index, id);
+    }
+    let offset = 0;
+    for (let id = ours.get(0); id !== undefined; id = ours.get(this.#ids.length)) {
+      offset += this.#sizeOf(this.#ids.length);
+      this.#ids.push(id);
+    }
+    this.#parts.goOn(this.#ids.length, offset);
+    return offset;
   }
 
   async #stage(block: Buffer, index: number, signal: AbortSignal): Promise<void> {

@@ -53,7 +53,7 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
       return await request(options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal, attempt);
     } catch (thrown) {
       if (options.signal?.aborted) throw isTimeout(options.signal) ? (failure ?? TOO_LATE) : cancelled(options.signal);
-      const reason = timeout.signal.aborted ? (timeout.signal.reason as Error) : thrown;
+      const reason = timeout.signal.aborted ? (timeout.signal.reason as Error) : namedRightly(thrown);
       failure = reason as Error;
       const wait = delayBefore(reason, attempt, options.random ?? Math.random);
       if (wait === undefined) throw reason;
@@ -71,6 +71,13 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
 
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
   return delay(milliseconds, undefined, signal ? { signal } : undefined);
+}
+
+/** The SDK says "aborted" as well of an answer whose connection broke in the middle: when nobody of ours aborted anything, that is it. */
+function namedRightly(thrown: unknown): unknown {
+  return thrown instanceof Error && thrown.name === 'AbortError'
+    ? new IncompleteAnswerError('the connection broke', { cause: thrown })
+    : thrown;
 }
 
 function cancelled(signal: AbortSignal): CancelledError {

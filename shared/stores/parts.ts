@@ -1,6 +1,8 @@
 // Sends a stream to a service in parts: parts that grow, so that no stream runs out of numbers, sent in parallel from a fixed set of buffers.
 import { CancelledError } from '../step/errors.ts';
+import { StoreError } from './errors.ts';
 import { blocks, cancellable } from './source.ts';
+import type { PutOptions } from './store.ts';
 
 const MIB = 1 << 20;
 /** Parts at sea at the same time, and how many bytes they may hold together. One connection to a cloud carries some 60 MB/s. */
@@ -47,6 +49,8 @@ export class PartSender {
   readonly #spare: Buffer[] = [];
   #bytesInFlight = 0;
   #failure: Error | undefined;
+  /** Number of the first part that is sent. */
+  #first = 0;
   #done = 0;
   #total = 0;
 
@@ -65,6 +69,13 @@ export class PartSender {
     return this.#failure;
   }
 
+  /** Tells that parts are there already: the stream goes on behind them. Before `sendAll`. */
+  goOn(parts: number, bytes: number): void {
+    this.#first = parts;
+    this.#total = this.#done = bytes;
+    if (bytes > 0) this.#upload.onProgress?.(bytes);
+  }
+
   /**
    * Sends the whole stream. Memory stays within 256 MiB or one part, whatever is larger.
    * @returns with `begin`, a stream of at most one part, which is not sent; else undefined
@@ -72,8 +83,8 @@ export class PartSender {
    */
   async sendAll(source: AsyncIterable<Uint8Array>): Promise<Buffer | undefined> {
     let first: Buffer | undefined;
-    let index = 0;
-    for await (const part of blocks(cancellable(source, this.signal), (at) => this.#take(at))) {
+    let index = this.#first;
+    for await (const part of blocks(cancellable(source, this.signal), (at) => this.#take(this.#first + at))) {
       this.#total += part.length;
       if (index === 0 && this.#upload.begin) first = part;
       else {
@@ -124,4 +135,9 @@ export class PartSender {
     });
     this.#inFlight.add(tracked);
   }
+}
+
+/** Whether what was sent of an upload that failed is left for a later run: nothing is wrong with the bytes, a store or a person stopped it. */
+export function keepsForLater({ resume }: PutOptions, failure: unknown): boolean {
+  return resume !== undefined && (failure instanceof StoreError || failure instanceof CancelledError);
 }

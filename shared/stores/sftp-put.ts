@@ -2,10 +2,11 @@
 import { throwIfCancelled } from '../step/errors.ts';
 import { ObjectExistsError, StoreError } from './errors.ts';
 import { checkMetadata } from './names.ts';
+import { keepsForLater } from './parts.ts';
 import type { RemoteFile } from './sftp-files.ts';
-import { etagOf, type SftpFolder } from './sftp-folder.ts';
+import { etagOf, hashOf, type SftpFolder } from './sftp-folder.ts';
 import { blocks, cancellable } from './source.ts';
-import type { ObjectInfo, PutOptions } from './store.ts';
+import type { ObjectInfo, PutOptions, Resumption } from './store.ts';
 
 const WRITE_BYTES = 4 << 20;
 
@@ -16,14 +17,38 @@ export async function putSftp(
   source: AsyncIterable<Uint8Array>,
   options: PutOptions,
 ): Promise<ObjectInfo> {
-  const temporary = await folder.guarded('Writing', name, () =>
-    folder.tries(() => folder.files.temporary(folder.own('temporary')), options.signal),
-  );
+  const temporary = await folder.guarded('Writing', name, () => folder.tries(() => openTemporary(folder, name, options), options.signal));
   const writer = new SftpWriter(folder, name, temporary, options);
+  let keep = false;
   try {
-    return await writer.run(source);
+    return await writer.run(temporary.bytes === 0 ? source : (options.resume as Resumption).from(temporary.bytes));
+  } catch (thrown) {
+    keep = keepsForLater(options, thrown);
+    throw thrown;
   } finally {
-    await writer.tidy();
+    await writer.tidy(keep);
+  }
+}
+
+interface Temporary {
+  path: string;
+  file: RemoteFile;
+  /** What it has of the object already. */
+  bytes: number;
+}
+
+/** A new temporary file, or the one that an interrupted upload of the same bytes has left. */
+async function openTemporary(folder: SftpFolder, name: string, { resume }: PutOptions): Promise<Temporary> {
+  const { files } = folder;
+  if (!resume) return { ...(await files.temporary(folder.own('temporary'))), bytes: 0 };
+  const path = folder.own('temporary', hashOf(`${name}\n${resume.identity}`));
+  for (;;) {
+    const created = await files.create(path);
+    if (created) return { path, file: created, bytes: 0 };
+    const file = await files.open(path, 'r+');
+    if (!file) continue;
+    // The last pieces were under way side by side: there may be a hole before the end.
+    return { path, file, bytes: Math.max(0, (await file.stat()).size - WRITE_BYTES) };
   }
 }
 
@@ -38,12 +63,14 @@ class SftpWriter {
   #written = 0;
   #committed = false;
 
-  constructor(folder: SftpFolder, name: string, { path, file }: { path: string; file: RemoteFile }, options: PutOptions) {
+  constructor(folder: SftpFolder, name: string, { path, file, bytes }: Temporary, options: PutOptions) {
     this.#folder = folder;
     this.#name = name;
     this.#options = options;
     this.#path = path;
     this.#file = file;
+    this.#written = bytes;
+    if (bytes > 0) options.onProgress?.(bytes);
   }
 
   async run(source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
@@ -55,10 +82,10 @@ class SftpWriter {
     return this.#folder.guarded('Writing', this.#name, () => this.#commit(metadata));
   }
 
-  /** Closes the temporary file, and removes it when nothing came of it. */
-  async tidy(): Promise<void> {
+  /** Closes the temporary file, and removes it when nothing came of it; unless a later run may go on with it. */
+  async tidy(keep: boolean): Promise<void> {
     await this.#file.close().catch(() => undefined);
-    if (!this.#committed) await this.#folder.files.remove(this.#path).catch(() => false);
+    if (!this.#committed && !keep) await this.#folder.files.remove(this.#path).catch(() => false);
   }
 
   async #fill(source: AsyncIterable<Uint8Array>): Promise<void> {

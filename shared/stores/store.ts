@@ -55,7 +55,20 @@ export interface WriteOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** An upload that may go on where an earlier one of the same bytes, in another run, was interrupted. */
+export interface Resumption {
+  /** Which bytes these are: equal for equal bytes only, such as their SHA-256. */
+  identity: string;
+  /** The rest of the stream from a byte on; called once, instead of the source, when there is something to go on from. */
+  from: (offset: number) => AsyncIterable<Uint8Array>;
+}
+
 export interface PutOptions extends WriteOptions {
+  /**
+   * For a source that can be read again. What was sent stays when the store fails or the run is cancelled or killed; `sweep` drops it. Stores
+   * that cannot keep it begin anew. The service has checked the parts on arrival; that they are the right ones, reading back must show.
+   */
+  resume?: Resumption;
   /** Expected bytes; block sizes are chosen from it. An estimate: being wrong by a factor of ten must not fail. */
   sizeEstimate?: number;
   /** Bytes safely handed to the store so far. */

@@ -46,12 +46,14 @@ export async function startOutageProxy(target: number): Promise<OutageProxy> {
   await listen(0);
   const { port } = (server as unknown as Server).address() as AddressInfo;
   const down = async (): Promise<void> => {
+    clearTimeout(timer);
     const closing = server;
     server = undefined;
     for (const socket of sockets) socket.destroy();
     if (closing) await new Promise((resolve) => closing.close(resolve));
   };
   const up = async (): Promise<void> => {
+    clearTimeout(timer);
     if (!server) await listen(port);
   };
   return {
@@ -64,7 +66,6 @@ export async function startOutageProxy(target: number): Promise<OutageProxy> {
     },
     connections: () => connections,
     async stop() {
-      clearTimeout(timer);
       await down();
     },
   };

@@ -40,6 +40,6 @@ test('blocks grow, never shrink, and stay below what one request may carry', () 
 
 test('reads the time out of our block ids, and nothing out of others', () => {
   const id = Buffer.from('lifeboat-6b00fb44-0123456789abcdef-00000001').toString('base64');
-  expect(readBlockId(id)).toEqual({ staged: new Date(0x6b00fb44 * 1000), writer: '0123456789abcdef' });
+  expect(readBlockId(id)).toEqual({ staged: new Date(0x6b00fb44 * 1000), writer: '0123456789abcdef', index: 1 });
   expect(readBlockId(Buffer.from('BlockId000001').toString('base64'))).toBeUndefined();
 });

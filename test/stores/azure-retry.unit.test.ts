@@ -50,6 +50,11 @@ test('sends again what was damaged on the way, cut off or reset', async () => {
   expect((await run([answer(400, 'Md5Mismatch'), reset])).outcome).toBe('done');
 });
 
+test('sends again what the SDK calls aborted although nobody did: the connection broke in the middle of an answer', async () => {
+  const aborted = Object.assign(new Error('The operation was aborted.'), { name: 'AbortError' });
+  expect((await run([aborted])).outcome).toBe('done');
+});
+
 test('does not repeat what cannot change: refusals, a wrong certificate, a bug', async () => {
   const certificate = Object.assign(new Error('x'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   for (const failure of [

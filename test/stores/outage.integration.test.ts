@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { VerificationError } from '../../shared/step/errors.ts';
 import { StoreError } from '../../shared/stores/errors.ts';
 import { openStore, type OpenStoreOptions, type StoreConfig } from '../../shared/stores/open.ts';
 import type { Store } from '../../shared/stores/store.ts';
@@ -120,6 +121,55 @@ function outages(start: () => Promise<Weather>): void {
     expect(await listAll(direct.list(''))).toEqual([]);
     expect(await direct.sweep('', new Date(Date.now() + 60_000))).toBeLessThanOrEqual(1);
     expect(await direct.sweep('', new Date(Date.now() + 60_000))).toBe(0);
+  }, 30_000);
+
+  test('an upload goes on in another run where it was interrupted, and only with the same bytes', async () => {
+    const store = await weather.openDirectly(fresh('resumed'));
+    const content = randomBytes(BYTES);
+    async function* interrupted(): AsyncGenerator<Uint8Array, void> {
+      yield* inPieces(content.subarray(0, 30 * MIB));
+      // Some time for the parts that are on their way.
+      await delay(1500);
+      throw new StoreError('gone');
+    }
+    const offsets: number[] = [];
+    const resume = (identity: string, bytes: Uint8Array) => ({
+      identity,
+      from: (offset: number) => {
+        offsets.push(offset);
+        return inPieces(bytes.subarray(offset));
+      },
+    });
+    await expect(store.put('data', interrupted(), { ifAbsent: true, resume: resume('one', content) })).rejects.toThrow('gone');
+    expect(await listAll(store.list(''))).toEqual([]);
+
+    const other = randomBytes(10 * MIB);
+    await store.put('other', inPieces(other), { ifAbsent: true, resume: resume('two', other) });
+    await store.put('data-of-another', inPieces(other), { ifAbsent: true, resume: resume('one', other) });
+    expect(offsets).toEqual([]);
+
+    const progress: number[] = [];
+    const info = await store.put('data', inPieces(content), {
+      ifAbsent: true,
+      resume: resume('one', content),
+      onProgress: (done) => progress.push(done),
+    });
+    expect(info.size).toBe(content.length);
+    expect(offsets).toHaveLength(1);
+    expect(offsets[0]).toBeGreaterThanOrEqual(8 * MIB);
+    expect(offsets[0]).toBeLessThanOrEqual(30 * MIB);
+    expect([progress[0], progress.at(-1)]).toEqual([offsets[0], content.length]);
+    expect((await collect(store.open('data'))).equals(content)).toBe(true);
+    expect((await collect(store.open('data-of-another'))).equals(other)).toBe(true);
+    expect(await store.sweep('', new Date(Date.now() + 60_000))).toBe(0);
+
+    // What was wrong with the bytes themselves is not kept.
+    async function* damaged(): AsyncGenerator<Uint8Array, void> {
+      yield* inPieces(content.subarray(0, 20 * MIB));
+      throw new VerificationError('damaged');
+    }
+    await expect(store.put('bad', damaged(), { resume: resume('three', content) })).rejects.toThrow('damaged');
+    expect(await store.sweep('', new Date(Date.now() + 60_000))).toBe(0);
   }, 30_000);
 
   test('a store that has never answered is not waited for', async () => {
