@@ -1,5 +1,5 @@
 // Writing an object to S3 from a stream: a small one with one request, a large one in parts with checksums, sent in parallel; then one commit.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { createCRC32 } from 'hash-wasm';
 import { throwIfCancelled } from '../step/errors.ts';
@@ -7,9 +7,10 @@ import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
 import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
 import { nativeMetadata, putSidecar, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
-import { growingPart, PartSender, type Growth } from './parts.ts';
+import { growingPart, keepsForLater, PartSender, type Growth } from './parts.ts';
+import { forgetUpload, interruptedUpload, noteUpload } from './s3-resume.ts';
 import type { S3Class } from './s3-tier.ts';
-import type { ObjectInfo, PutOptions } from './store.ts';
+import type { ObjectInfo, PutOptions, Resumption } from './store.ts';
 
 /**
  * An object has at most 10,000 parts. An estimate takes 5,000 of them; from there on they double every 500 up to 1 GiB, so that a stream
@@ -46,7 +47,8 @@ class S3Writer {
   readonly #name: string;
   readonly #options: S3PutOptions;
   /** Names this version: in its metadata, and its sidecar's name. */
-  readonly #write = randomBytes(16).toString('hex');
+  readonly #write: string;
+  readonly #sizeOf: (index: number) => number;
   readonly #sender: PartSender;
   readonly #parts: CompletedPart[] = [];
   #upload: string | undefined;
@@ -57,8 +59,14 @@ class S3Writer {
     this.#bucket = bucket;
     this.#name = name;
     this.#options = options;
+    const { resume } = options;
+    // The version that another run goes on with is the one that this one has begun.
+    this.#write = resume
+      ? createHash('sha256').update(`${name}\n${resume.identity}`).digest('hex').slice(0, 32)
+      : randomBytes(16).toString('hex');
+    this.#sizeOf = (index) => sizeOf(index, options.sizeEstimate);
     this.#sender = new PartSender({
-      sizeOf: (index) => sizeOf(index, options.sizeEstimate),
+      sizeOf: this.#sizeOf,
       begin: () => this.#create(),
       send: (part, index, signal) => this.#sendPart(part, index + 1, signal),
       onProgress: options.onProgress,
@@ -69,22 +77,36 @@ class S3Writer {
   async run(source: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     this.#crc = await crc32c();
     try {
-      const whole = await this.#sender.sendAll(source);
+      const offset = await this.#goOn();
+      const whole = await this.#sender.sendAll(offset === 0 ? source : (this.#options.resume as Resumption).from(offset));
       const metadata = typeof this.#options.metadata === 'function' ? this.#options.metadata() : (this.#options.metadata ?? {});
       checkMetadata(metadata);
       throwIfCancelled(this.#options.signal);
       return await this.#guarded(() => (whole ? this.#putWhole(whole, metadata) : this.#complete(metadata)));
     } catch (thrown) {
       await this.#sender.abort();
-      await this.#discard();
-      throw this.#sender.failure ?? thrown;
+      const failure = this.#sender.failure ?? thrown;
+      if (!keepsForLater(this.#options, failure)) await this.#discard();
+      throw failure;
     }
+  }
+
+  /** Finds what an interrupted upload of the same bytes has sent. @returns how many bytes need not be sent again */
+  async #goOn(): Promise<number> {
+    const { resume, signal } = this.#options;
+    if (!resume) return 0;
+    const found = await this.#guarded(() => interruptedUpload(this.#bucket, this.#name, resume.identity, this.#sizeOf, signal));
+    if (!found) return 0;
+    this.#upload = found.upload;
+    this.#sidecar = this.#nativeMetadata() === undefined;
+    this.#parts.push(...found.parts);
+    this.#sender.goOn(found.parts.length, found.bytes);
+    return found.bytes;
   }
 
   /** The upload is given its metadata here, when the facts of the last byte are not known: then it only says where to find them. */
   async #create(): Promise<void> {
-    const { metadata } = this.#options;
-    const native = typeof metadata === 'function' ? undefined : nativeMetadata(this.#write, metadata ?? {});
+    const native = this.#nativeMetadata();
     this.#sidecar = native === undefined;
     const command = new this.#bucket.sdk.CreateMultipartUploadCommand({
       ...this.#bucket.at(this.#name),
@@ -94,6 +116,16 @@ class S3Writer {
     });
     const answer = await this.#guarded(() => this.#bucket.send(command, this.#options.signal));
     this.#upload = answer.UploadId;
+    const { resume, signal } = this.#options;
+    if (!resume || this.#upload === undefined) return;
+    const note = { identity: resume.identity, upload: this.#upload };
+    await this.#guarded(() => noteUpload(this.#bucket, this.#name, note, signal));
+  }
+
+  /** Metadata that S3 itself can keep; undefined when it is not known yet, or too much. */
+  #nativeMetadata(): Record<string, string> | undefined {
+    const { metadata } = this.#options;
+    return typeof metadata === 'function' ? undefined : nativeMetadata(this.#write, metadata ?? {});
   }
 
   async #sendPart(part: Buffer, number: number, signal: AbortSignal): Promise<void> {
@@ -146,7 +178,9 @@ class S3Writer {
       UploadId: this.#upload,
       MultipartUpload: { Parts: this.#parts },
     });
-    return this.#commit(metadata, async () => (await this.#bucket.send(command, this.#options.signal)).ETag);
+    const info = await this.#commit(metadata, async () => (await this.#bucket.send(command, this.#options.signal)).ETag);
+    if (this.#options.resume) await forgetUpload(this.#bucket, this.#name, this.#options.signal).catch(() => undefined);
+    return info;
   }
 
   async #writeSidecar(metadata: Record<string, string>): Promise<void> {
@@ -210,6 +244,7 @@ class S3Writer {
     if (this.#upload !== undefined) {
       const command = new sdk.AbortMultipartUploadCommand({ ...this.#bucket.at(this.#name), UploadId: this.#upload });
       await client.send(command, { abortSignal }).catch(() => undefined);
+      if (this.#options.resume) await forgetUpload(this.#bucket, this.#name, abortSignal).catch(() => undefined);
     }
     if (!this.#sidecar) return;
     // Only when it is certain that the version did not become visible.

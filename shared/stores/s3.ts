@@ -9,6 +9,7 @@ import { S3Bucket, type S3Sdk } from './s3-bucket.ts';
 import { lockS3 } from './s3-lock.ts';
 import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
 import { headOf, putS3, s3Exists } from './s3-put.ts';
+import { partsOf, UPLOAD_NOTES } from './s3-resume.ts';
 import { openS3, readS3, statS3 } from './s3-read.ts';
 import { s3Tiering, type S3Class } from './s3-tier.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
@@ -166,6 +167,8 @@ class S3Store implements Store {
   async sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
     checkPrefix(prefix);
     return this.#bucket.guarded('Cleaning', prefix, signal, async () => {
+      // A note may be older than the upload's last part: without it the upload begins anew, which is all.
+      await this.#sweepNotes(olderThan, signal);
       return (await this.#sweepUploads(prefix, olderThan, signal)) + (await this.#sweepSidecars(prefix, olderThan, signal));
     });
   }
@@ -193,17 +196,20 @@ class S3Store implements Store {
 
   /** When an upload was last given a part; long ago when it has none. */
   async #lastPart(upload: { Bucket: string; Key: string; UploadId: string }, signal: AbortSignal | undefined): Promise<Date> {
-    const { sdk } = this.#bucket;
     let newest = new Date(0);
-    let marker: string | undefined;
-    do {
-      const input = { ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
-      const page = await this.#bucket.send(new sdk.ListPartsCommand(input), signal);
-      for (const { LastModified } of page.Parts ?? []) if (LastModified && LastModified > newest) newest = LastModified;
-      // The SDK's own paging goes by the marker, which some services send with the last page, too, and never ends.
-      marker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
-    } while (marker !== undefined);
+    for await (const { LastModified } of partsOf(this.#bucket, upload, signal)) {
+      if (LastModified && LastModified > newest) newest = LastModified;
+    }
     return newest;
+  }
+
+  /** Notes of uploads that nobody went on with; those of uploads that are gone mean nothing. */
+  async #sweepNotes(olderThan: Date, signal: AbortSignal | undefined): Promise<void> {
+    for await (const page of this.#pages(`${RESERVED_SEGMENT}/${UPLOAD_NOTES}`, signal)) {
+      for (const { name } of page.filter(({ modified }) => modified < olderThan)) {
+        await this.#bucket.send(new this.#bucket.sdk.DeleteObjectCommand(this.#bucket.at(name)), signal);
+      }
+    }
   }
 
   async #sweepSidecars(prefix: string, olderThan: Date, signal: AbortSignal | undefined): Promise<number> {
