@@ -122,7 +122,7 @@ function parseAnswers(answers: InitAnswers, published: Published, host: Host): R
       const input = ANSWER_AT.find(([pattern]) => pattern.test(path))?.[1];
       return `${input === undefined ? path : host.spell(input)}: ${message}.`;
     });
-    throw new UsageError(lines.join('\n'), { cause: thrown });
+    throw new UsageError(lines.join('\n'), { fix: 'Correct it; "lifeboat init --help" has an example of each answer.', cause: thrown });
   }
 }
 

@@ -129,7 +129,10 @@ export function runsFolder(prefix: string): string {
 
 /** The record of a run; `attempt` from 2 on tells apart runs of one step in the same second. */
 export function runName(prefix: string, timestamp: Timestamp, step: string, attempt = 1): string {
-  if (!STEP.test(step)) throw new UsageError(`The step name ${shown(step)} cannot be used in a run record.`);
+  if (!STEP.test(step))
+    throw new UsageError(`The step name ${shown(step)} cannot be used in a run record.`, {
+      fix: 'Use lower-case letters, digits and dashes.',
+    });
   return `${runsFolder(prefix)}${timestamp}-${step}${attempt > 1 ? `.${attempt}` : ''}.json`;
 }
 

@@ -59,7 +59,9 @@ export async function openAzureBlob(address: AzureBlobAddress, access: AzureBlob
     });
   }
   if (service.accountName !== address.account) {
-    throw new UsageError(`The connection string is for storage account ${service.accountName}, the store is in ${address.account}.`);
+    throw new UsageError(`The connection string is for storage account ${service.accountName}, the store is in ${address.account}.`, {
+      fix: 'Give the connection string of that account, or correct the store.',
+    });
   }
   const listing = new ContainerClient(access.connectionString, address.container, reading);
   return open(service.getContainerClient(address.container), listing, 'key');

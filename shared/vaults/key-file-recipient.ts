@@ -16,7 +16,10 @@ export async function readKeyFile(path: string): Promise<Buffer> {
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new UsageError(`The key file ${path} cannot be read: ${errorMessage(cause)}.`, { cause });
+    throw new UsageError(`The key file ${path} cannot be read: ${errorMessage(cause)}.`, {
+      fix: 'Check the path and your rights on the file.',
+      cause,
+    });
   }
   if (bytes.length === KEY_BYTES) return bytes;
   const text = secretValue(bytes.toString('latin1').trim());
@@ -49,7 +52,7 @@ export class KeyFileRecipient implements KeyRecipient {
   }
 
   async wrap(): Promise<WrappedKey> {
-    throw new UsageError('A key file only opens backups; new ones need a vault.');
+    throw new UsageError('A key file only opens backups; new ones need a vault.', { fix: 'Give a Key Vault or a folder as the vault.' });
   }
 
   async unwrap(wrapped: WrappedKey, { component, timestamp }: KeyContext): Promise<Uint8Array> {

@@ -90,7 +90,7 @@ describe('init', () => {
     const { host, finish } = await run({ github: 'false', azure: 'false' }, ['My App!', 'my-app', 'ftp://x', './backups', './keys']);
     expect(finish.outcome).toBe('succeeded');
     expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
-      expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\.$/),
+      expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\. Correct it/),
       expect.stringMatching(/^warning: "ftp:\/\/x" is neither an https address nor a folder\. Write it like/),
     ]);
     expect(parseDr(written('dr.yml'), 'dr.yml').dr.name).toBe('my-app');

@@ -78,7 +78,9 @@ async function components(context: StepContext, { dr }: PlaceOpener): Promise<st
   if (component !== undefined) return [component];
   const { host } = context;
   if (dr === undefined) {
-    throw new UsageError(`${host.spell('component')} is missing: without dr.yml it must say whose backups these rules are for.`);
+    throw new UsageError(`${host.spell('component')} is missing: without dr.yml it must say whose backups these rules are for.`, {
+      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb.`,
+    });
   }
   const names = dr.componentNames().filter((name) => inputRules(context) !== undefined || dr.component(name).retention !== undefined);
   if (names.length > 0) return names;
@@ -94,7 +96,9 @@ function inputRules({ inputs }: StepContext): WrittenRules | undefined {
     try {
       return presetRules(preset);
     } catch (thrown) {
-      throw new UsageError(`The preset is ${JSON.stringify(preset)}: ${errorMessage(thrown)}.`);
+      throw new UsageError(`The preset is ${JSON.stringify(preset)}: ${errorMessage(thrown)}.`, {
+        fix: 'Write daily-weekly-monthly, such as 7-4-6, or days, such as 14d.',
+      });
     }
   }
   const given = Object.entries(inputs as Record<string, unknown>).filter(
@@ -156,12 +160,18 @@ async function readPlan({ host }: StepContext, file: string, name: string): Prom
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    throw new UsageError(`The plan ${file} cannot be read: ${errorMessage(cause)}`, { cause });
+    throw new UsageError(`The plan ${file} cannot be read: ${errorMessage(cause)}`, {
+      fix: `Check the path; ${host.spell('savePlan')} of an earlier run wrote it.`,
+      cause,
+    });
   }
-  if (bytes.length > MOST_PLAN_BYTES) throw new UsageError(`${file} is too large for a plan.`);
+  if (bytes.length > MOST_PLAN_BYTES)
+    throw new UsageError(`${file} is too large for a plan.`, { fix: `Give the file that ${host.spell('savePlan')} wrote.` });
   const plan = planFromJson(bytes.toString(), file);
   if (plan.name === name) return plan;
-  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. Nothing was touched.`);
+  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. Nothing was touched.`, {
+    fix: `Make a plan for ${name}, or go to the folder of the dr.yml of ${plan.name}.`,
+  });
 }
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
@@ -177,7 +187,9 @@ async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: 
         : await opener.of(section.component, section.store, copies);
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
       if (place) return { section, places, place };
-      throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`);
+      throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
+        fix: 'Make a new plan and look at it.',
+      });
     }),
   );
 }

@@ -66,11 +66,17 @@ function provedText(manifest: boolean, archive: boolean): string {
 async function readManifest(path: string): Promise<StoredManifest> {
   try {
     const { size } = await stat(path);
-    if (size > MAX_MANIFEST_BYTES) throw new UsageError(`${path} is larger than a manifest can be.`);
+    if (size > MAX_MANIFEST_BYTES)
+      throw new UsageError(`${path} is larger than a manifest can be.`, {
+        fix: 'Give the object manifest.json that lies beside the data.',
+      });
     return parseManifest(await readFile(path), path);
   } catch (thrown) {
     if (thrown instanceof UsageError || thrown instanceof VerificationError) throw thrown;
-    throw new UsageError(`The manifest ${path} cannot be read: ${errorMessage(thrown)}.`, { cause: thrown });
+    throw new UsageError(`The manifest ${path} cannot be read: ${errorMessage(thrown)}.`, {
+      fix: 'Check the path, or download manifest.json again; without it give the metadata of the data object.',
+      cause: thrown,
+    });
   }
 }
 
@@ -116,7 +122,10 @@ async function decryptToFile(
   const partial = `${output}.partial`;
   const total = (
     await stat(data).catch((cause: unknown) => {
-      throw new UsageError(`The data ${data} cannot be read: ${errorMessage(cause)}.`, { cause });
+      throw new UsageError(`The data ${data} cannot be read: ${errorMessage(cause)}.`, {
+        fix: 'Check the path and your rights on the file.',
+        cause,
+      });
     })
   ).size;
   const hash = createHash('sha256');

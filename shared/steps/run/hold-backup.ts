@@ -22,7 +22,9 @@ interface Inputs {
 async function placesOf(context: StepContext): Promise<ComponentPlaces> {
   const { component, store } = context.inputs as unknown as Inputs;
   if (component !== undefined) return (await PlaceOpener.open(context)).of(component, store);
-  throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`);
+  throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`, {
+    fix: `Set ${context.host.spell('component')} to a name that list-backups shows, such as mongodb.`,
+  });
 }
 
 export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
