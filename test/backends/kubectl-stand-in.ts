@@ -41,6 +41,8 @@ export interface KubectlOrders {
   cutAt?: number;
   /** Of the container. */
   environment?: Record<string, string>;
+  /** What mongosh hears of the server in each pod; without it there is no mongosh. */
+  hello?: Record<string, object>;
 }
 
 export interface KubectlStandIn {

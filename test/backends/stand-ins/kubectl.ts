@@ -8,7 +8,7 @@ import type { KubectlOrders } from '../kubectl-stand-in.ts';
 
 const [ordersFile = '', callsFile = '', , ...args] = process.argv.slice(2);
 appendFileSync(callsFile, `${JSON.stringify({ program: 'kubectl', args, environment: process.env })}\n`);
-const { how, programs, pods, cutAt = 0, environment = {} } = JSON.parse(readFileSync(ordersFile, 'utf8')) as KubectlOrders;
+const { how, programs, pods, cutAt = 0, environment = {}, hello } = JSON.parse(readFileSync(ordersFile, 'utf8')) as KubectlOrders;
 const words = args.filter((arg) => !arg.startsWith('--') || arg === '--');
 const [verb, subject, name] = words;
 
@@ -37,6 +37,7 @@ async function exec([program = '', ...rest]: string[]): Promise<void> {
     );
   }
   if (program === 'env') end(0, Object.entries(environment).map(([key, value]) => `${key}=${value}\n`).join('')); // prettier-ignore
+  if (program === 'mongosh' && hello !== undefined) end(0, JSON.stringify(hello[subject ?? ''] ?? {}));
   if (how === 'no-program' || (program !== 'mongodump' && program !== 'mongorestore')) {
     fail(
       `error: Internal error occurred: OCI runtime exec failed: exec failed: unable to start container process: exec: "${program}": executable file not found in $PATH: unknown`,
