@@ -1,5 +1,6 @@
 // MongoDB inside a cluster, end to end: the real steps, kubectl and API server, and the real mongodump and mongorestore in the pod.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
@@ -124,6 +125,40 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     60_000,
   );
 
+  test('a mongorestore that says it restored all is not believed', async () => {
+    const place = bench.place();
+    const standIns = mongoToolsStandIns({ mongorestore: 'says-all-restored', documents: 507 });
+    try {
+      const namespace = `lying-${(made += 1)}`;
+      await addMongoPod(namespace, ['mongodb'], { ...programs, mongorestore: standIns.mongorestore });
+      const inputs = { ...inPod(place), kubernetesNamespace: namespace };
+      expect((await run('mongodb-backup', inputs)).exitCode).toBe(0);
+      for (const database of ['messages', 'rooms']) await bench.client.db(database).dropDatabase();
+      const { exitCode, said } = await run('mongodb-restore', { ...inputs, confirm: 'shop' });
+      expect([exitCode, said]).toEqual([4, expect.stringContaining('messages.messages: missing on the server')]);
+    } finally {
+      standIns.remove();
+    }
+  }, 60_000);
+
+  test('dr.yml names the pod; a connection string given beside it leads to another database', async () => {
+    const { store, vault, reading } = bench.place();
+    const config = join(store, '..', 'dr.yml');
+    const source = { kubernetes: { namespace: NAMESPACE, selector: SELECTOR, container: 'mongodb' } };
+    const components = { mongodb: { kind: 'mongodb', source, include: ['messages'] } };
+    const stores = { primary: { kind: 'folder', path: store } };
+    writeFileSync(config, JSON.stringify({ version: 1, name: 'shop', stores, vault: { kind: 'folder', path: vault }, components }));
+    const fromPod = await run('mongodb-backup', { config });
+    expect(fromPod).toMatchObject({ said: '', exitCode: 0, outputs: { documents: '500' } });
+    expect(fromPod.log.join('\n')).toContain(`kubernetes:${NAMESPACE}/`);
+    const direct = await run('backup-integrity-check', { config, mongodbUri: bench.mongo.uri });
+    expect(direct).toMatchObject({ said: '', exitCode: 0 });
+    expect(direct.summary).toContain(`127.0.0.1:${bench.mongo.port}`);
+    expect((await run('mongodb-restore', { config, dryRun: 'true', name: reading['name'] ?? '' })).log.join('\n')).toContain(
+      'messages.messages: 500 documents are in the way',
+    );
+  }, 60_000);
+
   test('a stream that the way cuts off with exit code 0 is no backup', async () => {
     const place = bench.place();
     kubernetes.cutOutput(POD, 20_000);
@@ -208,9 +243,10 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     }
   }, 60_000);
 
-  async function addMongoPod(namespace: string, containers = ['mongodb']): Promise<string> {
+  async function addMongoPod(namespace: string, containers = ['mongodb'], tools = programs): Promise<string> {
     const pod = { namespace, name: POD.name };
-    const path = await kubernetes.addPod({ ...pod, labels: { 'app.kubernetes.io/name': 'mongodb' }, containers, programs, environment });
+    const labels = { 'app.kubernetes.io/name': 'mongodb' };
+    const path = await kubernetes.addPod({ ...pod, labels, containers, programs: tools, environment });
     kubernetes.addFile(pod, 'password', bench.mongo.password ?? '');
     return path;
   }
