@@ -1,10 +1,13 @@
 // What a prune promises on any kind of store: one suite for all of them.
+import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { backupNames } from '../../shared/backup/layout.ts';
 import { countingInspector } from '../backup/support.ts';
+import { openBackup } from '../../shared/backup/read.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { applySection, gatherFacts } from '../../shared/catalog/apply-retention.ts';
 import { holdsAt, listHolds, releaseHolds, writeHold } from '../../shared/catalog/hold.ts';
+import { markInUse } from '../../shared/catalog/in-use.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { pruneBackup, type PruneRequest } from '../../shared/catalog/prune.ts';
 import { planSection, removals } from '../../shared/catalog/retention-plan.ts';
@@ -233,6 +236,51 @@ export function pruneConformance(open: () => Promise<Store>): void {
       expect(outcome).toEqual({ timestamp: OLD, result: 'stays', keysForgotten: 0, notice: 'this blob is immutable' });
       expect(await states()).toEqual([`${OLD} verified`, `${NEW} verified`]);
       expect(await names()).toHaveLength(4);
+    });
+  });
+
+  describe('what is being read', () => {
+    const place = () => ({ store, prefix: 'prod' });
+    const OLDER = '20231231_020000' as Timestamp;
+    const use = { component: COMPONENT, timestamp: OLDER, what: 'restored', by: { id: 'run-2' } };
+
+    test('stays to its last byte, whenever retention comes, and goes once it has been read', async () => {
+      const content = randomBytes(9 * 2 ** 20);
+      await writeBackup({
+        ...{ ...place(), component: COMPONENT, kind: 'mongodb', timestamp: OLDER, recipients: [keys], owner: 'test' },
+        source: (async function* () {
+          yield content;
+        })(),
+        newInspector: () => countingInspector(),
+        facts: { source: {}, consistency: 'per-collection' },
+        tools: { lifeboat: '0' },
+      });
+      const last = { rules: { last: 2 }, policy: '2 last' };
+      const facts = async () => gatherFacts({ component: COMPONENT, place: place(), others: [] });
+      const planned = planSection(await facts(), last, new Date());
+      expect(removals(planned).map(({ timestamp }) => timestamp)).toEqual([OLDER]);
+
+      const release = await markInUse(place(), use);
+      const opened = await openBackup({ ...place(), component: COMPONENT, timestamp: OLDER, recipients: [keys] });
+      const plain = opened.plain()[Symbol.asyncIterator]();
+      const parts: Uint8Array[] = [Buffer.from((await plain.next()).value as Uint8Array)];
+      // A plan of now keeps it, an older one no longer fits, and a prune that was under way sees the mark.
+      const oldest = planSection(await facts(), last, new Date()).backups.find(({ timestamp }) => timestamp === OLDER);
+      expect(oldest?.reasons.join()).toMatch(/^held until .*: being restored$/);
+      await expect(applySection({ ...request(), planned, owner: 'test', clock: systemClock })).rejects.toThrow('being restored');
+      await expect(pruneBackup(request(), OLDER)).resolves.toMatchObject({ result: 'stays', notice: 'held: being restored' });
+      for (let next = await plain.next(); !next.done; next = await plain.next()) parts.push(Buffer.from(next.value as Uint8Array));
+      expect(Buffer.concat(parts).equals(content)).toBe(true);
+      await release();
+      await expect(applySection({ ...request(), planned, owner: 'test', clock: systemClock })).resolves.toMatchObject([
+        { timestamp: OLDER, result: 'removed', keysForgotten: 1 },
+      ]);
+    }, 60_000);
+
+    test('is not begun once retention has its mark on it', async () => {
+      await store.write(backupNames('prod', COMPONENT, OLD).prune, Buffer.from('{}'));
+      await expect(markInUse(place(), { ...use, timestamp: OLD })).rejects.toThrow('is being removed by retention');
+      await expect(listHolds(store, 'prod', COMPONENT)).resolves.toEqual([]);
     });
   });
 

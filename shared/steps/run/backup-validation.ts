@@ -2,11 +2,13 @@
 import { pickBackup } from '../../catalog/pick.ts';
 import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { openBackup, verifyBackup } from '../../backup/read.ts';
+import { markInUse } from '../../catalog/in-use.ts';
 import type { NewInspector } from '../../backup/inspector.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
+import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { recorded, type RunNotes } from './record.ts';
@@ -60,7 +62,15 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
   const skipped = chosen.filter(({ offline }) => offline !== undefined).map((backup) => archivedText(backup, place));
   for (const text of skipped) host.notice(text);
   const checked: Checked[] = [];
-  for (const backup of backups) checked.push(await check(context, inputs, place, recipients, backup));
+  for (const backup of backups) {
+    const release = await kept(context, place, backup);
+    if (!release) continue;
+    try {
+      checked.push(await check(context, inputs, place, recipients, backup));
+    } finally {
+      await release();
+    }
+  }
 
   const failed = checked.filter(({ problem }) => problem !== undefined);
   notes.badBackups = failed.map(({ component, timestamp }) => `${component}/${timestamp}`);
@@ -83,6 +93,17 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
   return { doubts, result: { depth: inputs.depth, ...(inputs.subset === undefined ? {} : { subset: inputs.subset }), checked } };
 }
 
+/** Keeps retention away while a backup is read, where the store may be written to; undefined when retention was first: nobody needs it any more. */
+async function kept({ host, signal }: StepContext, place: Place, { component, timestamp }: ListedBackup) {
+  try {
+    return await markInUse(place, { component, timestamp, what: 'validated', by: host.run, signal });
+  } catch (thrown) {
+    if (signal.aborted || !(thrown instanceof StoreError)) throw thrown;
+    host.notice(thrown.message);
+    return undefined;
+  }
+}
+
 /** Bringing a backup back costs money and hours: that is for whoever restores it. */
 function archivedText({ component, timestamp, offline }: ListedBackup, { store }: Place): string {
   const where = offline === 'archived' ? 'lies in the archive tier' : 'is being brought back from the archive tier';
@@ -99,6 +120,7 @@ async function choose(context: StepContext, inputs: Inputs, { store, prefix }: P
   const all = (await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), ...since, signal })).filter(
     (backup) =>
       backup.state !== 'leftover' &&
+      backup.state !== 'pruning' &&
       (type === 'all' || backup.kind === type) &&
       (timestamp === undefined || backup.timestamp === timestamp),
   );
