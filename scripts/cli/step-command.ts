@@ -108,6 +108,7 @@ function helpEnd(step: AnyStep): string {
   return [
     '',
     ...(examples.length > 0 ? ['Examples:', ...examples, ''] : []),
-    `Exit codes: ${codes.join(', ')}. The README says what each means.`,
+    `Exit codes: ${codes.join(', ')}.`,
+    'The README says what each means.',
   ].join('\n');
 }

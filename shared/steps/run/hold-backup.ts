@@ -53,7 +53,7 @@ export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
       page(
         `### ${component} ${backup.timestamp} is held`,
         facts([
-          ['Until', end],
+          ['Held', end],
           ['Why', reason],
           ['Where', places.chosen.map(({ store }) => store.location).join(', ')],
           ['Hold', id ?? ''],
