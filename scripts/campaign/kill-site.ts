@@ -11,6 +11,7 @@ import type { Vault } from '../../shared/vaults/vault.ts';
 import { startAzurite } from '../../test/backends/azurite.ts';
 import { startKeyVault } from '../../test/backends/key-vault.ts';
 import { selfSignedCertificate } from '../../test/backends/support.ts';
+import { PREFIX } from './small-backup.ts';
 
 /** One trial's stores and vault. */
 export interface Ground {
@@ -147,7 +148,7 @@ async function uncommitted(container: ContainerClient): Promise<string[]> {
   for await (const { name } of container.listBlobsFlat()) committed.add(name);
   const found: string[] = [];
   for await (const { name } of container.listBlobsFlat({ includeUncommitedBlobs: true })) {
-    if (!committed.has(name) && name.includes('/mongodb-')) found.push(`blocks of ${name}`);
+    if (!committed.has(name) && name.startsWith(`${PREFIX}/mongodb-`)) found.push(`blocks of ${name}`);
   }
   return found;
 }

@@ -35,7 +35,8 @@ export async function lockBlob(container: AzureContainer, name: string, options:
       }
       const previous = await readOwner(container, blob, options.signal);
       await writeOwner(container, blob, lease, options);
-      if (previous !== undefined && previous !== '') options.onTakeover?.(previous);
+      // Our own name is there from the start when the lock was free.
+      if (previous !== undefined && previous !== '' && previous !== options.owner) options.onTakeover?.(previous);
       return held(container, name, blob, lease, { since, seconds, graceMs: options.resumable ? container.patience.limitMs : 0 });
     }
     throw new StoreError(`${name} in ${container.location} is locked and released all the time.`, { fix: 'Try again in a minute.' });
@@ -77,8 +78,10 @@ async function acquire(
   options: LockOptions,
 ): Promise<BlobLeaseClient | 'taken' | 'gone'> {
   try {
+    // With the name from the start: killed before the lease or right after it, we are named to whoever takes the lock over.
+    const metadata = ownerMetadata(options);
     const conditions = { ifNoneMatch: '*' };
-    await container.tries((abortSignal) => blob.upload('', 0, { abortSignal, conditions, metadata: { owner: '' } }), options.signal);
+    await container.tries((abortSignal) => blob.upload('', 0, { abortSignal, conditions, metadata }), options.signal);
   } catch (thrown) {
     // LeaseIdMissing: it is there, and leased.
     if (!isAzureError(thrown, 'BlobAlreadyExists', 'ConditionNotMet', 'LeaseIdMissing')) throw thrown;
@@ -106,9 +109,13 @@ async function readOwner(container: AzureContainer, blob: BlockBlobClient, signa
   }
 }
 
+/** Encoded: a header takes ASCII only. */
+function ownerMetadata({ owner }: LockOptions): { owner: string } {
+  return { owner: encodeURIComponent(owner) };
+}
+
 async function writeOwner(container: AzureContainer, blob: BlockBlobClient, lease: BlobLeaseClient, options: LockOptions): Promise<void> {
-  // Encoded: a header takes ASCII only.
-  const metadata = { owner: encodeURIComponent(options.owner) };
+  const metadata = ownerMetadata(options);
   const conditions = { leaseId: lease.leaseId };
   await container.tries((abortSignal) => blob.setMetadata(metadata, { abortSignal, conditions }), options.signal);
 }
