@@ -6,6 +6,7 @@ import { cleanLeftovers, listEntries, type CopyPlace } from '../backup/leftovers
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
 import { openBackup } from '../backup/read.ts';
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
+import { formatBytes } from '../step/format.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import type { Lock } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
@@ -159,6 +160,16 @@ async function copyOne(request: CopyRequest, original: ListedBackup, there: List
     contentType: 'application/octet-stream',
     metadata: { ...dataInfo.metadata, origin: COPY },
     onProgress: progress('copying'),
+    // What comes from an earlier run is proved with the rest when the copy is read back.
+    resume: {
+      identity: `${manifest.sha256} ${stored}`,
+      from: (offset) => {
+        request.onNotice?.(
+          `The copy of ${timestamp} to ${to.store.location} goes on where it was interrupted, at ${formatBytes(offset)} of ${formatBytes(stored)}.`,
+        );
+        return from.store.open(source.data, { offset, signal });
+      },
+    },
     signal,
   });
   const told = progress('reading back');
