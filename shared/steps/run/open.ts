@@ -53,13 +53,17 @@ export async function openPlace(context: StepContext): Promise<Place> {
   return openPlaceAt(context, (context.inputs as unknown as PlaceInputs).store);
 }
 
-/** Opens a store by its name in dr.yml or by its address, signed in as the call says. @throws UsageError */
-export async function openPlaceAt(context: StepContext, address: string): Promise<Place> {
+/**
+ * Opens a store by its name in dr.yml or by its address, signed in as the call says.
+ * @param patience milliseconds for which it is waited for when it goes away; as the call says when absent
+ * @throws UsageError
+ */
+export async function openPlaceAt(context: StepContext, address: string, patience?: number): Promise<Place> {
   const { host } = context;
   const credential = signInOf(context);
   const store = await openStore(await storeTarget(context, address), {
     credential,
-    patience: (context.inputs as unknown as PlaceInputs).storePatience,
+    patience: patience ?? (context.inputs as unknown as PlaceInputs).storePatience,
     debug: (message) => {
       host.debug(message);
     },
@@ -76,8 +80,10 @@ async function storeTarget(context: StepContext, address: string): Promise<strin
   if (inAddress !== undefined) context.host.mask(inAddress);
   const dr = await openDrFile(context);
   const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
-  const { storeSas } = context.inputs as unknown as PlaceInputs;
-  return config.kind === 'azure-blob' && storeSas !== undefined ? { ...config, sas: storeSas.reveal() } : config;
+  const { store, storeSas } = context.inputs as unknown as Partial<PlaceInputs>;
+  // It is for the store of the call; copies lie in other accounts, which it does not open.
+  const isFor = storeSas !== undefined && config.kind === 'azure-blob' && (store === undefined || address === store);
+  return isFor ? { ...config, sas: storeSas.reveal() } : config;
 }
 
 /**

@@ -8,6 +8,8 @@ import { UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { openPlaceAt, type Place } from './open.ts';
 
+const PATIENCE_BESIDE_COPIES_MS = 60_000;
+
 /** The inputs that decide where a backup is looked for (inputs.ts: storeInputs, sourceInputs). */
 interface SourceInputs {
   store: string;
@@ -36,9 +38,12 @@ export async function openSources(context: StepContext, component: string): Prom
   const places: (CatalogPlace & Place)[] = [];
   const unopened: UnseenPlace[] = [];
   const labels = new Map<string, string>();
-  for (const address of new Set([store, ...known, ...(from === undefined ? [] : [from])])) {
+  const addresses = new Set([store, ...known, ...(from === undefined ? [] : [from])]);
+  // Where another copy can be read, nobody waits a quarter of an hour for one that went away, unless they say so.
+  const patience = addresses.size > 1 && context.origin('storePatience') === 'default' ? PATIENCE_BESIDE_COPIES_MS : undefined;
+  for (const address of addresses) {
     try {
-      const place = await openPlaceAt(context, address);
+      const place = await openPlaceAt(context, address, patience);
       const { location } = place.store;
       let named = places.find((other) => other.store.location === location);
       // An address may hold a secret; the store's own does not.
