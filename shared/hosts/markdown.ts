@@ -7,6 +7,8 @@ export interface TextStyle {
   dim(text: string): string;
 }
 
+/** Keeps a figure and its unit in one line; whoever searches the output types an ordinary one. */
+const NO_BREAK_SPACE = '\u00a0';
 /** Lines of prose wider than this are hard to read, however wide the terminal is. */
 const PROSE = 120;
 
@@ -34,6 +36,7 @@ export function renderMarkdown(markdown: string, style: TextStyle, width = Infin
   return out
     .join('\n')
     .replace(/\n{3,}/g, '\n\n')
+    .replaceAll(NO_BREAK_SPACE, ' ')
     .trim();
 }
 

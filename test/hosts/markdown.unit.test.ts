@@ -47,7 +47,7 @@ describe('renderMarkdown', () => {
     });
 
     test('figures stay to the right and in one piece', () => {
-      const sizes = '| store | size |\n| --- | ---: |\n| near | 1.5 GiB |\n| far | 20 GiB |';
+      const sizes = '| store | size |\n| --- | ---: |\n| near | 1.5\u00a0GiB |\n| far | 20\u00a0GiB |';
       expect(renderMarkdown(sizes, style, 20)).toBe('store     size\n  near   1.5 GiB\n  far     20 GiB');
     });
 

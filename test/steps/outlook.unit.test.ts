@@ -60,7 +60,7 @@ test('a backup is held against the last one, the average and the rules of dr.yml
   const store = await storeWith(FOUR);
   const { outlook } = await look(store, '20241205_021700');
   const { shown, folded } = outlookParts(outlook);
-  expect(shown).toBe(
+  expect(shown?.replaceAll('\u00a0', ' ')).toBe(
     [
       '|  | this one | against the last | against the average of 3 | trend |',
       '| --- | ---: | ---: | ---: | --- |',

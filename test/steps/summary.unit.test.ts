@@ -15,6 +15,9 @@ describe('table', () => {
   test('a timestamp and a version are no figures, and an unknown one alone is none', () => {
     expect(rule([['20241201_120000', '7.0.42 x', '-', '']])).toBe('| --- | --- | --- |');
   });
+  test('a figure and its unit cannot be parted', () => {
+    expect(table(['a', 'b'], [['shop', '1.5 KiB']]).split('\n')[2]).toBe('| shop | 1.5\u00a0KiB |');
+  });
   test('names from a database cannot break out of their cell', () => {
     expect(table(['a'], [['x|y\n<b>&']]).split('\n')[2]).toBe('| x\\|y &lt;b>&amp; |');
   });

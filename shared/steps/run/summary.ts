@@ -5,10 +5,16 @@ export function table(allHeads: readonly string[], allRows: readonly (readonly s
   const used = allHeads.map((title, column) => title !== '' || allRows.some((cells) => (cells[column] ?? '') !== ''));
   const head = allHeads.filter((_, column) => used[column]);
   const rows = allRows.map((cells) => cells.filter((_, column) => used[column]));
+  const figures = head.map((_, column) => isFigures(rows.map((cells) => cells[column] ?? '')));
   const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
-  const rule = head.map((_, column) => (isFigures(rows.map((cells) => cells[column] ?? '')) ? ' ---: |' : ' --- |')).join('');
-  return [line(head), `|${rule}`, ...rows.map(line)].join('\n');
+  const rule = figures.map((right) => (right ? ' ---: |' : ' --- |')).join('');
+  // A figure and its unit stay together on a narrow page.
+  const whole = (cells: readonly string[]): string[] =>
+    cells.map((text, column) => (figures[column] ? text.replaceAll(' ', NO_BREAK_SPACE) : text));
+  return [line(head), `|${rule}`, ...rows.map((cells) => line(whole(cells)))].join('\n');
 }
+
+const NO_BREAK_SPACE = '\u00a0';
 
 /** `1,234`, `1.5 KiB`, `3m 02s`, `+3 %`; `-` and `?` stand for a figure that is not known. */
 const FIGURE = /^(?:[-?]|[-+±]?\d[\d,.]*(?: ?(?:%|s|B|[KMGTP]iB|times as much)|[hms](?: \d\d[ms])?)?)$/;
