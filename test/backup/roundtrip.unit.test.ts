@@ -5,11 +5,14 @@ import { decryptRegions, REGION_BYTES, REGION_OVERHEAD, RegionEncoder, regionCou
 import { unpackFrames } from '../../shared/backup/frame-reader.ts';
 import { packFrames } from '../../shared/backup/frames.ts';
 import { newContentKey } from '../../shared/backup/content-key.ts';
-import { collect, countingInspector, inPieces, MIB, noise } from './support.ts';
+import { collect, countingInspector, inPieces, MIB, noise, world } from './support.ts';
 
 const material = noise(9 * MIB);
 /** Sizes around the edges of what is cut in pieces, and some of anything between. */
 const near = (edge: number): fc.Arbitrary<number> => fc.integer({ min: Math.max(0, edge - 1), max: edge + 1 });
+
+/** Nothing, a byte, and a byte to either side of what one region and one frame hold; then the same of two. */
+const EDGES = [0, 1, REGION_BYTES - 1, REGION_BYTES, REGION_BYTES + 1, 2 * REGION_BYTES + 1];
 
 async function packed(plain: Buffer, frameBytes: number, pieceBytes: number): Promise<Buffer> {
   const parts: Buffer[] = [];
@@ -71,7 +74,26 @@ describe('a round trip', () => {
         );
         expect(back.equals(plain)).toBe(true);
       }),
-      { numRuns: 12 },
+      {
+        numRuns: 16,
+        examples: EDGES.map((length, index) => [length, REGION_BYTES - 1 + (index % 3), REGION_BYTES + 1 - (index % 3)]),
+      },
     );
   });
+
+  test.each(EDGES)(
+    'of a whole backup of %i bytes gives back the same bytes, compressed or not, wherever its source is cut',
+    async (length) => {
+      const plain = material.subarray(0, length);
+      for (const algorithm of ['zstd', 'none'] as const) {
+        for (const piece of [REGION_BYTES - 1, REGION_BYTES + 1]) {
+          const made = world();
+          const { manifest } = await made.write(inPieces(plain, piece), { compression: { algorithm } });
+          expect(manifest.sizes.plain).toBe(length);
+          expect((await collect((await made.open()).plain())).equals(plain)).toBe(true);
+          await expect(made.verify()).resolves.toMatchObject({ level: 'full', storedBytesRead: manifest.sizes.stored });
+        }
+      }
+    },
+  );
 });

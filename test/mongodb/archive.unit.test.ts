@@ -95,6 +95,30 @@ describe('a whole archive', () => {
     expect(await inspect(...split(small, Array.from(small.keys())))).toEqual(whole);
   });
 
+  test('of many MiB gives an equal report when it is split at any edge of 4 MiB, or anywhere', async () => {
+    const edge = 4 * 1024 * 1024;
+    const documents = [
+      ...Array.from({ length: 400 }, (_, index) => ({ _id: index, text: 'y'.repeat(10_000 + index) })),
+      { _id: 'one that spans an edge', data: new BSON.Binary(Buffer.alloc(5 * 1024 * 1024, 7)) },
+    ];
+    const large = await buildArchive([
+      { db: 'chat', collection: 'messages', documents, perBlock: 90 },
+      { db: 'chat', collection: 'rooms', documents: documents.slice(0, 50), perBlock: 7 },
+    ]);
+    expect(large.length).toBeGreaterThan(2 * edge + 1);
+    const whole = await inspect(large);
+    for (const piece of [edge - 1, edge, edge + 1]) {
+      expect(await inspect(...split(large, [piece, 2 * piece]))).toEqual(whole);
+      expect(await inspect(...split(large, [1, piece, piece + 1, 2 * piece]))).toEqual(whole);
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(large.length - 1), { maxLength: 200 }), async (cuts) => {
+        expect(await inspect(...split(large, cuts))).toEqual(whole);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
   test('is recognised inside gzip, split anywhere', async () => {
     const whole = await inspect(small);
     const packed = gzipSync(small);
