@@ -56,11 +56,9 @@ export function register(program: Command): void {
 }
 
 async function rulesText({ customResource, name, namespace, label }: Options): Promise<string> {
-  const { prometheusRule, ruleFile } = await import('../../shared/monitor/prometheus-rules.ts');
-  const { stringify } = await import('yaml');
+  const { prometheusRule, ruleFile, yamlText } = await import('../../shared/monitor/prometheus-rules.ts');
   const file = ruleFile({ runbook: RUNBOOK, name });
-  const document = customResource === true ? prometheusRule(file, { name: RESOURCE_NAME, namespace, labels: label }) : file;
-  return `# Written by "lifeboat prometheus-rules". Do not edit: write it anew.\n${stringify(document, { lineWidth: 0 })}`;
+  return yamlText(customResource === true ? prometheusRule(file, { name: RESOURCE_NAME, namespace, labels: label }) : file);
 }
 
 function addLabel(text: string, labels: Record<string, string>): Record<string, string> {

@@ -1,4 +1,5 @@
 // Alert rules for Prometheus over the metrics of `status`: the same limits as the step's own rules, judged by Prometheus at all times.
+import { stringify } from 'yaml';
 import { CRITICAL_SPACE, DEFAULT_LIMITS, DURATION_NOISE_MS, SIZE_NOISE_BYTES, UNUSUAL, type FindingSeverity } from './rules.ts';
 
 /** One alert. */
@@ -200,4 +201,9 @@ export function prometheusRule(file: RuleFile, { name, namespace, labels }: Reso
     metadata: { name, ...(namespace === undefined ? {} : { namespace }), labels: { 'app.kubernetes.io/name': 'lifeboat', ...labels } },
     spec: file,
   };
+}
+
+/** The text of the file; every expression and sentence in one line. */
+export function yamlText(document: RuleFile | PrometheusRule): string {
+  return `# Written by "lifeboat prometheus-rules". Do not edit: write it anew.\n${stringify(document, { lineWidth: 0 })}`;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -142,6 +142,13 @@ describe('the command line', () => {
       expect(stdout.replace(/\s+/g, ' ')).toContain(text);
     }
     expect(stdout).not.toContain('--mongodb-uri ');
+  });
+
+  test('what is about no store works as built: the schema, the alert rules', async () => {
+    const schema = await lifeboat('config', 'schema');
+    expect([schema.exitCode, JSON.parse(schema.stdout)]).toEqual([0, JSON.parse(readFileSync('dr.schema.json', 'utf8'))]);
+    const rules = await lifeboat('prometheus-rules', '--custom-resource', '--label', 'release=prometheus');
+    expect([rules.exitCode, rules.stdout]).toEqual([0, expect.stringMatching(/kind: PrometheusRule[\s\S]*alert: BackupMissing/)]);
   });
 
   test('--version says the version of both', async () => {
