@@ -101,7 +101,7 @@ export class Patience {
     this.#awaySince = this.clock.monotonic();
     const at = this.clock.now().toISOString().slice(11, 19);
     this.#notice(
-      `${this.#what} does not answer since ${at} UTC (${reason}). Waiting up to ${formatSeconds(this.limitMs / 1000)} for it; nothing is lost meanwhile.`,
+      `${this.#what} has not answered since ${at} UTC (${reason}). Waiting up to ${formatSeconds(this.limitMs / 1000)} for it; nothing is lost meanwhile.`,
     );
   }
 

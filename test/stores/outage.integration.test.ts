@@ -86,7 +86,7 @@ function outages(start: () => Promise<Weather>): void {
     expect(await direct.sweep('', new Date(Date.now() + 60_000))).toBe(0);
     expect(notices).toEqual([
       expect.stringMatching(
-        / does not answer since \d\d:\d\d:\d\d UTC \(.+\)\. Waiting up to 15m 00s for it; nothing is lost meanwhile\.$/,
+        / has not answered since \d\d:\d\d:\d\d UTC \(.+\)\. Waiting up to 15m 00s for it; nothing is lost meanwhile\.$/,
       ),
       expect.stringMatching(/ answers again after \d.*s: going on where it was\.$/),
     ]);

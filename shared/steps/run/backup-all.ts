@@ -102,7 +102,14 @@ async function openStores(context: StepContext, dr: DrConfig, names: readonly st
   for (const component of names) {
     const name = dr.storeNameOf(component);
     if (name === undefined) throw new UsageError(`${dr.label} has no stores: there is nowhere to put the backups.`, { fix: 'Add stores.' });
-    const store = opened.get(name) ?? (await openStore(await dr.store(name), { credential }));
+    const store =
+      opened.get(name) ??
+      (await openStore(await dr.store(name), {
+        credential,
+        notice: (message) => {
+          context.host.notice(message);
+        },
+      }));
     opened.set(name, store);
     byComponent.set(component, store);
   }
