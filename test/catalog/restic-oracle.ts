@@ -1,7 +1,7 @@
 // Asks the real restic what `forget` would keep: forges a repository of snapshots at any times and runs the program on it.
 // Format: restic's doc/design.rst. Making each snapshot with `restic backup --time` would take half a second; this takes microseconds.
 import { createCipheriv, createHash, randomBytes, scryptSync } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RetentionRules } from '../../shared/catalog/retention.ts';
 import { formatPeriod, type Period } from '../../shared/step/period.ts';
@@ -83,24 +83,42 @@ interface ForgetGroup {
   reasons: { snapshot: { time: string }; matches: string[] }[] | null;
 }
 
-/** restic's judgement of each history by the same rules. The histories are hosts of one repository, so one call judges them all. */
-export async function resticKeeps(program: string, histories: readonly OracleMoment[][], rules: RetentionRules): Promise<Kept[]> {
-  const repository = tempFolder('restic');
+/**
+ * restic's judgement of each history by each of the rules. The histories are hosts of one repository, so one call judges them all.
+ * @returns per rules, per history
+ */
+export async function resticKeeps(
+  program: string,
+  histories: readonly OracleMoment[][],
+  policies: readonly RetentionRules[],
+): Promise<Kept[][]> {
+  const repository = emptyFolder();
   try {
     forge(repository, histories);
-    const out = await runProgram(
-      program,
-      ['forget', '-r', repository, '--no-cache', '--no-lock', '--dry-run', '--json', ...resticOptions(rules)],
-      { env: { RESTIC_PASSWORD: PASSWORD } },
-    );
-    const kept = histories.map((): Kept => new Map<number, string[]>());
-    for (const { host, reasons } of JSON.parse(out) as ForgetGroup[]) {
-      for (const { snapshot, matches } of reasons ?? []) kept[Number(host.slice(1))]?.set(Date.parse(snapshot.time), matches);
-    }
+    const kept: Kept[][] = [];
+    for (const rules of policies) kept.push(await judged(program, repository, histories.length, rules));
     return kept;
   } finally {
     rmSync(repository, { recursive: true, force: true });
   }
+}
+
+/** In memory where there is such a place: a repository is thousands of tiny files. */
+function emptyFolder(): string {
+  return existsSync('/dev/shm') ? mkdtempSync('/dev/shm/lifeboat-restic-') : tempFolder('restic');
+}
+
+async function judged(program: string, repository: string, histories: number, rules: RetentionRules): Promise<Kept[]> {
+  const out = await runProgram(
+    program,
+    ['forget', '-r', repository, '--no-cache', '--no-lock', '--dry-run', '--json', ...resticOptions(rules)],
+    { env: { RESTIC_PASSWORD: PASSWORD } },
+  );
+  const kept = Array.from({ length: histories }, (): Kept => new Map<number, string[]>());
+  for (const { host, reasons } of JSON.parse(out) as ForgetGroup[]) {
+    for (const { snapshot, matches } of reasons ?? []) kept[Number(host.slice(1))]?.set(Date.parse(snapshot.time), matches);
+  }
+  return kept;
 }
 
 function forge(repository: string, histories: readonly OracleMoment[][]): void {

@@ -3,13 +3,15 @@ import { expect, test } from '@jest/globals';
 import { applyRules, type RetentionRules } from '../../shared/catalog/retention.ts';
 import { restic } from '../backends/restic.ts';
 import { describeIf } from '../support/needs.ts';
-import { resticKeeps, type OracleMoment } from './restic-oracle.ts';
+import { resticKeeps, type Kept, type OracleMoment } from './restic-oracle.ts';
 
 const oracle = await restic();
 const seed = Number(process.env['LIFEBOAT_SEED'] ?? Date.now() % 2 ** 31);
 /** Histories in all; as many as one likes by LIFEBOAT_HISTORIES. */
-const HISTORIES = Number(process.env['LIFEBOAT_HISTORIES'] ?? 300);
-const PER_POLICY = 10;
+const HISTORIES = Number(process.env['LIFEBOAT_HISTORIES'] ?? 1000);
+const PER_REPOSITORY = 100;
+/** Rules by which each history is judged. */
+const POLICIES = 3;
 const HOUR = 3_600_000;
 
 const offset = fc.oneof(
@@ -78,33 +80,40 @@ function inWordsOfRestic(reason: string): string {
   return rule === '' ? 'within' : `${oldest}${rule} within`;
 }
 
+function shown(entries: readonly [number, string[]][]): string[] {
+  return entries.map(([at, why]) => `${new Date(at).toISOString()} ${why.join(', ')}`);
+}
+
 describeIf('program' in oracle, 'missing' in oracle ? oracle.missing : '')('retention, held against the real restic', () => {
   const program = (oracle as { program: string }).program;
 
   test(
-    `keeps what restic keeps, for the same reasons: ${HISTORIES} generated histories (LIFEBOAT_SEED=${seed})`,
+    `keeps what restic keeps, for the same reasons: ${HISTORIES} generated histories, ${POLICIES} policies each (LIFEBOAT_SEED=${seed})`,
     async () => {
-      const batches = fc.sample(fc.tuple(rules, fc.array(history, { minLength: PER_POLICY, maxLength: PER_POLICY })), {
-        numRuns: Math.ceil(HISTORIES / PER_POLICY),
-        seed,
-      });
+      const batches = fc.sample(
+        fc.tuple(
+          fc.array(rules, { minLength: POLICIES, maxLength: POLICIES }),
+          fc.array(history, { minLength: PER_REPOSITORY, maxLength: PER_REPOSITORY }),
+        ),
+        { numRuns: Math.ceil(HISTORIES / PER_REPOSITORY), seed },
+      );
       let judged = 0;
       let removed = 0;
-      for (const [policy, histories] of batches) {
-        const theirs = await resticKeeps(program, histories, policy);
-        for (const [index, moments] of histories.entries()) {
-          const decisions = applyRules(moments, policy, new Date());
-          const ours = decisions.filter(({ keep }) => keep);
-          const expected = theirs[index] as Map<number, string[]>;
-          const shown = (entries: [number, string[]][]) => entries.map(([at, why]) => `${new Date(at).toISOString()} ${why.join(', ')}`);
-          expect({ policy, kept: shown(ours.map(({ item, reasons }) => [item.time.getTime(), reasons.map(inWordsOfRestic)])) }).toEqual({
-            policy,
-            kept: shown(
-              [...expected].map(([at, why]) => [at, why.map((reason) => reason.replace(/(within).*/, '$1'))] as [number, string[]]),
-            ),
-          });
-          judged += moments.length;
-          removed += decisions.length - ours.length;
+      for (const [policies, histories] of batches) {
+        const theirs = await resticKeeps(program, histories, policies);
+        for (const [number, policy] of policies.entries()) {
+          for (const [index, moments] of histories.entries()) {
+            const decisions = applyRules(moments, policy, new Date());
+            const ours = decisions.filter(({ keep }) => keep);
+            expect({ policy, kept: shown(ours.map(({ item, reasons }) => [item.time.getTime(), reasons.map(inWordsOfRestic)])) }).toEqual({
+              policy,
+              kept: shown(
+                [...(theirs[number]?.[index] as Kept)].map(([at, why]) => [at, why.map((reason) => reason.replace(/(within).*/, '$1'))]),
+              ),
+            });
+            judged += moments.length;
+            removed += decisions.length - ours.length;
+          }
         }
       }
       // A run that removed nothing, or everything, would have proved nothing.
@@ -118,8 +127,8 @@ describeIf('program' in oracle, 'missing' in oracle ? oracle.missing : '')('rete
     const day = 24 * HOUR;
     const now = Date.now();
     const moments = [2 * day, 1 * day, -1 * day, -2 * day, -3 * day].map((ahead) => ({ time: new Date(now + ahead), offsetMinutes: 0 }));
-    const [theirs] = await resticKeeps(program, [moments], { last: 2 });
-    expect([...(theirs as Map<number, string[]>).keys()]).toEqual([now + 2 * day, now + day]);
+    const [[theirs] = []] = await resticKeeps(program, [moments], [{ last: 2 }]);
+    expect([...(theirs as Kept).keys()]).toEqual([now + 2 * day, now + day]);
     const ours = applyRules(moments, { last: 2 }, new Date(now)).filter(({ keep }) => keep);
     expect(ours.map(({ item, reasons }) => [(item.time.getTime() - now) / day, reasons])).toEqual([
       [2, ['dated in the future']],
