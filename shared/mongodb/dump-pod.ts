@@ -92,14 +92,27 @@ async function open(pod: PodMongo, runs: readonly Selection[], options: PodDumpO
   return { archives: archives as Opened['archives'], obstacle: 'mongodump takes the oplog only when it dumps everything' };
 }
 
-/** With the oplog where there is one: mongodump looks for it before it writes anything. */
+/**
+ * With the oplog where there is one. That is asked before: some versions of mongodump miss it only after users and roles are in the archive.
+ */
 async function openEverything(pod: PodMongo, options: PodDumpOptions): Promise<Opened> {
+  const oplog = await hasOplog(pod, options);
+  const archive = await openDump(pod, { oplog }, options);
+  return { archives: [archive], obstacle: oplog ? undefined : 'mongodump found no oplog there that it may read' };
+}
+
+/** A dump of the oplog begins where there is one that the login may read; it is ended before its data. */
+async function hasOplog(pod: PodMongo, { signal, hangMs, log }: PodDumpOptions): Promise<boolean> {
   try {
-    return { archives: [await openDump(pod, { oplog: true }, options)], obstacle: undefined };
+    const options = { ...(log ? { log } : {}), ...(hangMs === undefined ? {} : { hangMs }), signal };
+    const archive = await openDump(pod, { include: ['local.oplog.rs'], oplog: false }, options);
+    await archive.close();
+    return true;
   } catch (thrown) {
-    if (!(thrown instanceof UserError) || !/oplog/i.test(thrown.message)) throw thrown;
-    options.log?.(`Without the oplog: ${errorMessage(thrown)}`);
-    return { archives: [await openDump(pod, { oplog: false }, options)], obstacle: 'mongodump found no oplog there that it may read' };
+    if (signal?.aborted || !(thrown instanceof UserError)) throw thrown;
+    // Whatever else is wrong will be wrong for the dump as well, and is told then.
+    log?.(`No oplog: ${errorMessage(thrown)}`);
+    return false;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
+import { startFerretDb } from '../backends/ferretdb.ts';
 import { kubernetesProgram, LIMITED_USER, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
 import { mongoToolsStandIns } from '../backends/mongo-tools-stand-ins.ts';
 import { mongoTools } from '../backends/mongo-tools.ts';
@@ -125,6 +126,24 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     60_000,
   );
 
+  test('everything is of one moment on a replica set, and collection by collection on a standalone server', async () => {
+    const set = await startFerretDb({ replicaSet: 'rs0' });
+    const client = await new MongoClient(set.uri).connect();
+    try {
+      await client.db('local').createCollection('oplog.rs', { capped: true, size: 10_000_000 });
+      for (const name of ['orders', 'customers']) await client.db('shop').collection<{ _id: number }>(name).insertOne({ _id: 1 });
+      const pod = { kubernetesNamespace: NAMESPACE, kubernetesPod: POD.name, kubernetesContainer: 'mongodb' };
+      const ofSet = await run('mongodb-backup', { ...bench.place().reading, ...pod, mongodbUri: `mongodb://127.0.0.1:${set.port}/` });
+      expect(ofSet).toMatchObject({ said: '', exitCode: 0, finish: { result: { consistency: 'point-in-time' } } });
+      const standalone = await run('mongodb-backup', { ...bench.place().reading, ...pod });
+      expect(standalone).toMatchObject({ said: '', exitCode: 0, finish: { result: { consistency: 'per-collection' } } });
+      expect(standalone.log.join('\n')).toContain('mongodump found no oplog there that it may read');
+    } finally {
+      await client.close();
+      await set.stop();
+    }
+  }, 60_000);
+
   test('a mongorestore that says it restored all is not believed', async () => {
     const place = bench.place();
     const standIns = mongoToolsStandIns({ mongorestore: 'says-all-restored', documents: 507 });
@@ -177,8 +196,9 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
       const place = { ...bench.place().reading, kubernetesNamespace: namespace, kubernetesPod: 'mongodb-0' };
       const { exitCode, log, summary } = await run('mongodb-backup', place);
       expect(exitCode).toBe(0);
-      const commands = standIns.calls().map(({ args }) => args);
-      expect(commands).toEqual([['--uri=mongodb://admin@localhost:27017/?authSource=admin', '--archive', '--oplog']]);
+      const commands = standIns.calls().map(({ args }) => args.join(' '));
+      const uri = '--uri=mongodb://admin@localhost:27017/?authSource=admin';
+      expect(commands).toEqual([`${uri} --archive --db=local --collection=oplog.rs`, `${uri} --archive --oplog`]);
       for (const told of [...log, summary]) expect(told).not.toContain(password);
     } finally {
       standIns.remove();
@@ -230,13 +250,14 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
       const namespace = `broken-${(made += 1)}`;
       await kubernetes.addPod({ namespace, name: 'mongodb-0', programs: { mongodump: standIns.mongodump } });
       const place = bench.place();
-      const running = run('mongodb-backup', { ...place.reading, kubernetesNamespace: namespace, kubernetesPod: 'mongodb-0' });
+      const pod = { kubernetesNamespace: namespace, kubernetesPod: 'mongodb-0', include: 'drill_rocketchat' };
+      const running = run('mongodb-backup', { ...place.reading, ...pod });
       while (standIns.calls().length === 0) await delay(50);
       await kubernetes.restartKubelet();
       const { exitCode, said } = await running;
       // kubectl 1.36 ends with 0 here: only the archive itself tells.
       expect([1, 4]).toContain(exitCode);
-      expect(said).toMatch(/ends in the middle|connection to the pod broke/);
+      expect(said).toMatch(/ends in the middle|connection to the pod broke|wrote no archive/);
       expect(await place.listed()).toEqual({ backups: [], leftovers: 0 });
     } finally {
       standIns.remove();
