@@ -16,6 +16,7 @@ export const NO_SUCH_FILE = 2;
 const PERMISSION_DENIED = 3;
 /** Anything else, "exists already" and "disk full" among it. */
 export const FAILURE = 4;
+export const OP_UNSUPPORTED = 8;
 
 /** How to reach a server and sign in. */
 export interface SftpAccess {

@@ -2,12 +2,28 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
 import type { SFTPWrapper, Stats } from 'ssh2';
-import { ConnectionLostError, FAILURE, NO_SUCH_FILE, statusOf, type Callback, type SftpConnection } from './sftp-connection.ts';
+import {
+  ConnectionLostError,
+  FAILURE,
+  NO_SUCH_FILE,
+  OP_UNSUPPORTED,
+  statusOf,
+  type Callback,
+  type SftpConnection,
+} from './sftp-connection.ts';
+import type { StoreSpace } from './store.ts';
 
 /** Bytes of one request; OpenSSH takes 255 KiB. */
 const CHUNK = 128 << 10;
 /** Requests under way: 4 MiB, which fills 300 Mbit/s at 100 ms. */
 const AHEAD = 32;
+
+/** What the server says of a file system, in blocks of `f_frsize` bytes (OpenSSH's PROTOCOL, 4.5). */
+interface StatVfs {
+  f_frsize: number | bigint;
+  f_blocks: number | bigint;
+  f_bavail: number | bigint;
+}
 
 export interface RemoteEntry {
   name: string;
@@ -37,6 +53,23 @@ export class SftpFiles {
       }),
     );
     return (list ?? []).map(({ filename, attrs }) => ({ name: filename, stats: attrs as Stats }));
+  }
+
+  /** Of the file system that a folder lies on; undefined while there is no folder, and on a server that does not tell. */
+  async space(folder: string): Promise<StoreSpace | undefined> {
+    const answer = this.#connection.call<StatVfs>((sftp, done) => {
+      sftp.ext_openssh_statvfs(folder, (error, facts: StatVfs) => {
+        done(error, facts);
+      });
+    });
+    try {
+      const facts = await orMissing(answer);
+      return facts && { total: Number(facts.f_blocks) * Number(facts.f_frsize), free: Number(facts.f_bavail) * Number(facts.f_frsize) };
+    } catch (thrown) {
+      // Not every server has OpenSSH's extension.
+      if (statusOf(thrown) === OP_UNSUPPORTED || /does not support this extended request/.test(String(thrown))) return undefined;
+      throw thrown;
+    }
   }
 
   /** Removes a file; false when it was not there. */

@@ -12,7 +12,7 @@ import { SftpFiles } from './sftp-files.ts';
 import { etagOf, hashOf, SftpFolder } from './sftp-folder.ts';
 import { putSftp } from './sftp-put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './sftp-read.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from './store.ts';
+import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
@@ -79,6 +79,12 @@ class SftpStore implements Store {
       throw thrown;
     }
     return Buffer.concat(chunks);
+  }
+
+  /** Of the server's file system; undefined while there is no folder, and where the server does not tell. */
+  async space(): Promise<StoreSpace | undefined> {
+    const { files, root } = this.#folder;
+    return this.#folder.guarded('Looking up', 'the room', () => this.#folder.tries(() => files.space(root), undefined));
   }
 
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {

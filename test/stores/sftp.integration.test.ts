@@ -1,6 +1,7 @@
 // The sftp store on Debian's OpenSSH server.
 import { spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -63,6 +64,17 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('SFTP', () 
       },
     }),
   );
+
+  test('tells how much room the server has, once there is a folder', async () => {
+    const store = await openAt('room');
+    expect(await store.space?.()).toBeUndefined();
+    await store.write('a', bytes('x'));
+    const told = await store.space?.();
+    const { blocks, bavail, bsize } = await statfs(server.folder);
+    expect(told?.total).toBe(blocks * bsize);
+    // Others write meanwhile.
+    expect(Math.abs((told?.free ?? 0) - bavail * bsize)).toBeLessThan(0.05 * blocks * bsize);
+  });
 
   test('puts objects under their own names, for their owner only', async () => {
     const store = await openAt('plain');
