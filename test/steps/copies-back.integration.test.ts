@@ -80,6 +80,8 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('a resto
     expect(ran.finish.warnings).toEqual([
       expect.stringMatching(new RegExp(`127.* cannot be looked at \\(.*\\): a newer backup than ${TIMESTAMP} may lie there\\.$`)),
     ]);
+    expect(ran.log.join('\n')).toMatch(/Doubtful +.*a newer backup than/);
+    expect(ran.log.join('\n')).toMatch(new RegExp(`To put it back: lifeboat mongodb-restore --store ${offsite} `));
     // Locks, records and the safety backup go where something answers.
     const listed = await run('list-backups', { store: offsite, name: 'shop' });
     const { backups } = listed.finish.result as { backups: { component: string; timestamp: string }[] };

@@ -58,7 +58,7 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
       const { manifest } = await source.open();
       const look = (): Promise<Restore> =>
         openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
-      const run = new RestoreRun(context, inputs, component, sources, source, look, await look());
+      const run = new RestoreRun(context, { inputs, component, place: sources, source, doubts, look, restore: await look() });
       try {
         const returned = await run.run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
@@ -96,33 +96,38 @@ function wishesOf({ host, signal }: StepContext, inputs: Inputs, report: Archive
   };
 }
 
+interface RestoreJob {
+  inputs: Inputs;
+  component: string;
+  /** Where the run's lock and its safety backup go. */
+  place: Sources;
+  source: RestoreSource;
+  /** Why the choice of the backup is doubtful. */
+  doubts: readonly string[];
+  /** Looks at the target anew. */
+  look: () => Promise<Restore>;
+  restore: Restore;
+}
+
 class RestoreRun {
   readonly #context: StepContext;
   readonly #inputs: Inputs;
   readonly #component: string;
-  /** Where the run's lock and its safety backup go. */
   readonly #place: Sources;
   readonly #source: RestoreSource;
-  /** Looks at the target anew. */
+  readonly #doubts: readonly string[];
   readonly #look: () => Promise<Restore>;
   #restore: Restore;
   #started: number;
   #safety: Timestamp | undefined;
 
-  constructor(
-    context: StepContext,
-    inputs: Inputs,
-    component: string,
-    place: Sources,
-    source: RestoreSource,
-    look: () => Promise<Restore>,
-    restore: Restore,
-  ) {
+  constructor(context: StepContext, { inputs, component, place, source, doubts, look, restore }: RestoreJob) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
     this.#place = place;
     this.#source = source;
+    this.#doubts = doubts;
     this.#look = look;
     this.#restore = restore;
     this.#started = context.clock.monotonic();
@@ -236,6 +241,7 @@ class RestoreRun {
             : `${plural(plan.untouched.length, 'collection')} that the backup does not have`,
         ],
         ['Takes', takes],
+        ...this.#doubts.map((doubt): [string, string] => ['Doubtful', doubt]),
       ],
       losses: this.#losses(plan),
       confirmation: this.#inputs.name,
@@ -406,7 +412,11 @@ class RestoreRun {
   }
 
   #rollbackCommand(): string {
-    return restoreCommand(this.#context, { component: this.#component, name: this.#inputs.name, rollback: true });
+    const { everywhere, store } = this.#place;
+    // Its safety backup lies where something answered.
+    const away = everywhere.unseen.some(({ label }) => label === everywhere.home);
+    const { name } = this.#inputs;
+    return restoreCommand(this.#context, { component: this.#component, name, rollback: true, store: away ? store.location : undefined });
   }
 }
 

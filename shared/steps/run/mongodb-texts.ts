@@ -25,18 +25,24 @@ export function collectionRows(report: ArchiveReport): string[][] {
   return [...rows, [`and ${rest.length} more`, formatCount(documents), formatBytes(bytes), '']];
 }
 
+interface RestoreWords {
+  timestamp?: string;
+  component: string;
+  name: string;
+  rollback?: boolean;
+  /** Where the backup lies, when that is not the store of the call. */
+  store?: string | undefined;
+}
+
 /** The command line that restores a backup, as a person would type it; secrets come from the environment. */
-export function restoreCommand(
-  context: StepContext,
-  { timestamp, component, name, rollback }: { timestamp?: string; component: string; name: string; rollback?: boolean },
-): string {
+export function restoreCommand(context: StepContext, { timestamp, component, name, rollback, store }: RestoreWords): string {
   const inputs = context.inputs as { config?: string; store: string; vault?: string };
   const place =
     context.origin('store') === 'dr.yml'
       ? [...(inputs.config === undefined ? [] : ['--config', inputs.config]), '--component', component]
       : [
           '--store',
-          withoutQuery(inputs.store),
+          withoutQuery(store ?? inputs.store),
           ...(inputs.vault === undefined ? [] : ['--vault', inputs.vault]),
           '--name',
           name,
