@@ -101,7 +101,7 @@ export const dumpTools: Part = {
 async function kubectlFaults(trial: Trial, archive: Buffer): Promise<void> {
   const cuts = [0, ...terminators(archive).map((boundary) => boundary - 1)];
   for (const [how, kinds] of CUTS) {
-    for (const index of how === 'hangs' ? [0] : trial.places(cuts.length, 3)) {
+    for (const index of how === 'hangs' ? [0] : trial.places(cuts.length, 2)) {
       const cutAt = cuts[index] as number;
       await refusedDump(trial, `kubectl ${how} after ${cutAt} bytes`, { kinds }, (world) =>
         dumped(trial, world, podWith({ how, cutAt }), { mongodump: 'honest', archive }),
@@ -154,16 +154,16 @@ const here: Way = {
   },
 };
 
-/** By kubectl; the login is that of the pod's environment. */
+/** By kubectl, from one pod. */
 function podWith(orders: Partial<KubectlOrders>): Way {
   let kubectl: KubectlStandIn | undefined;
   return {
     name: 'mongodump in a pod',
     calls: () => kubectl?.calls() ?? [],
     source: async (tools, _tempDir, hangMs) => {
-      const environment = { MONGODB_ROOT_PASSWORD: PASSWORD };
-      kubectl = kubectlStandIn(tools, { environment, ...orders });
-      const address = { context: 'aks-prod', namespace: 'db', selector: 'app=mongodb' };
+      kubectl = kubectlStandIn(tools, orders);
+      const uri = new Secret(`mongodb://root:${PASSWORD}@localhost/`);
+      const address = { context: 'aks-prod', namespace: 'db', selector: 'app=mongodb', uri };
       return (await dumpPod({ address, kubectl: new Kubectl(kubectl.path, address), mask: () => undefined, include: ['chat'], hangMs }))
         .source;
     },
