@@ -1,7 +1,9 @@
-// Listing pages of Azure Blob storage, read here: the SDK's way from XML to objects takes four times as long as the server's part of the work.
+// Listing pages of Azure Blob storage, read with a faster XML parser than the SDK's: its way from XML to objects takes four times as long as
+// the server's part of the work.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { PipelinePolicy } from '@azure/core-rest-pipeline';
 import type { BlobItem, ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
+import { SaxesParser } from 'saxes';
 import { plainEtag } from './azure-container.ts';
 import { tierOf, type AzureTierFacts } from './azure-tier.ts';
 import type { ObjectTier } from './store.ts';
@@ -89,122 +91,120 @@ const STRANGE = new Error('a listing of another form');
 
 /**
  * Reads the answer to List Blobs (https://learn.microsoft.com/rest/api/storageservices/list-blobs).
- * @returns undefined when anything in it has another form than known (encoded names, comments, CDATA): then the SDK reads it
+ * @returns undefined when anything in it has another form than known (an encoded name, an element of another kind): then the SDK reads it
  */
 export function readListing(xml: string): ListingPage | undefined {
-  // Line ends are not what they seem in XML, and `<!` begins what this reader does not know.
-  if (xml.includes('\r') || xml.includes('<!')) return undefined;
   try {
-    return pageOf(xml);
+    return new ListingReader().read(xml);
   } catch (thrown) {
     if (thrown === STRANGE) return undefined;
     throw thrown;
   }
 }
 
-function pageOf(xml: string): ListingPage {
-  const blobs: ListedBlob[] = [];
-  const empty = xml.indexOf('<Blobs />') >= 0 || xml.indexOf('<Blobs/>') >= 0;
-  let at = empty ? -1 : after(xml, '<Blobs>', 0);
-  while (!empty) {
-    const next = xml.indexOf('<', at);
-    requireBlank(xml, at, next);
-    if (xml.startsWith('</Blobs>', next)) break;
-    if (!xml.startsWith('<Blob>', next)) throw STRANGE;
-    const end = after(xml, '</Blob>', next);
-    blobs.push(blobOf(xml.slice(next + '<Blob>'.length, end - '</Blob>'.length)));
-    at = end;
+/** Where an element lies: EnumerationResults / Blobs / Blob / Properties / its own name. */
+const BLOB_DEPTH = 3;
+const PROPERTY_DEPTH = 5;
+
+class ListingReader {
+  readonly #blobs: ListedBlob[] = [];
+  /** Names of the open elements. */
+  readonly #path: string[] = [];
+  #text = '';
+  #next = '';
+  #name: string | undefined;
+  #properties: Record<string, string> = {};
+  #metadata: Record<string, string> = {};
+
+  /** @throws STRANGE */
+  read(xml: string): ListingPage {
+    const parser = new SaxesParser();
+    parser.on('error', () => {
+      throw STRANGE;
+    });
+    parser.on('doctype', () => {
+      throw STRANGE;
+    });
+    parser.on('opentag', ({ name, attributes }) => {
+      this.#open(name, attributes);
+    });
+    parser.on('text', (text) => {
+      this.#text += text;
+    });
+    parser.on('cdata', (text) => {
+      this.#text += text;
+    });
+    parser.on('closetag', ({ name }) => {
+      this.#close(name);
+    });
+    parser.write(xml).close();
+    return { blobs: this.#blobs, next: this.#next === '' ? undefined : this.#next };
   }
-  const rest = xml.slice(at < 0 ? 0 : at);
-  const marker = /<NextMarker(?:\s*\/>|>([^<]*)<\/NextMarker>)/.exec(rest);
-  if (!marker && rest.includes('<NextMarker')) throw STRANGE;
-  const next = marker?.[1] ?? '';
-  return { blobs, next: next === '' ? undefined : text(next) };
+
+  #open(name: string, attributes: Readonly<Record<string, string>>): void {
+    const path = this.#path;
+    path.push(name);
+    this.#text = '';
+    const isBlob = path.length === BLOB_DEPTH && path[1] === 'Blobs';
+    if (
+      (path.length === 1 && name !== 'EnumerationResults') ||
+      (isBlob && name !== 'Blob') ||
+      path.length > PROPERTY_DEPTH ||
+      'Encoded' in attributes
+    )
+      throw STRANGE;
+    if (!isBlob) return;
+    this.#name = undefined;
+    this.#properties = {};
+    this.#metadata = {};
+  }
+
+  #close(name: string): void {
+    const path = this.#path;
+    if (path.length === PROPERTY_DEPTH) {
+      if (path[3] === 'Properties') this.#properties[name] = this.#text;
+      else if (path[3] === 'Metadata') this.#metadata[name] = this.#text;
+    } else if (path.length === 4 && name === 'Name') this.#name = this.#text;
+    else if (path.length === BLOB_DEPTH && name === 'Blob') this.#blobs.push(blobOf(this.#name, this.#properties, this.#metadata));
+    else if (path.length === 2 && name === 'NextMarker') this.#next = this.#text;
+    path.pop();
+    this.#text = '';
+  }
 }
 
-function blobOf(blob: string): ListedBlob {
-  const properties = between(blob, '<Properties>', '</Properties>');
-  const until = property(properties, 'ImmutabilityPolicyUntilDate');
-  const size = Number(property(properties, 'Content-Length') ?? '0');
-  if (!Number.isSafeInteger(size)) throw STRANGE;
+function blobOf(
+  name: string | undefined,
+  properties: Readonly<Partial<Record<string, string>>>,
+  metadata: Record<string, string>,
+): ListedBlob {
+  const until = properties['ImmutabilityPolicyUntilDate'];
+  const size = Number(properties['Content-Length'] ?? '0');
+  if (name === undefined || !Number.isSafeInteger(size)) throw STRANGE;
   return {
-    name: text(between(blob, '<Name>', '</Name>')),
+    name,
     size,
-    modified: dateOf(property(properties, 'Last-Modified')),
-    etag: plainEtag(property(properties, 'Etag')),
-    metadata: metadataOf(blob.slice(after(blob, '</Properties>', 0))),
-    legalHold: property(properties, 'LegalHold') === 'true',
-    immutableUntil: until === undefined ? undefined : dateOf(until),
+    modified: dateOf(properties['Last-Modified']),
+    etag: plainEtag(properties['Etag']),
+    metadata,
+    legalHold: properties['LegalHold'] === 'true',
+    immutableUntil: until === undefined || until === '' ? undefined : dateOf(until),
     tier: readTier(properties),
   };
 }
 
-function readTier(properties: string): ObjectTier | undefined {
-  const accessTier = property(properties, 'AccessTier');
-  if (accessTier === undefined) return undefined;
-  const changed = property(properties, 'AccessTierChangeTime');
+function readTier(properties: Readonly<Partial<Record<string, string>>>): ObjectTier | undefined {
+  const { AccessTier: accessTier, AccessTierChangeTime: changed, ArchiveStatus: archiveStatus } = properties;
+  if (accessTier === undefined || accessTier === '') return undefined;
   return tierOf({
     accessTier,
-    accessTierInferred: property(properties, 'AccessTierInferred') === 'true',
-    accessTierChangedOn: changed === undefined ? undefined : dateOf(changed),
-    archiveStatus: property(properties, 'ArchiveStatus'),
+    accessTierInferred: properties['AccessTierInferred'] === 'true',
+    accessTierChangedOn: changed === undefined || changed === '' ? undefined : dateOf(changed),
+    archiveStatus: archiveStatus === '' ? undefined : archiveStatus,
   });
-}
-
-function metadataOf(rest: string): Record<string, string> {
-  const metadata: Record<string, string> = {};
-  if (!rest.includes('<Metadata') || /<Metadata\s*\/>/.test(rest)) return metadata;
-  const inside = between(rest, '<Metadata>', '</Metadata>');
-  const entry = /\s*<([^\s<>/]+)(?:>([^<]*)<\/\1>|\s*\/>)\s*/y;
-  while (entry.lastIndex < inside.length) {
-    const [, key, value = ''] = entry.exec(inside) ?? [];
-    if (key === undefined) throw STRANGE;
-    metadata[key] = text(value);
-  }
-  return metadata;
-}
-
-/** The text of a property; undefined when it is not there or empty. */
-function property(properties: string, name: string): string | undefined {
-  const start = properties.indexOf(`<${name}>`);
-  if (start < 0) return undefined;
-  const from = start + name.length + 2;
-  const end = properties.indexOf('<', from);
-  if (!properties.startsWith(`</${name}>`, end)) throw STRANGE;
-  return end === from ? undefined : text(properties.slice(from, end));
 }
 
 function dateOf(written: string | undefined): Date {
   const date = new Date(written ?? '');
   if (Number.isNaN(date.getTime())) throw STRANGE;
   return date;
-}
-
-const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
-
-/** Character data without its entities. */
-function text(data: string): string {
-  if (!data.includes('&')) return data;
-  return data.replace(/&([^;&]*);?/g, (whole, name: string) => {
-    const [, hex, decimal] = /^#(?:x([0-9a-f]{1,6})|(\d{1,7}))$/i.exec(name) ?? [];
-    const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
-    const found = ENTITIES[name] ?? (code <= 0x10ffff ? String.fromCodePoint(code) : undefined);
-    if (found === undefined || !whole.endsWith(';')) throw STRANGE;
-    return found;
-  });
-}
-
-function after(xml: string, tag: string, from: number): number {
-  const at = xml.indexOf(tag, from);
-  if (at < 0) throw STRANGE;
-  return at + tag.length;
-}
-
-function between(xml: string, opening: string, closing: string): string {
-  const start = after(xml, opening, 0);
-  return xml.slice(start, after(xml, closing, start) - closing.length);
-}
-
-function requireBlank(xml: string, start: number, end: number): void {
-  if (end < 0 || xml.slice(start, end).trim() !== '') throw STRANGE;
 }
