@@ -81,7 +81,7 @@ export function nextRuns(schedule: string, from: Date, count: number): Date[] {
 /** The runs after `from` and before `until`, at most so many. */
 export function runsBetween(schedule: string, from: Date, until: Date, most: number): Date[] {
   const runs: Date[] = [];
-  for (let after: Date | undefined = from; after && runs.length < most; ) {
+  for (let after: Date | undefined = from; after && runs.length < most;) {
     const more: Date[] = nextRuns(schedule, after, Math.min(100, most - runs.length)).filter((run) => run < until);
     runs.push(...more);
     after = more[99];
