@@ -64,7 +64,11 @@ export class Patience {
         return result;
       } catch (thrown) {
         // A time limit of the caller's is no cancel: what was in the way is the reason.
-        if (signal?.aborted) throw isTimeout(signal) ? (last ?? thrown) : thrown;
+        if (isTimeout(signal)) throw last ?? thrown;
+        if (signal?.aborted) {
+          this.#giveUp();
+          throw thrown;
+        }
         last = thrown;
         const away = awayOf(thrown);
         if (!away) {
@@ -87,13 +91,23 @@ export class Patience {
     const waited = this.clock.monotonic() - since;
     const pause = Math.max(away.retryAfterMs ?? 0, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (round - 1), this.limitMs / 4));
     // A short limit is asked at its end once more; a Retry-After beyond it is not waited for.
-    if (waited + pause > this.limitMs) throw new WaitedInVain(thrown, waited);
+    if (waited + pause > this.limitMs) {
+      this.#giveUp();
+      throw new WaitedInVain(thrown, waited);
+    }
     this.#leave(away);
     try {
       await this.clock.sleep(pause, signal);
     } catch (cancelled) {
-      throw isTimeout(signal) ? thrown : cancelled;
+      if (isTimeout(signal)) throw thrown;
+      this.#giveUp();
+      throw cancelled;
     }
+  }
+
+  /** Somebody has stopped waiting: what is tidied up after that must not wait again. */
+  #giveUp(): void {
+    if (this.#awaySince !== undefined) this.#answered = false;
   }
 
   #leave({ reason }: Away): void {
