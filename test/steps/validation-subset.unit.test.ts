@@ -33,7 +33,7 @@ beforeAll(async () => {
     tools: { lifeboat: '0' },
     owner: 'test',
   });
-});
+}, 30_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
