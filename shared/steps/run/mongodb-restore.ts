@@ -8,7 +8,7 @@ import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { restoreProblem, type Restore, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatCount, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { openKeys } from './open.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
@@ -17,13 +17,11 @@ import { backUpDump } from './mongodb-backup.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource, type ReadWishes } from './restore-source.ts';
+import { engineText, occupiedLines, restoreSummary, staysText } from './restore-summary.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
-import { commandBlock, facts, page, table } from './summary.ts';
 
 const STEP = 'mongodb-restore';
 const LOCK_EXPIRY_MS = 60_000;
-/** Lines of a plan that name collections one by one. */
-const NAMED_LOSSES = 20;
 /** How long retention stays away from a safety backup. */
 const SAFETY_HOLD_DAYS = 30;
 
@@ -250,10 +248,7 @@ class RestoreRun {
 
   #losses({ occupied }: RestorePlan): string[] {
     const after = this.#inputs.replace ? 'replaced' : `in the way (allow it with ${this.#context.host.spell('replace')})`;
-    const lines = occupied.slice(0, NAMED_LOSSES).map(({ to, existing }) => `${to}: ${formatCount(existing ?? 0)} documents are ${after}`);
-    if (occupied.length > NAMED_LOSSES) lines.push(`and ${plural(occupied.length - NAMED_LOSSES, 'more collection')}`);
-    for (const name of this.#madeByRestore()) lines.push(`${name}: made by that restore, is dropped`);
-    return lines;
+    return [...occupiedLines(occupied, after), ...this.#madeByRestore().map((name) => `${name}: made by that restore, is dropped`)];
   }
 
   /** Collections that the restore to be rolled back had made: noted in its safety backup. */
@@ -344,34 +339,17 @@ class RestoreRun {
     this.#context.setOutput('safetyTimestamp', this.#safety ?? '');
     this.#context.setOutput('seconds', seconds.toFixed(1));
     const plain = this.#source.opened.manifest.sizes.plain;
+    const { label, location, passed } = this.#source;
     await host.summary(
-      page(
-        problem === undefined ? `### MongoDB restored from ${timestamp}: proved equal` : `### MongoDB restore from ${timestamp}: NOT equal`,
-        problem === undefined ? undefined : `**${problem}**`,
-        facts([
-          ['Backup', `${component} ${timestamp} in ${this.#source.location}`],
-          ['Target', this.#restore.plan.fingerprint],
-          [
-            'Proved',
-            `${plural(comparison.rows.length, 'collection')}, ${formatCount(comparison.totals.found)} documents read back: counts, digests, indexes`,
-          ],
-          [
-            'Time',
-            `${formatSeconds(seconds)}; writing ${formatSeconds((proving - writing) / 1000)} at ${formatRate(plain, (proving - writing) / 1000)}, reading back ${formatSeconds((ended - proving) / 1000)}`,
-          ],
-          ...(this.#safety === undefined ? [] : [['Safety backup', `${safetyComponent(this.#component)} ${this.#safety}`] as const]),
-        ]),
-        table(
-          ['collection', 'backup', 'target', 'verdict'],
-          comparison.rows.map(({ to, expected, found, verdict, differences, notes }) => [
-            to,
-            formatCount(expected),
-            found === undefined ? 'missing' : formatCount(found),
-            [verdict === 'different' ? `DIFFERENT: ${differences.join(', ')}` : verdict, ...notes].join('; '),
-          ]),
-        ),
-        this.#safety === undefined ? undefined : `Put back what was replaced with\n\n${commandBlock(this.#rollbackCommand())}`,
-      ),
+      restoreSummary({
+        ...{ label, timestamp, location, passed, comparison, problem, plainBytes: plain },
+        fingerprint: this.#restore.plan.fingerprint,
+        seconds: { all: seconds, writing: (proving - writing) / 1000, proving: (ended - proving) / 1000 },
+        safety:
+          this.#safety === undefined
+            ? undefined
+            : { label: `${safetyComponent(this.#component)} ${this.#safety}`, rollback: this.#rollbackCommand() },
+      }),
     );
     if (problem !== undefined) {
       throw new VerificationError(`The restore from ${component} ${timestamp} is not what the backup holds: ${problem}`, {
@@ -418,17 +396,4 @@ class RestoreRun {
     const { name } = this.#inputs;
     return restoreCommand(this.#context, { component: this.#component, name, rollback: true, store: away ? store.location : undefined });
   }
-}
-
-/** What a rollback cannot take away again, with the command that does. */
-function staysText(names: readonly string[]): string {
-  const drops = names.map((name) => {
-    const dot = name.indexOf('.');
-    return `db.getSiblingDB(${JSON.stringify(name.slice(0, dot))}).getCollection(${JSON.stringify(name.slice(dot + 1))}).drop()`;
-  });
-  return `Made by that restore, and still there: ${names.join(', ')}. Through a pod only mongosh can drop them: ${drops.join('; ')}`;
-}
-
-function engineText({ engine }: RestorePlan): string {
-  return engine === 'tools' ? 'mongorestore' : 'the built-in engine';
 }

@@ -1,0 +1,81 @@
+// What a restore tells: lines of its plan, the page of its summary, and what a rollback cannot take away.
+import type { PassedOver } from '../../catalog/nearest.ts';
+import type { Comparison } from '../../mongodb/compare.ts';
+import type { RestorePlan } from '../../mongodb/restore.ts';
+import { formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import { commandBlock, facts, page, table } from './summary.ts';
+
+/** Lines of a plan that name collections one by one. */
+const NAMED_LOSSES = 20;
+
+/** What of the target is replaced or in the way, for the plan. */
+export function occupiedLines(occupied: RestorePlan['occupied'], after: string): string[] {
+  const lines = occupied.slice(0, NAMED_LOSSES).map(({ to, existing }) => `${to}: ${formatCount(existing ?? 0)} documents are ${after}`);
+  if (occupied.length > NAMED_LOSSES) lines.push(`and ${plural(occupied.length - NAMED_LOSSES, 'more collection')}`);
+  return lines;
+}
+
+export function engineText({ engine }: RestorePlan): string {
+  return engine === 'tools' ? 'mongorestore' : 'the built-in engine';
+}
+
+/** How a restore ended. */
+export interface RestoreReport {
+  /** Component and timestamp of the backup. */
+  label: string;
+  timestamp: string;
+  location: string;
+  /** Stores that were not read, and why. */
+  passed: readonly PassedOver[];
+  /** The target. */
+  fingerprint: string;
+  comparison: Comparison;
+  /** What is wrong with the target; undefined when it was proved equal. */
+  problem: string | undefined;
+  plainBytes: number;
+  seconds: { all: number; writing: number; proving: number };
+  /** Where what was replaced is, and the command that puts it back. */
+  safety: { label: string; rollback: string } | undefined;
+}
+
+/** The page of the job summary. */
+export function restoreSummary(report: RestoreReport): string {
+  const { label, timestamp, location, passed, comparison, problem, seconds, safety } = report;
+  return page(
+    problem === undefined ? `### MongoDB restored from ${timestamp}: proved equal` : `### MongoDB restore from ${timestamp}: NOT equal`,
+    problem === undefined ? undefined : `**${problem}**`,
+    facts([
+      ['Backup', `${label} in ${location}`],
+      ...(passed.length === 0 ? [] : [['Not read', passed.map((one) => `${one.label}: ${one.reason}`).join('; ')] as const]),
+      ['Target', report.fingerprint],
+      [
+        'Proved',
+        `${plural(comparison.rows.length, 'collection')}, ${formatCount(comparison.totals.found)} documents read back: counts, digests, indexes`,
+      ],
+      [
+        'Time',
+        `${formatSeconds(seconds.all)}; writing ${formatSeconds(seconds.writing)} at ${formatRate(report.plainBytes, seconds.writing)}, reading back ${formatSeconds(seconds.proving)}`,
+      ],
+      ...(safety === undefined ? [] : [['Safety backup', safety.label] as const]),
+    ]),
+    table(
+      ['collection', 'backup', 'target', 'verdict'],
+      comparison.rows.map(({ to, expected, found, verdict, differences, notes }) => [
+        to,
+        formatCount(expected),
+        found === undefined ? 'missing' : formatCount(found),
+        [verdict === 'different' ? `DIFFERENT: ${differences.join(', ')}` : verdict, ...notes].join('; '),
+      ]),
+    ),
+    safety === undefined ? undefined : `Put back what was replaced with\n\n${commandBlock(safety.rollback)}`,
+  );
+}
+
+/** What a rollback cannot take away again, with the command that does. */
+export function staysText(names: readonly string[]): string {
+  const drops = names.map((name) => {
+    const dot = name.indexOf('.');
+    return `db.getSiblingDB(${JSON.stringify(name.slice(0, dot))}).getCollection(${JSON.stringify(name.slice(dot + 1))}).drop()`;
+  });
+  return `Made by that restore, and still there: ${names.join(', ')}. Through a pod only mongosh can drop them: ${drops.join('; ')}`;
+}
