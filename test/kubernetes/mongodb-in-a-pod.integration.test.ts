@@ -73,6 +73,9 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     const backup = await run('mongodb-backup', inPod(place));
     expect(backup).toMatchObject({ said: '', exitCode: 0, outputs: { documents: '507', verified: 'true' } });
     expect(backup.log.join('\n')).toContain(`kubernetes:${NAMESPACE}/${SELECTOR}`);
+    expect(backup.summary).toContain(
+      `--kubernetes-namespace ${NAMESPACE} --kubernetes-selector ${SELECTOR} --kubernetes-container mongodb`,
+    );
 
     for (const database of ['messages', 'rooms']) await bench.client.db(database).dropDatabase();
     const restore = await run('mongodb-restore', { ...inPod(place), confirm: 'shop' });

@@ -2,6 +2,7 @@
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { formatBytes, formatCount } from '../../step/format.ts';
+import { kebabCase } from '../../step/input.ts';
 import { quoted } from './next-command.ts';
 
 /** More collections than this are summed up in a summary. */
@@ -50,7 +51,13 @@ export function restoreCommand(context: StepContext, { timestamp, component, nam
           component,
         ];
   const what = rollback ? ['--rollback', '--replace'] : ['--timestamp', timestamp ?? ''];
-  return ['lifeboat', 'mongodb-restore', ...place, ...what, '--confirm', name].map(quoted).join(' ');
+  return ['lifeboat', 'mongodb-restore', ...place, ...podWords(context), ...what, '--confirm', name].map(quoted).join(' ');
+}
+
+/** Which pod, as far as it was said by inputs: it is no secret, unlike a connection string. */
+function podWords(context: StepContext): string[] {
+  const names = ['kubernetesContext', 'kubernetesNamespace', 'kubernetesSelector', 'kubernetesPod', 'kubernetesContainer'];
+  return names.filter((name) => context.origin(name) === 'input').flatMap((name) => [`--${kebabCase(name)}`, String(context.inputs[name])]);
 }
 
 function withoutQuery(address: string): string {
