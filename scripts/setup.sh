@@ -8,6 +8,11 @@ if ! command -v npm >/dev/null; then
   exit 1
 fi
 
+# Two scripts that begin at once must not both install: the second waits for the first (where there is `flock`; macOS has none).
+if command -v flock >/dev/null; then
+  exec 9<package.json
+  flock 9
+fi
 lifeboat_stamp=node_modules/.lifeboat-installed
 lifeboat_lock=$(cksum package-lock.json package.json | cksum)
 if [ ! -e "$lifeboat_stamp" ] || [ "$(cat "$lifeboat_stamp")" != "$lifeboat_lock" ]; then
@@ -19,5 +24,6 @@ if [ ! -e "$lifeboat_stamp" ] || [ "$(cat "$lifeboat_stamp")" != "$lifeboat_lock
   done
   echo "$lifeboat_lock" >"$lifeboat_stamp"
 fi
+if command -v flock >/dev/null; then exec 9<&-; fi
 PATH="$PWD/node_modules/node/bin:$PATH"
 export PATH

@@ -40,9 +40,11 @@ export async function* dumpWithDriver(server: MongoServer, options: DriverDumpOp
     collections.map((collection) => async (put: Put<Uint8Array>): Promise<void> => {
       for await (const { bytes, count } of dumpCollection(server, collection, snapshot, options.signal)) {
         throwIfCancelled(options.signal);
+        // Once put, the block is the reader's, who may have emptied it.
+        const { length } = bytes;
         await put(bytes);
         totals.documents += count;
-        totals.bytes += bytes.length;
+        totals.bytes += length;
         options.onProgress?.({ ...totals, namespace: namespaceName(collection) });
       }
     }),

@@ -17,15 +17,12 @@ import {
   syncFolder,
 } from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
+import { fillFile, readFile } from './folder-stream.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
-import { blocks, cancellable } from './source.ts';
+import { cancellable } from './source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
-const WRITE_BYTES = 1 << 20;
-/** Written bytes after which the disk is asked to take them. */
-const SYNC_BYTES = 64 << 20;
-const READ_BYTES = 1 << 20;
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
@@ -49,7 +46,7 @@ export class FolderStore implements Store {
     const { path: temporary, handle } = await guarded(what, () => newFile(this.#temporaryFolder));
     let committed = false;
     try {
-      await this.#fill(handle, source, what, options);
+      await fillFile(handle, source, { ...options, what });
       const metadata = typeof options.metadata === 'function' ? options.metadata() : (options.metadata ?? {});
       checkMetadata(metadata);
       const info = await guarded(what, async () => {
@@ -63,41 +60,6 @@ export class FolderStore implements Store {
       await handle.close().catch(() => undefined);
       // After a rename there is nothing left to remove; after a link, the second name.
       if (!committed || options.ifAbsent) await removeFile(temporary).catch(() => false);
-    }
-  }
-
-  /**
-   * Fills the file with two buffers: one is being written while the next is filled. What has been written is sent to the disk on the way, so
-   * that the last sync is short.
-   */
-  async #fill(handle: FileHandle, source: AsyncIterable<Uint8Array>, what: string, options: PutOptions): Promise<void> {
-    const buffers = [Buffer.allocUnsafeSlow(WRITE_BYTES), Buffer.allocUnsafeSlow(WRITE_BYTES)] as const;
-    let written = 0;
-    let unsynced = 0;
-    let writing: Promise<void> = Promise.resolve();
-    let syncing: Promise<void> = Promise.resolve();
-    try {
-      for await (const block of blocks(cancellable(source, options.signal), (index) => buffers[index % 2] as Buffer)) {
-        await writing;
-        options.onProgress?.(written);
-        writing = guarded(what, () => writeWhole(handle, block));
-        // Awaited in the next round; without a handler now, a failure in between would count as unhandled.
-        writing.catch(() => undefined);
-        written += block.length;
-        unsynced += block.length;
-        if (unsynced >= SYNC_BYTES) {
-          unsynced = 0;
-          await syncing;
-          syncing = guarded(what, () => handle.datasync());
-          syncing.catch(() => undefined);
-        }
-      }
-      await writing;
-      await syncing;
-      options.onProgress?.(written);
-    } finally {
-      // The caller closes the file: nothing may still be writing to it.
-      await Promise.allSettled([writing, syncing]);
     }
   }
 
@@ -174,7 +136,7 @@ export class FolderStore implements Store {
       if (expected === 0) return;
       // An open file keeps its bytes even when the name is given to a new version meanwhile.
       let delivered = 0;
-      const pieces = readThrough(handle, { from: offset, length: expected, reuse: options.reuse === true, what });
+      const pieces = readFile(handle, { from: offset, length: expected, reuse: options.reuse === true, what });
       for await (const chunk of cancellable(pieces, options.signal)) {
         delivered += chunk.length;
         yield chunk;
@@ -340,46 +302,6 @@ export class FolderStore implements Store {
   async prepare(): Promise<void> {
     await guarded(`Opening ${this.location}`, () => ensureFolder(this.location));
   }
-}
-
-interface Reading {
-  from: number;
-  length: number;
-  /** Two buffers in turn instead of a fresh one for each piece. */
-  reuse: boolean;
-  /** For messages. */
-  what: string;
-}
-
-/** Reads a part of a file; the next piece is on its way while one is being used. Ends early at the file's end. */
-async function* readThrough(handle: FileHandle, { from, length, reuse, what }: Reading): AsyncGenerator<Buffer, void> {
-  const size = Math.min(READ_BYTES, length);
-  const own = reuse ? [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)] : [];
-  const end = from + length;
-  const ask = (at: number, turn: number): Promise<Buffer> => {
-    const buffer = own[turn % 2] ?? Buffer.allocUnsafeSlow(Math.min(size, end - at));
-    const reading = handle.read(buffer, 0, Math.min(size, end - at), at).then(({ bytesRead }) => buffer.subarray(0, bytesRead));
-    // It may fail while nobody waits for it yet.
-    reading.catch(() => undefined);
-    return reading;
-  };
-  let next = ask(from, 0);
-  try {
-    for (let at = from, turn = 1; at < end; turn += 1) {
-      const piece = await guarded(what, () => next);
-      at += piece.length;
-      if (piece.length === 0) return;
-      if (at < end) next = ask(at, turn);
-      yield piece;
-    }
-  } finally {
-    // The caller closes the file: nothing may still be reading it.
-    await next.catch(() => undefined);
-  }
-}
-
-async function writeWhole(handle: FileHandle, block: Buffer): Promise<void> {
-  for (let at = 0; at < block.length;) at += (await handle.write(block, at, block.length - at)).bytesWritten;
 }
 
 function describe(name: string, status: BigIntStats, metadata: Record<string, string>): ObjectInfo {

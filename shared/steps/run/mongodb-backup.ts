@@ -13,6 +13,7 @@ import { errorMessage } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import { releasing } from '../../tools/release.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
 import { openDump, type MongoInputs } from './mongodb-address.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
@@ -84,7 +85,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     kind: 'mongodb',
     timestamp,
     recipients,
-    source: dump.source,
+    source: releasing(dump.source),
     newInspector: newArchiveInspector,
     facts: (content) => ({
       source: { ...source, ...selection(inputs), ...backup.source },

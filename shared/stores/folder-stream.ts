@@ -1,0 +1,94 @@
+// Bytes into a file and out of it, with two buffers in turn: one is on its way to or from the disk while the other is worked on.
+import type { FileHandle } from 'node:fs/promises';
+import { guarded } from './folder-files.ts';
+import { blocks, cancellable } from './source.ts';
+import type { PutOptions } from './store.ts';
+
+const WRITE_BYTES = 1 << 20;
+/** Written bytes after which the disk is asked to take them. */
+const SYNC_BYTES = 64 << 20;
+const READ_BYTES = 1 << 20;
+
+interface Filling extends Pick<PutOptions, 'signal' | 'onProgress'> {
+  /** For messages. */
+  what: string;
+}
+
+/**
+ * Fills the file with two buffers: one is being written while the next is filled. What has been written is sent to the disk on the way, so
+ * that the last sync is short.
+ */
+export async function fillFile(
+  handle: FileHandle,
+  source: AsyncIterable<Uint8Array>,
+  { what, signal, onProgress }: Filling,
+): Promise<void> {
+  const buffers = [Buffer.allocUnsafeSlow(WRITE_BYTES), Buffer.allocUnsafeSlow(WRITE_BYTES)] as const;
+  let written = 0;
+  let unsynced = 0;
+  let writing: Promise<void> = Promise.resolve();
+  let syncing: Promise<void> = Promise.resolve();
+  try {
+    for await (const block of blocks(cancellable(source, signal), (index) => buffers[index % 2] as Buffer)) {
+      await writing;
+      onProgress?.(written);
+      writing = guarded(what, () => writeWhole(handle, block));
+      // Awaited in the next round; without a handler now, a failure in between would count as unhandled.
+      writing.catch(() => undefined);
+      written += block.length;
+      unsynced += block.length;
+      if (unsynced >= SYNC_BYTES) {
+        unsynced = 0;
+        await syncing;
+        syncing = guarded(what, () => handle.datasync());
+        syncing.catch(() => undefined);
+      }
+    }
+    await writing;
+    await syncing;
+    onProgress?.(written);
+  } finally {
+    // The caller closes the file: nothing may still be writing to it.
+    await Promise.allSettled([writing, syncing]);
+  }
+}
+
+interface Reading {
+  from: number;
+  length: number;
+  /** Two buffers in turn instead of a fresh one for each piece. */
+  reuse: boolean;
+  /** For messages. */
+  what: string;
+}
+
+/** Reads a part of a file; the next piece is on its way while one is being used. Ends early at the file's end. */
+export async function* readFile(handle: FileHandle, { from, length, reuse, what }: Reading): AsyncGenerator<Buffer, void> {
+  const size = Math.min(READ_BYTES, length);
+  const own = reuse ? [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)] : [];
+  const end = from + length;
+  const ask = (at: number, turn: number): Promise<Buffer> => {
+    const buffer = own[turn % 2] ?? Buffer.allocUnsafeSlow(Math.min(size, end - at));
+    const reading = handle.read(buffer, 0, Math.min(size, end - at), at).then(({ bytesRead }) => buffer.subarray(0, bytesRead));
+    // It may fail while nobody waits for it yet.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let next = ask(from, 0);
+  try {
+    for (let at = from, turn = 1; at < end; turn += 1) {
+      const piece = await guarded(what, () => next);
+      at += piece.length;
+      if (piece.length === 0) return;
+      if (at < end) next = ask(at, turn);
+      yield piece;
+    }
+  } finally {
+    // The caller closes the file: nothing may still be reading it.
+    await next.catch(() => undefined);
+  }
+}
+
+async function writeWhole(handle: FileHandle, block: Buffer): Promise<void> {
+  for (let at = 0; at < block.length;) at += (await handle.write(block, at, block.length - at)).bytesWritten;
+}
