@@ -4,7 +4,11 @@ import { guarded } from './folder-files.ts';
 import { blocks, cancellable } from './source.ts';
 import type { PutOptions } from './store.ts';
 
-const WRITE_BYTES = 1 << 20;
+/**
+ * Small on purpose: for larger writes the file system takes its page cache in larger pieces, which are seldom warm. Measured on ext4 in a
+ * virtual machine: writes of 128 KiB to 1 MiB cost three times the system time, a quarter of a whole backup's time.
+ */
+const WRITE_BYTES = 64 << 10;
 /** Written bytes after which the disk is asked to take them. */
 const SYNC_BYTES = 64 << 20;
 const READ_BYTES = 1 << 20;
