@@ -1,4 +1,5 @@
 // Fetches the ranges of one object ahead of whoever reads it, several at a time, and hands them on in order.
+import { throwIfCancelled } from '../step/errors.ts';
 
 export interface RangesAhead {
   /** First byte, and the byte after the last. */
@@ -29,7 +30,10 @@ export async function* readAhead({ from, end, rangeBytes, ahead, signal: given, 
       }
       const first = pending.shift();
       if (!first) return;
-      yield await first;
+      const bytes = await first;
+      // What is here already would pass without asking.
+      throwIfCancelled(given);
+      yield bytes;
     }
   } finally {
     stop.abort();

@@ -25,7 +25,8 @@ export function onScreen(command: readonly string[], { columns, env = {} }: Scre
   const inner = `stty cols ${columns} rows 50 && exec ${command.map((word) => `'${word}'`).join(' ')}`;
   const child = spawn('script', ['--quiet', '--flush', '--return', '--command', inner, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined, SHELL: '/bin/sh', TERM: 'xterm-256color', ...env },
+    // A terminal of a person's, also where CI runs this: Node takes the colours away for `CI`.
+    env: { ...process.env, CI: undefined, NO_COLOR: undefined, FORCE_COLOR: undefined, SHELL: '/bin/sh', TERM: 'xterm-256color', ...env },
   });
   let raw = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
