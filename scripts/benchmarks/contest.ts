@@ -17,6 +17,8 @@ export interface Contender {
   run: () => Promise<Sample>;
   /** Removes what the run left; not timed. */
   clean?: () => void | Promise<void>;
+  /** The file it reads: read once before, untimed, so that all find it in memory, whoever ran before them and however long. */
+  reads?: string;
   /** Too slow for the caches to matter to it. */
   noWarmUp?: boolean;
 }
@@ -31,6 +33,7 @@ export async function contest(contenders: readonly Contender[], rounds: number, 
     for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
       if (round === 0 && contender.noWarmUp) continue;
       await contender.clean?.();
+      if (contender.reads !== undefined) await timedShell('cat "$1" > /dev/null', [contender.reads]);
       const sample = await contender.run();
       await contender.clean?.();
       if (round > 0) samples.get(contender.name)?.push(sample);

@@ -67,6 +67,7 @@ function ourBackup(bench: Bench, archive: string, name: string): Contender {
   const { store, vault } = places(bench, name);
   return {
     name: OURS,
+    reads: archive,
     run: () => pipeline(['backup', archive, store, vault, 'none']),
     clean: () => {
       for (const folder of [store, vault]) rmSync(folder, { recursive: true, force: true });
@@ -81,6 +82,7 @@ function seedsWay({ archive, folder }: Bench): Entry {
   const script = 'gzip < "$1" | openssl enc -aes-256-cbc -pbkdf2 -pass env:BENCH_PASSWORD > "$2"';
   return {
     name: 'gzip | openssl',
+    reads: archive,
     run: () => timedShell(script, [archive, file], { BENCH_PASSWORD: 'bench' }),
     clean: () => {
       rmSync(file, { force: true });
@@ -94,6 +96,7 @@ function zstdWay({ archive, folder }: Bench): Entry {
   const file = join(folder, 'archive.zst');
   return {
     name: 'zstd -3 -T0',
+    reads: archive,
     run: () => timedShell('zstd -q -3 -T0 < "$1" > "$2"', [archive, file]),
     clean: () => {
       rmSync(file, { force: true });
@@ -114,6 +117,7 @@ async function resticWay({ archive, folder }: Bench): Promise<Entry> {
   const { repository, env } = resticPlace(folder);
   return {
     name: 'restic',
+    reads: archive,
     run: async () => {
       await runProgram(tool.program, ['init', '--quiet'], { env });
       return timedShell('"$1" backup --quiet --stdin --stdin-filename archive < "$2"', [tool.program, archive], env);
