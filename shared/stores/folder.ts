@@ -20,10 +20,10 @@ import { lockInFolder } from './folder-lock.ts';
 import { fillFile, readFile } from './folder-stream.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
+import { readSmall } from './read-small.ts';
 import { cancellable } from './source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
-const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
 
@@ -89,19 +89,7 @@ export class FolderStore implements Store {
   }
 
   async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
-    const info = await this.stat(name);
-    if (!info) return undefined;
-    const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-    if (info.size > maxBytes)
-      throw new StoreError(`${name} in ${this.location} is ${info.size} bytes, more than the ${maxBytes} expected.`);
-    const chunks: Uint8Array[] = [];
-    try {
-      for await (const chunk of this.open(name, { signal: options.signal, length: maxBytes })) chunks.push(chunk);
-    } catch (thrown) {
-      if (thrown instanceof ObjectMissingError) return undefined;
-      throw thrown;
-    }
-    return Buffer.concat(chunks);
+    return readSmall(this, name, options);
   }
 
   /** Of the file system the folder lies on; undefined while there is no folder. */

@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
 import { throwIfCancelled } from '../step/errors.ts';
-import { noFolder, ObjectMissingError, StoreError } from './errors.ts';
+import { noFolder } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
 import { readableQuery } from './readable-query.ts';
 import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
@@ -10,11 +10,11 @@ import { Patience, type PatienceOptions } from './patience.ts';
 import { SftpConnection, type SftpAccess } from './sftp-connection.ts';
 import { SftpFiles } from './sftp-files.ts';
 import { etagOf, hashOf, SftpFolder } from './sftp-folder.ts';
+import { readSmall } from './read-small.ts';
 import { putSftp } from './sftp-put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './sftp-read.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
 
-const DEFAULT_MAX_BYTES = 64 << 20;
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
 const DEFAULT_PORT = 22;
@@ -66,19 +66,7 @@ class SftpStore implements Store {
   }
 
   async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
-    const maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
-    const info = await this.stat(name, options.signal);
-    if (!info) return undefined;
-    if (info.size > maxBytes)
-      throw new StoreError(`${name} in ${this.location} is ${info.size} bytes, more than the ${maxBytes} expected.`);
-    const chunks: Uint8Array[] = [];
-    try {
-      for await (const chunk of this.open(name, { signal: options.signal, length: maxBytes })) chunks.push(chunk);
-    } catch (thrown) {
-      if (thrown instanceof ObjectMissingError) return undefined;
-      throw thrown;
-    }
-    return Buffer.concat(chunks);
+    return readSmall(this, name, options);
   }
 
   /** Of the server's file system; undefined while there is no folder, and where the server does not tell. */
