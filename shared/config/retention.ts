@@ -166,6 +166,7 @@ export function rulesText(rules: WrittenRules): string {
     .filter(([, rule]) => rule !== undefined)
     .map(([name, rule]: [string, number | string]) => {
       if (name === 'within') return `all within ${rule}`;
+      if (name === 'last') return rule === 'unlimited' ? 'all' : `the last ${rule}`;
       const label = name.replace(/^within/, '').toLowerCase();
       if (name.startsWith('within')) return `${label} within ${rule}`;
       return rule === 'unlimited' ? `every ${label}` : `${rule} ${label}`;

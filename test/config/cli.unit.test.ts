@@ -88,7 +88,7 @@ components:
 
 # Retention
 #   orders: 7 daily, 4 weekly, 6 monthly
-#   users: 3 last, all within 14d
+#   users: the last 3, all within 14d
 
 # Next runs (UTC)
 #   orders: 2024-12-02 02:17, 2024-12-03 02:17, 2024-12-04 02:17

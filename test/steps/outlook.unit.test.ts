@@ -67,7 +67,7 @@ test('a backup is held against the last one, the average and the rules of dr.yml
       '| stored | 1.46 KiB | +50 % | +50 % | ▁▁▁█ |',
       '| took | 1m 00s | ±0 % | ±0 % | ▅▅▅▅ |',
       '',
-      '**Retention** (2 last): the next apply-retention would remove 2 backups (1.95 KiB): 20241202_021700, 20241203_021700; 2 backups would stay.',
+      '**Retention** (the last 2): the next apply-retention would remove 2 backups (1.95 KiB): 20241202_021700, 20241203_021700; 2 backups would stay.',
     ].join('\n'),
   );
   expect(folded).toContain('<summary>The last 4 backups</summary>');
@@ -76,7 +76,7 @@ test('a backup is held against the last one, the average and the rules of dr.yml
       storedBytes: { values: [1000, 1000, 1000, 1500], againstLastPercent: 50, againstAveragePercent: 50 },
       durationMs: { values: [60_000, 60_000, 60_000, 60_000], againstLastPercent: 0, againstAveragePercent: 0 },
     },
-    retention: { policy: '2 last', blocked: null, remove: ['20241202_021700', '20241203_021700'], keep: 2 },
+    retention: { policy: 'the last 2', blocked: null, remove: ['20241202_021700', '20241203_021700'], keep: 2 },
   });
   expect(new Set(store.calls.map(({ method }) => method))).toEqual(new Set(['list']));
 });
