@@ -154,27 +154,35 @@ async function copyOne(request: CopyRequest, original: ListedBackup, there: List
   if (!dataInfo || !manifestInfo) throw new UserError(`${component} ${timestamp} was removed from ${from.store.location} meanwhile.`);
   const { stored } = manifest.sizes;
   const progress = (phase: 'copying' | 'reading back') => (done: number) => request.onProgress?.(timestamp, phase, done, stored);
-  await to.store.put(target.data, checked(from.store.open(source.data, { signal }), manifest, `${source.data} in ${from.store.location}`), {
-    ifAbsent: true,
-    sizeEstimate: stored,
-    contentType: 'application/octet-stream',
-    metadata: { ...dataInfo.metadata, origin: COPY },
-    onProgress: progress('copying'),
-    // What comes from an earlier run is proved with the rest when the copy is read back.
-    resume: {
-      identity: `${manifest.sha256} ${stored}`,
-      from: (offset) => {
-        request.onNotice?.(
-          `The copy of ${timestamp} to ${to.store.location} goes on where it was interrupted, at ${formatBytes(offset)} of ${formatBytes(stored)}.`,
-        );
-        return from.store.open(source.data, { offset, signal });
+  await to.store.put(
+    target.data,
+    checked(from.store.open(source.data, { signal, reuse: true }), manifest, `${source.data} in ${from.store.location}`),
+    {
+      ifAbsent: true,
+      sizeEstimate: stored,
+      contentType: 'application/octet-stream',
+      metadata: { ...dataInfo.metadata, origin: COPY },
+      onProgress: progress('copying'),
+      // What comes from an earlier run is proved with the rest when the copy is read back.
+      resume: {
+        identity: `${manifest.sha256} ${stored}`,
+        from: (offset) => {
+          request.onNotice?.(
+            `The copy of ${timestamp} to ${to.store.location} goes on where it was interrupted, at ${formatBytes(offset)} of ${formatBytes(stored)}.`,
+          );
+          return from.store.open(source.data, { offset, signal, reuse: true });
+        },
       },
+      signal,
     },
-    signal,
-  });
+  );
   const told = progress('reading back');
   let read = 0;
-  for await (const chunk of checked(to.store.open(target.data, { signal }), manifest, `The copy ${target.data} in ${to.store.location}`))
+  for await (const chunk of checked(
+    to.store.open(target.data, { signal, reuse: true }),
+    manifest,
+    `The copy ${target.data} in ${to.store.location}`,
+  ))
     told((read += chunk.length));
   const metadata = { ...manifestInfo.metadata, origin: COPY };
   await to.store.write(target.manifest, bytes, { ifAbsent: true, contentType: 'application/json', metadata, signal });
