@@ -83,11 +83,24 @@ export async function startSshd(): Promise<Sshd> {
   };
 }
 
-/** Ends the processes that a process has started, and theirs. */
+/** Ends the processes that a process has started, and theirs. One may end by itself meanwhile: then it is gone, as wanted. */
 function endChildren(pid: number): void {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  for (const child of children) {
+  for (const child of childrenOf(pid)) {
     endChildren(child);
-    process.kill(child, 'SIGKILL');
+    try {
+      process.kill(child, 'SIGKILL');
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown;
+    }
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+  } catch (thrown) {
+    // The kernel says ENOENT once the process is gone, ESRCH while it goes.
+    if (['ENOENT', 'ESRCH'].includes((thrown as NodeJS.ErrnoException).code ?? '')) return [];
+    throw thrown;
   }
 }
