@@ -1,7 +1,17 @@
 // Runs one step on one host: parse inputs, run, turn whatever happened into an outcome and an exit code.
 import { systemClock, type Clock } from '../tools/clock.ts';
 import type { AnyStep, DestructionPlan, InputValues, InputSpecs, StepContext } from './define.ts';
-import { CancelledError, errorMessage, EXIT_CODES, outcomeOf, RefusedError, throwIfCancelled, UsageError, UserError } from './errors.ts';
+import {
+  CancelledError,
+  errorMessage,
+  EXIT_CODES,
+  outcomeOf,
+  RefusedError,
+  throwIfCancelled,
+  UsageError,
+  UserError,
+  withFix,
+} from './errors.ts';
 import type { Finish, Host } from './host.ts';
 import type { InputSpec } from './input.ts';
 
@@ -107,9 +117,19 @@ function maskSecrets(step: AnyStep, host: Host): void {
   for (const [name, spec] of Object.entries(step.inputs)) {
     if (spec.kind !== 'secret') continue;
     for (const spelling of [name, ...(spec.renamedFrom ?? [])]) {
-      const text = host.rawInput(spelling);
+      const text = readable(() => host.rawInput(spelling));
       if (text) host.mask(text);
     }
+  }
+}
+
+/** What a host cannot read yet is told with all other problems, when the inputs are parsed. */
+function readable(read: () => string | undefined): string | undefined {
+  try {
+    return read();
+  } catch (thrown) {
+    if (thrown instanceof UsageError) return undefined;
+    throw thrown;
   }
 }
 
@@ -125,6 +145,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   const wrong: string[] = [];
+  let missesConfig = false;
   const complain = (name: string, problem: string): void => {
     wrong.push(host.spell(name));
     problems.push(problem);
@@ -135,7 +156,10 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
       origins[name] = origin;
       host.debug(`Input ${host.spell(name)} from ${origin === 'dr.yml' ? `${config?.label} (${spec.config})` : origin}`);
       if (text === undefined) {
-        if (spec.required) complain(name, missingInput(name, spec, host));
+        if (spec.required) {
+          complain(name, missingInput(name, spec, host));
+          missesConfig ||= openConfig !== undefined && config === undefined && spec.config !== undefined;
+        }
         continue;
       }
       if (spec.kind === 'secret') host.mask(text);
@@ -147,11 +171,12 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
       }
     } catch (thrown) {
       if (!(thrown instanceof UsageError)) throw thrown;
-      complain(name, `${host.spell(name)}: ${thrown.message}${thrown.fix === undefined ? '' : ` ${thrown.fix}`}`);
+      // It names its place, such as a line of dr.yml.
+      complain(name, withFix(thrown));
     }
   }
   problems.push(...crossFieldProblems(step, values, host, wrong));
-  if (problems.length > 0) throw inputError(step, host, problems);
+  if (problems.length > 0) throw inputError(step, host, problems, missesConfig);
   return { values: Object.freeze(values), origins };
 }
 
@@ -180,7 +205,6 @@ function crossFieldProblems(step: AnyStep, values: InputValues<InputSpecs>, host
   const check = (): string[] => step.check?.(values, (name) => host.spell(name)) ?? [];
   if (wrong.length === 0) return check();
   try {
-    const mentions = (problem: string, name: string): boolean => problem.split(/[^\w-]+/).includes(name);
     return check().filter((problem) => !wrong.some((name) => mentions(problem, name)));
   } catch {
     // A rule may rely on an input that could not be parsed; its turn comes when that one is right.
@@ -188,14 +212,21 @@ function crossFieldProblems(step: AnyStep, values: InputValues<InputSpecs>, host
   }
 }
 
-function inputError(step: AnyStep, host: Host, problems: readonly string[]): UsageError {
+/** True when the name stands in the text as a word of its own. */
+function mentions(text: string, name: string): boolean {
+  const around = text.split(name);
+  return around.slice(1).some((after, index) => !/[\w-]$/.test(around[index] as string) && !/^[\w-]/.test(after));
+}
+
+function inputError(step: AnyStep, host: Host, problems: readonly string[], missesConfig: boolean): UsageError {
   const text =
     problems.length === 1
       ? (problems[0] as string)
       : `${problems.length} problems with the inputs:\n${problems.map((problem) => `- ${problem}`).join('\n')}`;
-  return new UsageError(text, {
-    fix: host.kind === 'terminal' ? `See "lifeboat ${step.name} --help".` : `See the inputs of ${step.name} in the README.`,
-  });
+  const terminal = host.kind === 'terminal';
+  const noConfig = terminal ? 'There is no dr.yml in this folder. ' : 'No dr.yml was found: is the repository checked out? ';
+  const see = terminal ? `See "lifeboat ${step.name} --help".` : `See the inputs of ${step.name} in the README.`;
+  return new UsageError(text, { fix: missesConfig ? noConfig + see : see });
 }
 
 async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { confirm?: string; dryRun?: boolean }): Promise<boolean> {

@@ -134,7 +134,7 @@ describe('lookups', () => {
     const { finish, error } = await run(FILE, { level: 'high' }, env);
     expect(finish.exitCode).toBe(2);
     expect(error).toBe(
-      `2 problems with the inputs:\n- uri: ${join(folder, 'dr.yml')}:14:20 components.orders.source.uri refers to \${env:PASSWORD}, ` +
+      `2 problems with the inputs:\n- ${join(folder, 'dr.yml')}:14:20 components.orders.source.uri refers to \${env:PASSWORD}, ` +
         `but that environment variable is ${state}. Set PASSWORD; in a pipeline, map the secret to it with env: on the step.\n` +
         '- level is "high": expected a whole number, such as 7.',
     );

@@ -76,6 +76,27 @@ describe('inputs', () => {
     expect((await attempt(stepOf(INPUTS, nothing))).error?.message).toBe('store is missing. Where backups lie. Example: /mnt/backups');
   });
 
+  test.each([
+    ['there is none', undefined, 'No dr.yml was found: is the repository checked out? See the inputs of probe-step in the README.'],
+    ['it does not say', { label: 'dr.yml', lookup: () => undefined }, 'See the inputs of probe-step in the README.'],
+  ])('when dr.yml could have said what is missing, but %s, the fix tells', async (_why, source, fix) => {
+    expect((await runStep(stepOf(INPUTS, nothing), new KebabHost(), { openConfig: async () => source })).error?.fix).toBe(fix);
+  });
+
+  test('what the host cannot read is one problem among the others', async () => {
+    class UnfilledHost extends KebabHost {
+      override rawInput(name: string): string | undefined {
+        if (name === 'password') throw new UsageError('password is $(PASSWORD): there is no such variable.', { fix: 'Define it.' });
+        return super.rawInput(name);
+      }
+    }
+    const { error } = await runStep(stepOf(INPUTS, nothing), new UnfilledHost());
+    expect(error?.message.split('\n').slice(1)).toEqual([
+      '- store is missing. Where backups lie. Example: /mnt/backups',
+      '- password is $(PASSWORD): there is no such variable. Define it.',
+    ]);
+  });
+
   test('a problem with a value of dr.yml names the file; one of a secret does not show it', async () => {
     const picky = {
       ...INPUTS,
@@ -98,9 +119,7 @@ describe('inputs', () => {
       { inputs: { verify: 'x' } },
       { store: new UsageError('STORE is not set.', { fix: 'Set it.' }) },
     );
-    expect(error?.message).toBe(
-      '2 problems with the inputs:\n- store: STORE is not set. Set it.\n- verify is "x": expected one of: full, none.',
-    );
+    expect(error?.message).toBe('2 problems with the inputs:\n- STORE is not set. Set it.\n- verify is "x": expected one of: full, none.');
   });
 
   test('an input wins over dr.yml, dr.yml over the default; an empty text is not given', async () => {
@@ -181,6 +200,35 @@ describe('rules across inputs', () => {
       '- verify is "ful": expected one of: full, none.',
       '- retention-days is too small.',
       '- store is not absolute.',
+    ]);
+  });
+
+  test('know a wrong input by the name its host gives it, of several words, too', async () => {
+    class WordyHost extends KebabHost {
+      override spell(name: string): string {
+        return name === 'password' ? 'PASSWORD (or --password-file)' : super.spell(name);
+      }
+    }
+    const missing = new UsageError('dr.yml:3:5 refers to ${env:P}, but that environment variable is not set.');
+    const step = stepOf(INPUTS, nothing, {
+      check: (inputs, spell) => [
+        ...(inputs['password'] === undefined ? [`${spell('password')} is missing.`] : []),
+        `${spell('store')}-sas is another input.`,
+      ],
+    });
+    const { error } = await runStep(step, new WordyHost(), {
+      openConfig: async () => ({
+        label: 'dr.yml',
+        lookup: (path) => {
+          if (path === 'password') throw missing;
+          return undefined;
+        },
+      }),
+    });
+    expect(error?.message.split('\n').slice(1)).toEqual([
+      '- store is missing. Where backups lie. Example: /mnt/backups',
+      `- ${missing.message}`,
+      '- store-sas is another input.',
     ]);
   });
 
