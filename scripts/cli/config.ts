@@ -1,20 +1,22 @@
-// `lifeboat config validate|show|schema`: is dr.yml right, what does it amount to, what may stand in it.
+// `lifeboat config validate|show|schema`: is dr.yml right, what does it amount to, what may be in it.
 import type { Command } from 'commander';
 import type { DrConfig } from '../../shared/config/dr-config.ts';
 import { findDrFile } from '../../shared/config/source.ts';
 import { EXIT_CODES, UsageError, UserError } from '../../shared/step/errors.ts';
 import { plural } from '../../shared/step/format.ts';
+import { endWithError } from './step-command.ts';
 
 interface Options {
   config?: string;
   json?: boolean;
 }
 
-/** Where the commands print and what time it is; the terminal when absent. */
+/** Where the commands print, how they end, and what time it is; a terminal's when absent. */
 export interface ConfigCommandContext {
   out?: (text: string) => void;
-  err?: (text: string) => void;
   exit?: (code: number) => void;
+  /** Shows an error to a person and sets the exit code. */
+  fail?: (error: UserError) => Promise<void>;
   now?: () => Date;
 }
 
@@ -22,19 +24,19 @@ export interface ConfigCommandContext {
 export function register(program: Command, context: ConfigCommandContext = {}): void {
   const {
     out = (text) => process.stdout.write(`${text}\n`),
-    err = (text) => process.stderr.write(`${text}\n`),
     exit = (code: number): void => {
       process.exitCode = code;
     },
+    fail = (error: UserError) => endWithError({ command: 'config' }, error),
     now = () => new Date(),
   } = context;
-  const config = program.command('config').description('Check dr.yml, or show what it amounts to.');
+  const config = program.command('config').description('Checks dr.yml, or shows it with all defaults filled in.');
 
   const command = (name: string, description: string, show: (loaded: DrConfig, options: Options) => Promise<string>): void => {
     config
       .command(name)
       .description(description)
-      .option('--config <file>', 'path of dr.yml; without it the one in the working folder')
+      .option('--config <file>', 'path of dr.yml; the one in this folder when absent')
       .option('--json', 'print JSON for machines')
       .addHelpText('after', `\nExamples:\n  lifeboat config ${name}\n  lifeboat config ${name} --config clusters/west/dr.yml --json`)
       .action(async (options: Options) => {
@@ -42,14 +44,17 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
           out(await show(await load(options.config), options));
         } catch (thrown) {
           if (!(thrown instanceof UserError)) throw thrown;
-          if (options.json) out(JSON.stringify(await failureJson(thrown), null, 2));
-          else err([thrown.message, ...(thrown.fix === undefined ? [] : [thrown.fix])].join('\n'));
+          if (!options.json) {
+            await fail(thrown);
+            return;
+          }
+          out(JSON.stringify(await failureJson(thrown), null, 2));
           exit(EXIT_CODES[thrown.kind]);
         }
       });
   };
 
-  command('validate', 'Check dr.yml: every problem with its line and what to write instead.', async (loaded, options) => {
+  command('validate', 'Checks dr.yml and names every problem with its line and what to write instead.', async (loaded, options) => {
     if (options.json) return JSON.stringify({ file: loaded.label, valid: true, problems: [], notices: loaded.notices }, null, 2);
     const { problemLine } = await import('../../shared/config/problem.ts');
     const parts = [counted(loaded.componentNames(), 'component'), counted(Object.keys(loaded.dr.stores ?? {}), 'store')];
@@ -59,7 +64,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
     ].join('\n');
   });
 
-  command('show', 'Show dr.yml with defaults filled in, secrets as *** and the next runs of schedules.', async (loaded, options) => {
+  command('show', 'Shows dr.yml with defaults filled in, secrets as ***, and when the next backups are due.', async (loaded, options) => {
     const { shownConfig, shownText } = await import('../../shared/config/show.ts');
     const shown = shownConfig(loaded, now());
     return options.json ? JSON.stringify(shown, null, 2) : shownText(shown);
@@ -70,7 +75,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
 function registerSchema(config: Command, out: (text: string) => void): void {
   config
     .command('schema')
-    .description('Print the JSON Schema of dr.yml, for an editor that cannot fetch the published one.')
+    .description('Prints the JSON Schema of dr.yml, for an editor that cannot fetch the published one.')
     .addHelpText(
       'after',
       '\nExample:\n  lifeboat config schema > dr.schema.json\n' +
@@ -85,8 +90,8 @@ function registerSchema(config: Command, out: (text: string) => void): void {
 async function load(given: string | undefined): Promise<DrConfig> {
   const file = findDrFile(given);
   if (file === undefined) {
-    throw new UsageError('There is no dr.yml in the working folder.', {
-      fix: 'Go to the folder of your dr.yml, or name it: --config path/to/dr.yml.',
+    throw new UsageError('There is no dr.yml in this folder.', {
+      fix: 'Go to the folder of your dr.yml, or name it: --config path/to/dr.yml. "lifeboat init" writes a new one.',
     });
   }
   const { loadDr } = await import('../../shared/config/load.ts');

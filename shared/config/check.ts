@@ -30,13 +30,17 @@ function mapping(value: unknown): Loose {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Loose) : {};
 }
 
+/** What was probably meant by a name that is not there, else those that are. */
+function hint(name: string, known: readonly string[], key: string): string {
+  const near = nearestSpelling(name, known);
+  if (near !== undefined) return `Did you mean ${near}?`;
+  return known.length === 0 ? `${key} is missing` : `${key} has ${known.join(', ')}`;
+}
+
 function checkStores(path: PropertyKey[], component: Loose, stores: string[], say: Say): void {
   const known = (name: unknown, at: PropertyKey[]): void => {
     if (typeof name !== 'string' || stores.includes(name)) return;
-    const near = nearestSpelling(name, stores);
-    const hint =
-      near === undefined ? (stores.length === 0 ? 'stores is missing' : `stores has ${stores.join(', ')}`) : `Did you mean ${near}?`;
-    say(at, `there is no store ${JSON.stringify(name)}. ${hint}`);
+    say(at, `there is no store ${JSON.stringify(name)}. ${hint(name, stores, 'stores')}`);
   };
   known(component.store, [...path, 'store']);
   const copies = Array.isArray(component.copies) ? (component.copies as unknown[]) : [];
@@ -71,9 +75,7 @@ function checkChannels(data: Loose, say: Say): void {
     const { components } = mapping(entry);
     for (const [place, name] of (Array.isArray(components) ? (components as unknown[]) : []).entries()) {
       if (typeof name !== 'string' || known.includes(name)) continue;
-      const near = nearestSpelling(name, known);
-      const hint = near === undefined ? `components has ${known.join(', ')}` : `Did you mean ${near}?`;
-      say(['notify', index, 'components', place], `there is no component ${JSON.stringify(name)}. ${hint}`);
+      say(['notify', index, 'components', place], `there is no component ${JSON.stringify(name)}. ${hint(name, known, 'components')}`);
     }
   }
 }

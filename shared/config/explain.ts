@@ -115,14 +115,15 @@ function expectation(issue: Issue): string {
     };
     return `expected ${names[issue.expected] ?? issue.expected}`;
   }
-  if (issue.code === 'invalid_union') return `expected one of ${kinds(issue).join(', ')}`;
+  if (issue.code === 'invalid_union' && kinds(issue).length > 0) return `expected one of ${kinds(issue).join(', ')}`;
   return issue.message;
 }
 
 /** `, found "fulll"`: short harmless values only, never what may be a secret. */
 function found(issue: Issue, value: unknown): string {
   if (issue.code === 'custom' || value === undefined) return '';
-  if (Array.isArray(value)) return ', found a list';
+  // That there is a list is not what is wrong with one that is too short.
+  if (Array.isArray(value)) return issue.code === 'too_small' ? '' : ', found a list';
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return ', found a mapping';
   const sensitive = /uri|sas|url|key|pass|secret|token/i.test(String(issue.path.at(-1))) || literalSecret(String(value)) !== undefined;
   if (typeof value !== 'string') return sensitive ? `, found a ${typeof value}` : `, found ${value}`;

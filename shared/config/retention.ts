@@ -24,10 +24,15 @@ function count(rule: keyof typeof COUNTED) {
     rule === 'last'
       ? 'Keep the last so many backups, or all of them (unlimited).'
       : `Keep the last backup of each of the last so many ${COUNTED[rule]}, or of all (unlimited).`;
-  return about(z.union([z.int().min(1).max(10_000), z.literal('unlimited')], { error: NUMBER }), {
-    description,
-    example: EXAMPLES[rule],
-  }).optional();
+  return about(
+    z.union([z.int({ error: NUMBER }).min(1, { error: NUMBER }).max(10_000, { error: NUMBER }), z.literal('unlimited')], {
+      error: NUMBER,
+    }),
+    {
+      description,
+      example: EXAMPLES[rule],
+    },
+  ).optional();
 }
 
 function period(description: string, example: string) {

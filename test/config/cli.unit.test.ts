@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
 import { register } from '../../scripts/cli/config.ts';
+import { EXIT_CODES } from '../../shared/step/errors.ts';
 
 const FILE = `version: 1
 name: shop
@@ -115,9 +116,12 @@ async function lifeboat(...args: string[]) {
   const program = new Command('lifeboat').exitOverride();
   register(program, {
     out: (text) => result.out.push(text),
-    err: (text) => result.err.push(text),
     exit: (code) => {
       result.code = code;
+    },
+    fail: async ({ message, fix = '', kind }) => {
+      result.err.push(message, fix);
+      result.code = EXIT_CODES[kind];
     },
     now: () => new Date('2024-12-01T12:00:00Z'),
   });
@@ -170,7 +174,7 @@ describe('config validate', () => {
       err:
         '2 problems in bad.yml:\n' +
         '- bad.yml:12:12 components.orders.store: there is no store "primry". Did you mean primary?\n' +
-        '- bad.yml:14:26 components.orders.retention.preset: expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, or a name, such as data-remote, found "gfs"',
+        '- bad.yml:14:26 components.orders.retention.preset: expected daily-weekly-monthly, such as 7-4-6, or days, such as 14d, or a name, such as data-remote, found "gfs"\n',
       code: 2,
     });
   });
@@ -194,7 +198,7 @@ describe('config validate', () => {
     try {
       expect(await lifeboat('validate')).toMatchObject({
         code: 2,
-        err: expect.stringMatching(/^There is no dr\.yml in the working folder\.\n/),
+        err: expect.stringMatching(/^There is no dr\.yml in this folder\.\n.*lifeboat init/),
       });
     } finally {
       process.chdir(folder);

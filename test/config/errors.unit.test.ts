@@ -1,5 +1,7 @@
 // Every way a dr.yml can be wrong, and the exact sentence that says so.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
 import { parseDr } from '../../shared/config/load.ts';
 import { ConfigError } from '../../shared/config/problem.ts';
 
@@ -75,6 +77,11 @@ describe('one slip gives one sentence with line, column and path', () => {
     ],
     ['a wrong type', withComponent(SOURCE, '    engine: 3'), '8:13 components.db.engine: expected one of auto, tools, driver, found 3'],
     [
+      'a number out of range where a word would do, too',
+      withComponent(SOURCE, '    retention: { daily: 0 }'),
+      '8:25 components.db.retention.daily: expected a whole number from 1 to 10000, or unlimited, found 0',
+    ],
+    [
       'a text for a number',
       withComponent(SOURCE, '    compression: { level: "3" }'),
       '8:27 components.db.compression.level: expected a whole number from 1 to 19, found "3"',
@@ -97,7 +104,7 @@ describe('one slip gives one sentence with line, column and path', () => {
     [
       'an empty list',
       withComponent(SOURCE, '    include: []'),
-      '8:14 components.db.include: expected at least one entry, such as [rocketchat], found a list',
+      '8:14 components.db.include: expected at least one entry, such as [rocketchat]',
     ],
     [
       'a comma in a namespace',
@@ -169,11 +176,7 @@ describe('one slip gives one sentence with line, column and path', () => {
       top('keys: [{ kind: key-vault-key, key: backups }]'),
       '8:8 keys[0]: kind key-vault-key needs a vault of kind azure-key-vault in this file',
     ],
-    [
-      'no recipients',
-      top('keys: []'),
-      '8:7 keys: expected at least one key recipient: without one nobody could open a backup, found a list',
-    ],
+    ['no recipients', top('keys: []'), '8:7 keys: expected at least one key recipient: without one nobody could open a backup'],
     [
       'a capital in a name',
       withComponent(SOURCE).replace('  db:', '  DB:'),
@@ -375,3 +378,39 @@ test('a single problem stands on one line', () => {
     /^dr\.yml:8:20 objectives\.rpo: expected a duration, such as 24h, found "soon"$/,
   );
 });
+
+test("whatever is wrong at whichever place, the sentence is ours and not the schema library's", () => {
+  const example = `${readFileSync('docs/dr.example.yml', 'utf8')}
+objectives: { rpo: 24h, phases: { mongodb: 30m } }
+`.replace(/^objectives:\n(?: .*\n)+/m, '');
+  const whole = (): Record<string, unknown> => {
+    const file = parse(example) as { components: { mongodb: object } };
+    Object.assign(file.components.mongodb, {
+      compression: { level: 3 },
+      limits: { maxShrink: 50 },
+      retention: { last: 3, daily: 7, within: '14d', stores: { offsite: { preset: '7-4-6' } } },
+    });
+    return file;
+  };
+  expect(problemsOf(stringify(whole()))).toEqual([]);
+  const said = new Set<string>();
+  for (const path of pathsOf(whole())) {
+    for (const wrong of [null, '', 0, -1, 1.5, 1e9, true, [], {}, ['', 1], { a: 1 }, 'x'.repeat(100)]) {
+      const file = whole();
+      const parent = path.slice(0, -1).reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], file);
+      (parent as Record<PropertyKey, unknown>)[path.at(-1) as PropertyKey] = wrong;
+      for (const problem of problemsOf(stringify(file))) said.add(problem.replace(/^\S+ \S*: /, ''));
+    }
+  }
+  expect(said.size).toBeGreaterThan(50);
+  expect(
+    [...said].filter((text) => /Invalid|Too (?:small|big)|expected (?:number|string|int)|one of(?: *$| *,)|has *$/.test(text)),
+  ).toEqual([]);
+});
+
+/** The path of every key and every list entry. */
+function pathsOf(value: unknown): PropertyKey[][] {
+  if (typeof value !== 'object' || value === null) return [];
+  const keys = Array.isArray(value) ? [...value.keys()] : Object.keys(value);
+  return keys.flatMap((key) => [[key], ...pathsOf((value as Record<PropertyKey, unknown>)[key]).map((rest) => [key, ...rest])]);
+}
