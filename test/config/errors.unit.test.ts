@@ -398,7 +398,7 @@ objectives: { rpo: 24h, phases: { mongodb: 30m } }
     for (const wrong of [null, '', 0, -1, 1.5, 1e9, true, [], {}, ['', 1], { a: 1 }, 'x'.repeat(100)]) {
       const file = whole();
       const parent = path.slice(0, -1).reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)[key], file);
-      (parent as Record<PropertyKey, unknown>)[path.at(-1) as PropertyKey] = wrong;
+      (parent as Record<PropertyKey, unknown>)[path.at(-1)] = wrong;
       for (const problem of problemsOf(stringify(file))) said.add(problem.replace(/^\S+ \S*: /, ''));
     }
   }
