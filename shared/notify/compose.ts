@@ -128,6 +128,9 @@ export interface LookedAt {
   run: RunIdentity;
 }
 
+/** What every channel shows of a title without cutting it. */
+const LONGEST_TITLE = 140;
+
 /** The message about a status: what is wrong now, or that nothing is any more. */
 export function composeAlert({ name, problems, lastGoodBackup, at, run }: LookedAt): Message {
   const [worst] = problems;
@@ -148,11 +151,12 @@ export function composeAlert({ name, problems, lastGoodBackup, at, run }: Looked
   const [component] = components;
   const since = problems.flatMap((problem) => problem.since ?? []).sort((a, b) => a.getTime() - b.getTime())[0];
   const next = problems.find((problem) => problem.next !== undefined)?.next;
+  const alone = problems.length === 1 && worst.message.length <= LONGEST_TITLE && !worst.message.includes('\n');
   return {
     event: 'alert',
     severity: worst.severity,
-    title: problems.length === 1 ? worst.message : `${plural(problems.length, 'problem')} with the backups of ${name}`,
-    text: problems.length === 1 ? '' : problems.map(({ severity, message }) => `${severity}: ${message}`).join('\n'),
+    title: alone ? worst.message : `${plural(problems.length, 'problem')} with the backups of ${name}`,
+    text: alone ? '' : problems.map(({ severity, message }) => `${severity}: ${message}`).join('\n'),
     name,
     ...(components.size === 1 && component !== undefined ? { component } : {}),
     step: 'status',

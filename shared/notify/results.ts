@@ -1,19 +1,19 @@
 // How jobs ended, in the words of GitHub Actions, Azure Pipelines and Lifeboat, put into ours.
 import { UsageError, type Outcome } from '../step/errors.ts';
 
-const WORDS: Record<string, Outcome | undefined> = {
-  success: 'succeeded',
-  succeeded: 'succeeded',
-  succeededwithissues: 'partial',
-  partial: 'partial',
-  failure: 'failed',
-  failed: 'failed',
-  abandoned: 'failed',
-  timed_out: 'failed',
-  cancelled: 'cancelled',
-  canceled: 'cancelled',
-  refused: 'refused',
-};
+const WORDS: ReadonlyMap<string, Outcome> = new Map([
+  ['success', 'succeeded'],
+  ['succeeded', 'succeeded'],
+  ['succeededwithissues', 'partial'],
+  ['partial', 'partial'],
+  ['failure', 'failed'],
+  ['failed', 'failed'],
+  ['abandoned', 'failed'],
+  ['timed_out', 'failed'],
+  ['cancelled', 'cancelled'],
+  ['canceled', 'cancelled'],
+  ['refused', 'refused'],
+]);
 
 /** Words for a job that did not run because nothing asked it to. */
 const NOT_RUN = new Set(['skipped', 'neutral', '']);
@@ -31,7 +31,7 @@ export interface JobResult {
 
 /** @throws UsageError naming the words that are known */
 export function readOutcome(word: string): Outcome {
-  const outcome = WORDS[word.trim().toLowerCase()];
+  const outcome = WORDS.get(word.trim().toLowerCase());
   if (outcome !== undefined) return outcome;
   throw new UsageError(`${JSON.stringify(word)} is not a way to end.`, { fix: 'Use succeeded, partial, failed, cancelled or refused.' });
 }
@@ -65,7 +65,7 @@ function* fromJson(value: unknown, path: readonly string[]): Generator<JobResult
   if (typeof value !== 'object' || value === null) return;
   const { result, outputs } = value as { result?: unknown; outputs?: { outcome?: unknown } | null };
   if (typeof result === 'string' && path.length > 0) {
-    const own = typeof outputs?.outcome === 'string' ? WORDS[outputs.outcome] : undefined;
+    const own = typeof outputs?.outcome === 'string' ? WORDS.get(outputs.outcome) : undefined;
     const job = jobResult(path.join('.'), result);
     yield job.outcome === 'succeeded' && own === 'partial' ? { ...job, word: 'partial', outcome: 'partial' } : job;
     return;

@@ -5,20 +5,24 @@ import type { Message } from './message.ts';
 import { postJson } from './post.ts';
 import { COLOURS, cut, factsOf, marked } from './text.ts';
 
-// Rocket.Chat's default for Message_MaxAllowedSize.
+// A server refuses a message longer than its Message_MaxAllowedSize, 5000 by default.
+const TITLE = 500;
 const TEXT = 4000;
+const COMMAND = 1000;
 
 /** The payload of an incoming integration. */
 export function rocketchatBody(message: Message): object {
   const { severity, text, next, run } = message;
-  const command = next === undefined ? [] : [`Run next:\n\`\`\`\n${next}\n\`\`\``];
+  const command = next === undefined ? '' : `Run next:\n\`\`\`\n${cut(next, COMMAND)}\n\`\`\``;
+  // A long text gives way to the command, which is worth most.
+  const shown = cut(quiet(text), TEXT - command.length);
   return {
-    text: quiet(marked(message)),
+    text: cut(quiet(marked(message)), TITLE),
     attachments: [
       {
         color: COLOURS[severity],
         ...(run.url === undefined ? {} : { title: 'Open the run', title_link: run.url }),
-        text: cut([...(text === '' ? [] : [quiet(text)]), ...command].join('\n\n'), TEXT),
+        text: [shown, command].filter((part) => part !== '').join('\n\n'),
         fields: factsOf(message).map(([title, value]) => ({ short: true, title, value: quiet(value) })),
       },
     ],

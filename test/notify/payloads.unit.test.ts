@@ -57,25 +57,27 @@ test('slack: blocks in a coloured attachment; control characters escaped, so tha
             text: {
               type: 'mrkdwn',
               text: 'mongodump ended with 1: (Unauthorized) not authorized on &lt;admin&gt; &amp; @all [x](y) *z*.\nCheck the role "backup".',
+              verbatim: true,
             },
           },
           {
             type: 'section',
             fields: [
-              { type: 'mrkdwn', text: '*What*\nmongodb of rocketchat-production' },
-              { type: 'mrkdwn', text: '*How bad*\ncritical' },
-              { type: 'mrkdwn', text: '*Since*\n2024-11-30 14:17 UTC (12 hours ago)' },
-              { type: 'mrkdwn', text: '*Last good backup*\n20241130_021700 (24 hours ago)' },
-              { type: 'mrkdwn', text: '*Run*\nBackup, by octocat' },
-              { type: 'mrkdwn', text: '*At*\n2024-12-01 02:20 UTC' },
+              { type: 'mrkdwn', text: '*What*\nmongodb of rocketchat-production', verbatim: true },
+              { type: 'mrkdwn', text: '*How bad*\ncritical', verbatim: true },
+              { type: 'mrkdwn', text: '*Since*\n2024-11-30 14:17 UTC (12 hours ago)', verbatim: true },
+              { type: 'mrkdwn', text: '*Last good backup*\n20241130_021700 (24 hours ago)', verbatim: true },
+              { type: 'mrkdwn', text: '*Run*\nBackup, by octocat', verbatim: true },
+              { type: 'mrkdwn', text: '*At*\n2024-12-01 02:20 UTC', verbatim: true },
             ],
           },
-          { type: 'section', text: { type: 'mrkdwn', text: '*Run next*\n```lifeboat mongodb-backup --component mongodb```' } },
           {
-            type: 'actions',
-            elements: [
-              { type: 'button', text: { type: 'plain_text', text: 'Open the run' }, url: 'https://github.com/o/r/actions/runs/4711' },
-            ],
+            type: 'section',
+            text: { type: 'mrkdwn', text: '*Run next*\n```lifeboat mongodb-backup --component mongodb```', verbatim: true },
+          },
+          {
+            type: 'section',
+            text: { type: 'mrkdwn', text: '<https://github.com/o/r/actions/runs/4711|Open the run>', verbatim: true },
           },
         ],
       },
@@ -83,16 +85,25 @@ test('slack: blocks in a coloured attachment; control characters escaped, so tha
   });
 });
 
-test('slack: no text is longer than Block Kit takes, escapes included', () => {
-  const body = slackBody({ ...FAILED, title: '<'.repeat(5000), text: '&'.repeat(50_000), next: '>'.repeat(9000) }) as {
+test.each([
+  ['what Slack escapes', { title: '<'.repeat(5000), text: '&'.repeat(50_000), next: '>'.repeat(9000) }],
+  ['mentions', { title: '<!channel> @here', text: '<!everyone> @channel <@U123> <!subteam^S1>\n'.repeat(500), next: '<!here>' }],
+  ['emoji that a cut would halve', { title: '🚨'.repeat(99), text: '🚨'.repeat(3000), next: `x${'🚨'.repeat(3000)}` }],
+])('slack: nothing is longer than Block Kit takes, mentions anybody or is no Unicode: %s', (_what, changes) => {
+  const body = slackBody({ ...FAILED, ...changes }) as {
+    text: string;
     attachments: { blocks: { type: string; text?: { text: string } }[] }[];
   };
   for (const { type, text } of body.attachments[0]?.blocks ?? []) {
     if (text) expect(text.text.length).toBeLessThanOrEqual(type === 'header' ? 150 : 3000);
+    if (text && type !== 'header') expect(text.text).not.toMatch(/<(?!https:\/\/github\.com\/)/);
   }
+  expect(body.text).not.toContain('<');
+  expect(body.text.length).toBeLessThanOrEqual(3000);
+  expect(JSON.stringify(body).isWellFormed() && !JSON.stringify(body).includes('\\ud')).toBe(true);
 });
 
-test('teams: an adaptive card as a workflow takes it, Markdown escaped', () => {
+test('teams: an adaptive card as a workflow takes it; nothing but the facts is Markdown, and a timestamp has no backslash on a phone', () => {
   expect(teamsBody(FAILED)).toEqual({
     type: 'message',
     attachments: [
@@ -109,27 +120,34 @@ test('teams: an adaptive card as a workflow takes it, Markdown escaped', () => {
               type: 'Container',
               style: 'attention',
               bleed: true,
-              items: [{ type: 'TextBlock', text: '🚨 mongodb-backup of mongodb failed', wrap: true, weight: 'Bolder', size: 'Medium' }],
+              items: [
+                {
+                  type: 'RichTextBlock',
+                  inlines: [{ type: 'TextRun', text: '🚨 mongodb-backup of mongodb failed', weight: 'Bolder', size: 'Medium' }],
+                },
+              ],
             },
             {
-              type: 'TextBlock',
-              text: 'mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all \\[x\\](y) \\*z\\*.',
-              wrap: true,
+              type: 'RichTextBlock',
+              inlines: [{ type: 'TextRun', text: 'mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all [x](y) *z*.' }],
             },
-            { type: 'TextBlock', text: 'Check the role "backup".', wrap: true },
+            { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: 'Check the role "backup".' }] },
             {
               type: 'FactSet',
               facts: [
                 { title: 'What', value: 'mongodb of rocketchat-production' },
                 { title: 'How bad', value: 'critical' },
                 { title: 'Since', value: '2024-11-30 14:17 UTC (12 hours ago)' },
-                { title: 'Last good backup', value: '20241130\\_021700 (24 hours ago)' },
+                { title: 'Last good backup', value: '20241130_021700 (24 hours ago)' },
                 { title: 'Run', value: 'Backup, by octocat' },
                 { title: 'At', value: '2024-12-01 02:20 UTC' },
               ],
             },
-            { type: 'TextBlock', text: 'Run next', wrap: true, weight: 'Bolder', spacing: 'Medium' },
-            { type: 'TextBlock', text: 'lifeboat mongodb-backup --component mongodb', wrap: true, fontType: 'Monospace' },
+            { type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: 'Run next', weight: 'Bolder' }], spacing: 'Medium' },
+            {
+              type: 'RichTextBlock',
+              inlines: [{ type: 'TextRun', text: 'lifeboat mongodb-backup --component mongodb', fontType: 'Monospace' }],
+            },
           ],
           actions: [{ type: 'Action.OpenUrl', title: 'Open the run', url: 'https://github.com/o/r/actions/runs/4711' }],
         },
@@ -138,9 +156,17 @@ test('teams: an adaptive card as a workflow takes it, Markdown escaped', () => {
   });
 });
 
-test('teams: a card stays below the 28 KB that a workflow takes', () => {
-  const body = teamsBody({ ...FAILED, title: '_'.repeat(9000), text: 'line [x] ✅\n'.repeat(9000), next: 'x'.repeat(9000) });
-  expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(28 * 1024);
+test.each([
+  ['lines', '_', 'line [x] ✅\n', 'x'],
+  ['letters that JSON escapes', '\u0001', '\u0001\\"', '\u0001'],
+  ['letters of three bytes', '復', '元\n', '復'],
+  ['emoji', '🚨', '🚨', '🚨'],
+])('teams: a card stays below the 28 KB that a workflow takes, in UTF-8 and UTF-16: %s', (_what, title, text, next) => {
+  const name = '_*[]'.repeat(200);
+  const json = JSON.stringify(teamsBody({ ...FAILED, name, title: title.repeat(9000), text: text.repeat(9000), next: next.repeat(9000) }));
+  expect(Buffer.byteLength(json)).toBeLessThan(28 * 1024);
+  expect(json.length * 2).toBeLessThan(28 * 1024);
+  expect(json).not.toContain('\\ud');
 });
 
 test('rocketchat: one attachment; a mention in an error wakes nobody up', () => {
@@ -165,6 +191,16 @@ test('rocketchat: one attachment; a mention in an error wakes nobody up', () => 
       },
     ],
   });
+});
+
+test('rocketchat: a long error is cut, the command to run next is not; the title is never refused as too long', () => {
+  const body = rocketchatBody({ ...FAILED, title: '@all '.repeat(3000), text: 'x`@here\n'.repeat(2000) }) as {
+    text: string;
+    attachments: { text: string }[];
+  };
+  expect(body.attachments[0]?.text).toMatch(/^x`@\u200bhere\n[^]*…\n\nRun next:\n```\nlifeboat mongodb-backup --component mongodb\n```$/);
+  expect(body.attachments[0]?.text.length).toBeLessThanOrEqual(5000);
+  expect(body.text.length).toBeLessThanOrEqual(5000);
 });
 
 test('email: subject in one line, facts as plain text, no answer from an absent colleague', () => {

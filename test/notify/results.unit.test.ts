@@ -1,7 +1,7 @@
 // How a pipeline ended, from the words of two CI systems; what a row of runs before it means.
 import { describe, expect, test } from '@jest/globals';
 import type { ListedRun } from '../../shared/catalog/runs.ts';
-import { composeRun, eventOf, troubleOf } from '../../shared/notify/compose.ts';
+import { composeAlert, composeRun, eventOf, troubleOf } from '../../shared/notify/compose.ts';
 import { readOutcome, readResults, worstOf } from '../../shared/notify/results.ts';
 import { isWanted } from '../../shared/notify/message.ts';
 import type { Outcome } from '../../shared/step/errors.ts';
@@ -40,6 +40,7 @@ describe('results', () => {
     ['{}', 'no result'],
     ['backup', '"backup" is not job=result'],
     ['backup=great', '"great" is not a way to end'],
+    ['backup=constructor', '"constructor" is not a way to end'],
   ])('%s is refused: %s', (text, problem) => {
     expect(() => readResults(text)).toThrow(problem);
   });
@@ -109,4 +110,14 @@ describe('what was before', () => {
       since: new Date('2024-12-01T01:00:00Z'),
     });
   });
+});
+
+test('an alert that no title can hold stands in the text, whole', () => {
+  const message = `No store of mongodb can be looked at:\n- primary: ${'x'.repeat(150)}`;
+  const about = { name: 'shop', at: new Date('2024-12-01T02:20:00Z'), run: { id: '1' } };
+  expect(composeAlert({ ...about, problems: [{ severity: 'critical', message }] })).toMatchObject({
+    title: '1 problem with the backups of shop',
+    text: `critical: ${message}`,
+  });
+  expect(composeAlert({ ...about, problems: [{ severity: 'critical', message: 'Short.' }] })).toMatchObject({ title: 'Short.', text: '' });
 });
