@@ -27,7 +27,7 @@ export interface StreamingProcess {
   readonly stdout: Readable;
   /** Resolves when the program has ended and its streams are closed. */
   readonly ended: Promise<ProcessEnd>;
-  /** SIGTERM, then SIGKILL. Resolves when it is gone. */
+  /** SIGTERM, then SIGKILL. Resolves when it is gone; its own children may live on. */
   stop(): Promise<void>;
 }
 
@@ -59,7 +59,12 @@ export function runStreaming(command: string, args: readonly string[], options: 
   let killTimer: NodeJS.Timeout | undefined;
   const terminate = (): void => {
     child.kill('SIGTERM');
-    killTimer ??= setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? 10_000);
+    killTimer ??= setTimeout(() => {
+      child.kill('SIGKILL');
+      // A program of its own that lives on (a sign-in helper, an ssh) would keep the pipes open, and us waiting for their end.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, options.killAfterMs ?? 10_000);
   };
   options.signal?.addEventListener('abort', terminate, { once: true });
   if (options.signal?.aborted) terminate();
