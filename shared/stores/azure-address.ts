@@ -86,5 +86,10 @@ function accountOf(url: URL, segments: string[], shown: string): { account: stri
   if (account === undefined || service !== 'blob') {
     throw new UsageError(`The store ${shown} is not an address of Azure Blob storage.`, { fix: `Write it as ${EXAMPLE}.` });
   }
+  if (url.protocol !== 'https:') {
+    throw new UsageError(`The address of the store ${shown} begins with http: anybody on the way could read its SAS.`, {
+      fix: 'Write https://.',
+    });
+  }
   return { account, accountUrl: url.origin };
 }

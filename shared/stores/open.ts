@@ -1,9 +1,9 @@
 // Opens a store from its address or from dr.yml's description. A new kind of store is one file and one line here.
 import { isAbsolute, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TokenCredential } from '@azure/core-auth';
 import { UsageError } from '../step/errors.ts';
 import type { Clock } from '../tools/clock.ts';
+import { pathOfFileUrl } from '../tools/file-url.ts';
 import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
 import type { AzureTier } from './azure-tier.ts';
 import type { PatienceOptions } from './patience.ts';
@@ -89,8 +89,10 @@ export async function openStore(target: string | StoreConfig, options: OpenStore
 export function parseStoreAddress(text: string): StoreConfig {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined || isAbsolute(text)) return { kind: 'folder', path: text };
-  if (!URL.canParse(text)) throw new UsageError(`"${withoutQuery(text)}" is not the address of a store.`, { fix: `Use ${ADDRESSES}.` });
-  if (scheme === 'file') return { kind: 'folder', path: fileURLToPath(text) };
+  if (scheme === 'file') return { kind: 'folder', path: pathOfFileUrl(text) };
+  if (!URL.canParse(text) || !canDecode(withoutQuery(text))) {
+    throw new UsageError(`"${withoutQuery(text)}" is not the address of a store.`, { fix: `Use ${ADDRESSES}.` });
+  }
   if (scheme === 'https' || scheme === 'http') {
     const { address, sas, tier } = parseAzureBlobAddress(text);
     return {
@@ -204,6 +206,16 @@ async function openAzure(config: AzureBlobStoreConfig, options: OpenStoreOptions
   throw new UsageError(`The store ${address.accountUrl}/${container} needs a sign-in to Azure or a SAS.`, {
     fix: 'Sign in (azure/login, a service connection, az login), or add a SAS to the address.',
   });
+}
+
+/** False when a "%" stands for nothing. */
+function canDecode(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function withoutQuery(text: string): string {

@@ -1,10 +1,10 @@
 // Opens vaults by address and key recipients by kind: one line per kind, the heavy libraries loaded when they are needed.
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TokenCredential } from '@azure/identity';
 import { UsageError } from '../step/errors.ts';
 import type { Secret } from '../step/input.ts';
 import type { Clock } from '../tools/clock.ts';
+import { pathOfFileUrl } from '../tools/file-url.ts';
 import type { EscrowOptions } from './escrow-recipient.ts';
 import type { KeyVaultOptions } from './key-vault-requests.ts';
 import type { KeyRecipient, RecipientKind, Vault } from './vault.ts';
@@ -56,7 +56,7 @@ export async function openVault(address: string | VaultConfig, options: OpenOpti
 /** What kind of vault an address means. @throws UsageError */
 export function vaultConfig(address: string): VaultConfig {
   if (/^https:\/\//i.test(address)) return { kind: 'azure-key-vault', url: address };
-  if (/^file:\/\//i.test(address)) return { kind: 'folder', path: fileURLToPath(address) };
+  if (/^file:\/\//i.test(address)) return { kind: 'folder', path: pathOfFileUrl(address) };
   // Two letters or more: `C:\keys` is a folder.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1];
   if (scheme !== undefined) {

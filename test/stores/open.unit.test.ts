@@ -54,6 +54,12 @@ test.each([
   ['https://stdr.blob.core.windows.net', /names no container/],
   ['https://stdr.blob.core.windows.net/Backups', /"Backups" cannot be a container's name/],
   ['https://stdr.blob.core.windows.net/backups?sv=2026', /not a SAS/],
+  ['http://stdr.blob.core.windows.net/backups?sig=x', /begins with http/],
+  ['https://stdr.blob.core.windows.net/backups/100%', /not the address of a store/],
+  ['s3://backups/%zz', /not the address of a store/],
+  ['sftp://me@nas/%zz?fingerprint=SHA256:a', /not the address of a store/],
+  ['file://nas/backups', /not the address of a folder on this machine/],
+  ['file:///a%2fb', /not the address of a folder on this machine/],
 ])('%s is refused with the reason', (address, message) => {
   expect(() => parseStoreAddress(address)).toThrow(UsageError);
   expect(() => parseStoreAddress(address)).toThrow(message);

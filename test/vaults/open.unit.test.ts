@@ -23,6 +23,7 @@ describe('opening a vault', () => {
     expect(vaultConfig('C:\\keys')).toEqual({ kind: 'folder', path: 'C:\\keys' });
     expect(vaultConfig(pathToFileURL(folder).href)).toEqual({ kind: 'folder', path: folder });
     expect(() => vaultConfig('s3://keys')).toThrow(/s3 addresses are not known/);
+    expect(() => vaultConfig('file://nas/keys')).toThrow(/not the address of a folder on this machine/);
   });
 
   test('a location opens the same vault again', async () => {
