@@ -1,5 +1,4 @@
 // Keycloak as Entra: it really verifies federated assertions. An https front of ours turns MSAL's addresses into Keycloak's.
-import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -9,7 +8,9 @@ import { join } from 'node:path';
 import {
   cachedBuild,
   contentKey,
+  findProgram,
   freePort,
+  runProgram,
   selfSignedCertificate,
   startProcess,
   tempFolder,
@@ -41,31 +42,20 @@ export interface Keycloak {
 
 /** Why Keycloak cannot run here; undefined when it can. */
 export function whyNoKeycloak(): string | undefined {
-  for (const [program, flag] of [
-    ['java', '-version'],
-    ['mvn', '-v'],
-    ['tar', '--version'],
-  ] as const) {
-    if (spawnSync(program, [flag]).status !== 0) return `needs ${program}, which is not on PATH`;
-  }
-  return undefined;
+  const missing = ['java', 'mvn', 'tar'].filter((program) => findProgram(program) === undefined);
+  return missing.length === 0 ? undefined : `needs ${missing.join(', ')} on PATH`;
 }
 
 /** Fetches and prepares Keycloak once: 20 s to fetch, 40 s to build. */
 export async function installKeycloak(): Promise<string> {
   return cachedBuild('keycloak', contentKey(VERSION, FEATURE), async (folder) => {
     const artifact = `org.keycloak:keycloak-quarkus-dist:${VERSION}:tar.gz`;
-    run('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`], folder);
+    await runProgram('mvn', ['-B', '-q', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`], { cwd: folder });
     const archive = join(folder, `keycloak-quarkus-dist-${VERSION}.tar.gz`);
-    run('tar', ['xzf', archive, '-C', folder, '--strip-components=1'], folder);
+    await runProgram('tar', ['xzf', archive, '-C', folder, '--strip-components=1'], { cwd: folder });
     rmSync(archive);
-    run(join(folder, 'bin', 'kc.sh'), ['build', '--db=dev-mem', `--features=${FEATURE}`], folder);
+    await runProgram(join(folder, 'bin', 'kc.sh'), ['build', '--db=dev-mem', `--features=${FEATURE}`], { cwd: folder });
   });
-}
-
-function run(program: string, args: string[], cwd: string): void {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}\n${stderr}`);
 }
 
 /** Starts Keycloak with one realm, the tenant, that trusts the issuer's tokens. Some 10 s. */
@@ -94,7 +84,7 @@ export async function startKeycloak(issuer: TokenIssuer, options: { certificate?
         KC_BOOTSTRAP_ADMIN_PASSWORD: admin.password,
       },
       ready: (output) => /Keycloak .* started in/.test(output),
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
     },
   );
   const base = `http://127.0.0.1:${port}`;

@@ -26,7 +26,7 @@ export function canBuildMongoJavaServer(): boolean {
 }
 
 /** The folder with all jars and the compiled Main, fetched on first use and cached. */
-async function classesFolder(): Promise<string> {
+export async function mongoJavaServerClasses(): Promise<string> {
   const key = contentKey(readFileSync(join(SOURCE, 'pom.xml')), readFileSync(join(SOURCE, 'Main.java')));
   return cachedBuild('mongo-java-server', key, async (folder) => {
     cpSync(join(SOURCE, 'pom.xml'), join(folder, 'pom.xml'));
@@ -41,7 +41,7 @@ async function classesFolder(): Promise<string> {
  * Keeps every index option and BSON type except code with scope; knows no users, no capped collections, and no writes to `admin`.
  */
 export async function startMongoJavaServer(options: MongoJavaServerOptions = {}): Promise<MongoJavaServer> {
-  const classes = await classesFolder();
+  const classes = await mongoJavaServerClasses();
   const folder = options.backend === 'h2' ? (options.folder ?? tempFolder('mongo-java-server')) : undefined;
   const port = await freePort();
   const classPath = [join(classes, 'jars', '*'), join(classes, 'classes')].join(':');

@@ -1,6 +1,6 @@
 // A TCP proxy in front of any server, which can be away: connections break and new ones are refused, until it is back on the same port.
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { freePort } from './support.ts';
 
 export interface OutageProxy {
   port: number;
@@ -15,7 +15,7 @@ export interface OutageProxy {
   stop(): Promise<void>;
 }
 
-/** Starts it on a free port. @param target the server's port on 127.0.0.1 */
+/** Starts it on a port of its own. @param target the server's port on 127.0.0.1 */
 export async function startOutageProxy(target: number): Promise<OutageProxy> {
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -43,8 +43,9 @@ export async function startOutageProxy(target: number): Promise<OutageProxy> {
     await new Promise<void>((resolve, reject) => started.once('error', reject).listen(port, '127.0.0.1', resolve));
     server = started;
   };
-  await listen(0);
-  const { port } = (server as unknown as Server).address() as AddressInfo;
+  // Not any port: while it is away, nobody else may be given this one by chance.
+  const port = await freePort();
+  await listen(port);
   const down = async (): Promise<void> => {
     clearTimeout(timer);
     const closing = server;

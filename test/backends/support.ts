@@ -1,6 +1,6 @@
 // What every test server needs: a cache outside the repository, a free port, a child process that never outlives us, a certificate.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import {
   accessSync,
   constants,
@@ -11,9 +11,10 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -62,24 +63,39 @@ export async function cachedBuild(name: string, key: string, build: (folder: str
   });
 }
 
+/** How often the owner of a lock shows that it lives. */
+const SIGN_OF_LIFE_MS = 2000;
+/** Without a sign of life for so long, its owner is gone, even if another process has its number by now. */
+const ABANDONED_MS = 60_000;
+
 /** Does work of this name in one process of this machine at a time; the others wait for their turn. */
 export async function oneAtATime<T>(name: string, work: () => Promise<T>): Promise<T> {
   const lock = join(cacheDir(), `${name}.lock`);
-  for (;;) {
-    try {
-      mkdirSync(lock);
-      writeFileSync(join(lock, 'pid'), String(process.pid));
-      break;
-    } catch {
-      if (abandoned(lock)) rmSync(lock, { recursive: true, force: true });
-      await delay(250);
-    }
+  while (!taken(lock)) {
+    if (abandoned(lock)) rmSync(lock, { recursive: true, force: true });
+    else await delay(250);
   }
+  const signs = setInterval(() => {
+    showLife(lock);
+  }, SIGN_OF_LIFE_MS).unref();
   try {
     return await work();
   } finally {
+    clearInterval(signs);
     rmSync(lock, { recursive: true, force: true });
   }
+}
+
+/** Takes the lock. @returns false when another process has it */
+function taken(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw thrown;
+  }
+  writeFileSync(join(lock, 'pid'), String(process.pid));
+  return true;
 }
 
 /** Runs Go. A cold build takes all cores and much memory: never two of them side by side. */
@@ -87,12 +103,21 @@ export async function runGo(args: string[], options: { go?: string; cwd?: string
   return oneAtATime('go', () => runProgram(options.go ?? 'go', args, options));
 }
 
-// Its owner is gone, or was killed before it could write down who it is.
+function showLife(lock: string): void {
+  const now = new Date();
+  try {
+    utimesSync(lock, now, now);
+  } catch {
+    // Somebody took it for abandoned, as after a machine's sleep: then the same work is done twice, which harms nobody.
+  }
+}
+
 function abandoned(lock: string): boolean {
+  const seen = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+  const silentFor = Date.now() - seen;
   const pid = Number(readIfThere(join(lock, 'pid')) ?? '0');
-  if (pid > 0) return !alive(pid);
-  const made = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-  return Date.now() - made > 10_000;
+  // Without a number, its owner was killed before it could write it down, or is about to.
+  return pid > 0 ? !alive(pid) || silentFor > ABANDONED_MS : silentFor > 10_000;
 }
 
 function readIfThere(file: string): string | undefined {
@@ -107,8 +132,8 @@ function alive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
-  } catch {
-    return false;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -151,15 +176,29 @@ export async function runProgram(
   return out;
 }
 
-/** A TCP port on 127.0.0.1 that was free a moment ago. */
+/** Below the range from which a system gives ports to outgoing connections and to `listen(0)`: nobody gets one of these by chance. */
+const PORTS = { first: 20_000, count: 12_000 };
+let lastPort = randomInt(PORTS.count);
+
+/** A TCP port on 127.0.0.1 that nothing listens on, and that this process has not given out before. */
 export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+  for (let tries = 0; tries < PORTS.count; tries += 1) {
+    lastPort = (lastPort + 1) % PORTS.count;
+    const port = PORTS.first + lastPort;
+    if (await canListen(port)) return port;
+  }
+  throw new Error('Every port is in use.');
+}
+
+async function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
+    server.once('error', () => {
+      resolve(false);
+    });
+    server.listen(port, '127.0.0.1', () => {
       server.close(() => {
-        resolve((address as { port: number }).port);
+        resolve(true);
       });
     });
   });
@@ -169,9 +208,12 @@ export interface RunningProcess {
   child: ChildProcess;
   /** Everything it printed so far. */
   output(): string;
-  /** Ends it, by force after `graceMs`, and waits until it is gone. */
+  /** Ends it, by force after `graceMs`, and waits until it is gone. Harmless when it is gone already. */
   stop(graceMs?: number): Promise<void>;
 }
+
+/** A server that is not ready by then never will be; a busy machine may take a good part of it. */
+const START_MS = 120_000;
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -184,7 +226,8 @@ export async function startProcess(
   args: string[],
   options: { env?: NodeJS.ProcessEnv; cwd?: string; ready: (output: string) => boolean | Promise<boolean>; timeoutMs?: number },
 ): Promise<RunningProcess> {
-  const child = spawn(command, args, { env: options.env ?? process.env, cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, ...words] = [...diesWithUs(), command, ...args] as [string, ...string[]];
+  const child = spawn(program, words, { env: options.env ?? process.env, cwd: options.cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   let text = '';
   let spawnError: Error | undefined;
@@ -194,23 +237,28 @@ export async function startProcess(
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
   child.once('error', (error) => (spawnError = error));
+  // Not `close`: what it started itself may outlive it and hold its output open.
   const gone = new Promise<void>((resolve) => {
-    child.once('close', () => {
+    child.once('exit', () => {
       running.delete(child);
       resolve();
     });
   });
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const stop = async (graceMs = 3000): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
-    await gone;
-    clearTimeout(timer);
+    if (!ended() && spawnError === undefined) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+      await gone;
+      clearTimeout(timer);
+    }
+    child.stdout.destroy();
+    child.stderr.destroy();
   };
-  const deadline = Date.now() + (options.timeoutMs ?? 60_000);
+  const deadline = Date.now() + (options.timeoutMs ?? START_MS);
   for (;;) {
     if (spawnError) throw new Error(`${command} did not start: ${spawnError.message}`);
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${command} ended at once:\n${text}`);
+    if (ended()) throw new Error(`${command} ended at once:\n${text}`);
     if (await options.ready(text)) return { child, output: () => text, stop };
     if (Date.now() > deadline) {
       await stop();
@@ -220,9 +268,24 @@ export async function startProcess(
   }
 }
 
+let wrapper: readonly string[] | undefined;
+
+/**
+ * The words before a command that make the kernel end it when this process ends, however that happens: a test run that is killed
+ * leaves no servers behind, nor does jest, in which `exit` handlers never run. Linux with util-linux; elsewhere none.
+ */
+function diesWithUs(): readonly string[] {
+  if (wrapper === undefined) {
+    const setpriv = findProgram('setpriv');
+    const options = ['--pdeathsig', 'KILL', '--'];
+    const works = setpriv !== undefined && spawnSync(setpriv, [...options, process.execPath, '--version']).status === 0;
+    wrapper = works ? [setpriv, ...options] : [];
+  }
+  return wrapper;
+}
+
 /** True when something accepts connections on the port. */
 export async function portOpen(port: number): Promise<boolean> {
-  const { connect } = await import('node:net');
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });
     socket.once('connect', () => {
