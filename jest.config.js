@@ -16,6 +16,10 @@ const common = {
 const project = (name) => ({ ...common, displayName: name, testMatch: [`<rootDir>/test/**/*.${name}.test.ts`] });
 
 export default {
+  // Long enough for a machine that is busy elsewhere: a test that hangs is found all the same, only later.
+  testTimeout: 180_000,
+  // In worker processes, even where there is one only: a file that takes its process down fails alone, and memory does not pile up.
+  workerIdleMemoryLimit: '1GB',
   projects: [
     project('unit'),
     { ...project('integration'), setupFilesAfterEnv: ['<rootDir>/test/support/once-more.js'] },
