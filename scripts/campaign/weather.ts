@@ -195,6 +195,7 @@ const VAULT_PASSING: readonly Effect[] = [
   { kind: 'unavailable', status: 500 },
   { kind: 'cut' },
   { kind: 'answerLost' },
+  { kind: 'cutAnswer' },
   { kind: 'delay', ms: 300 },
   { kind: 'revoked' },
 ];

@@ -27,6 +27,8 @@ const BROKEN_CONNECTION = new Set([
   'EAI_AGAIN',
   'ENETUNREACH',
   'EHOSTUNREACH',
+  // What the SDK calls an answer that broke off in the middle.
+  'PARSE_ERROR',
 ]);
 
 /** No connection came about at all: waiting long for a vault that is not there keeps a person waiting for nothing. */

@@ -112,6 +112,13 @@ async function ownCertificate(): Promise<{ cert: string; key: string }> {
   }
 }
 
+/** Half of an answer, then the end of the connection. */
+function breakOff(response: ServerResponse, { status, body }: VaultAnswer): void {
+  const text = JSON.stringify(body ?? {});
+  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(text) });
+  response.write(text.slice(0, Math.ceil(text.length / 2)), () => response.socket?.destroy());
+}
+
 class KeyVaultService {
   readonly faults = new Faults();
   readonly seen: Seen[] = [];
@@ -195,26 +202,29 @@ class KeyVaultService {
     }
     this.seen.push(remembered);
     let answer: VaultAnswer & { headers?: Record<string, string> };
-    let lost = false;
+    let effect: Effect | undefined;
     try {
       const payload = await this.access.authenticate(request.headers.authorization, this.#now());
       remembered.principal = principalOf(payload);
       checkApiVersion(url);
       if (operation === undefined) throw new VaultRefusal(404, 'NotFound', 'The resource was not found.');
-      const effect = this.faults.take(operation);
+      effect = this.faults.take(operation);
       if (effect?.kind === 'cut') {
         response.socket?.destroy();
         return;
       }
-      lost = effect?.kind === 'answerLost';
       await this.#suffer(effect);
       this.access.authorize(payload, operation, url.pathname);
       answer = await this.#do(operation, { ...shape, query: url.searchParams, body: parseBody(text), origin: this.origin });
     } catch (thrown) {
       answer = refusalAnswer(thrown);
     }
-    if (lost) {
+    if (effect?.kind === 'answerLost') {
       response.socket?.destroy();
+      return;
+    }
+    if (effect?.kind === 'cutAnswer') {
+      breakOff(response, answer);
       return;
     }
     remembered.status = answer.status;

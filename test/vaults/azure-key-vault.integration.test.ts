@@ -135,13 +135,19 @@ describe('a Key Vault on a bad day', () => {
     expect(error.fix).toContain('status.azure.com');
   });
 
-  test('a connection cut before the write, or after it, leaves one version', async () => {
-    for (const kind of ['cut', 'answerLost'] as const) {
+  test('a connection cut before the write, after it, or in the middle of the answer leaves one version', async () => {
+    for (const kind of ['cut', 'answerLost', 'cutAnswer'] as const) {
       server.faults.add({ operation: 'secrets/set', effect: { kind } });
       const { version } = await vault.set(`lost-${kind}`, 'x', { tags: { a: 'b' } });
       expect((await vault.get(`lost-${kind}`))?.version).toBe(version);
       expect(await versionsOf(`lost-${kind}`)).toBe(1);
     }
+  });
+
+  test('half an answer to a read is asked for again', async () => {
+    await vault.set('halved', 'x');
+    server.faults.add({ operation: 'secrets/get', effect: { kind: 'cutAnswer' } });
+    expect((await vault.get('halved'))?.value).toBe('x');
   });
 
   test('a lost answer to a delete still counts as deleted', async () => {

@@ -11,6 +11,8 @@ export type Effect =
   | { kind: 'cut' }
   /** The work is done, then the connection breaks: the client cannot know. */
   | { kind: 'answerLost' }
+  /** The work is done, then the connection breaks after half of the answer's body. */
+  | { kind: 'cutAnswer' }
   /** 403 of the vault's firewall. */
   | { kind: 'firewall' }
   /** 401 with a claims challenge, as after a revocation (continuous access evaluation). */
