@@ -87,7 +87,7 @@ describeIf(program !== '', 'missing' in tool ? tool.missing : '')('a real workfl
     const shown = log.split('\n').filter((line) => line.includes('hunter2') && !line.includes('::add-mask::'));
     expect(shown).toEqual([]);
     expect(code).toBe(0);
-  }, 120_000);
+  });
 });
 
 function runAct(): Promise<{ code: number | null; log: string }> {

@@ -24,7 +24,7 @@ describe('the build', () => {
     const again = join(folder, 'again');
     expect(files(again)).toEqual(files('dist'));
     for (const file of files('dist')) expect(readFileSync(join(again, file)).equals(readFileSync(join('dist', file)))).toBe(true);
-  }, 60_000);
+  });
 
   test('has an entry of less than a kilobyte per step and host', () => {
     for (const { name } of steps) {
@@ -71,5 +71,5 @@ describe.each(['prod', 'test'] as const)('the %s extension', (variant) => {
         /##vso\[task\.issue type=error;source=TaskInternal;\].*(is missing|There is no dr\.yml|checks? of \d+ failed)/,
       );
     }
-  }, 60_000);
+  });
 });

@@ -35,7 +35,7 @@ describeIf(missing === undefined, missing ?? '')('sign-in to Azure with federate
 
   afterAll(async () => {
     await Promise.all(running.map((server) => server.stop()));
-  }, 30_000);
+  });
 
   /** GitHub's host, as far as OIDC goes: asks the request address with the job's token. */
   async function githubToken(audience: string): Promise<string> {
@@ -148,5 +148,5 @@ describeIf(missing === undefined, missing ?? '')('sign-in to Azure with federate
   test('an authority that cannot be reached is said to be so', async () => {
     const failure = await failureOf({ authorityHost: 'https://127.0.0.1:9' });
     expect(failure.message).toBe("Sign-in to Azure by GitHub's OIDC token failed: the sign-in service cannot be reached.");
-  }, 60_000);
+  });
 });

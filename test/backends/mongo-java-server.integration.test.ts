@@ -35,7 +35,7 @@ describeIf(canBuildMongoJavaServer(), 'needs Java 17 (a JDK) and Maven')('mongo-
     await client.db('chat').collection('types').insertOne(document);
     const stored = (await client.db('chat').collection('types', { raw: true }).findOne({})) as unknown as Uint8Array;
     expect(Buffer.from(stored).equals(BSON.serialize(document))).toBe(true);
-  }, 120_000);
+  });
 
   test('keeps TTL and partial indexes', async () => {
     const { client } = await start();

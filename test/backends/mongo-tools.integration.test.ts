@@ -48,7 +48,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
         .find({}, { sort: { _id: 1 } })
         .toArray(),
     ).toEqual(documents);
-  }, 60_000);
+  });
 
   test('mongorestore exits 0 although every document failed', async () => {
     await client
@@ -59,7 +59,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
     const restore = await run(tools.mongorestore, [`--config=${config}`, '--archive', '--noIndexRestore'], dump.stdout);
     expect(restore).toMatchObject({ code: 0 });
     expect(restore.stderr).toContain('0 document(s) restored successfully. 2 document(s) failed to restore.');
-  }, 60_000);
+  });
 
   test('mongodump exits 0 for a database that does not exist', async () => {
     const dump = await run(tools.mongodump, [`--config=${config}`, '--db=nowhere', '--archive']);
@@ -67,7 +67,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
     // The header and an empty list of collections: a whole archive by its form, and worth nothing.
     expect(dump.stdout.length).toBeLessThan(200);
     expect(dump.stdout.subarray(-4).toString('hex')).toBe('ffffffff');
-  }, 60_000);
+  });
 
   test('mongorestore takes the archive that the drill makes without a server, unicode names and all', async () => {
     const traits = { unicodeDatabases: false, samples: new Set(['double', 'uuid', 'int64', 'regular-expression']) };
@@ -77,7 +77,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
     expect(restore.stderr).toContain(`${documents} document(s) restored successfully. 0 document(s) failed to restore.`);
     expect(restore).toMatchObject({ code: 0 });
     expect(await client.db('made_archive').collection('閉じた部屋').countDocuments()).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   test('exit codes of failures pass through', async () => {
     writeFileSync(join(folder, 'wrong.yml'), `uri: "${server.uri.replace(server.password ?? '', 'wrong')}"\n`);
@@ -88,7 +88,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
     const restore = await run(tools.mongorestore, [`--config=${config}`, '--archive'], Buffer.from('this is no archive'));
     expect(restore.code).toBe(1);
     expect(restore.stderr).toContain('stream or file does not appear to be a mongodump archive');
-  }, 60_000);
+  });
 });
 
 async function run(command: string, args: string[], input?: Buffer): Promise<{ code: number | null; stdout: Buffer; stderr: string }> {

@@ -103,7 +103,7 @@ describeIf(withoutPython === undefined, withoutPython ?? '')("Microsoft's Python
     const unpacked = await run('zstd', ['-d', '-q', '-c'], {}, decrypted.out);
     expect(unpacked).toMatchObject({ code: 0, errors: '' });
     expect(unpacked.out.equals(plain)).toBe(true);
-  }, 120_000);
+  });
 });
 
 const missing = ['bash', 'openssl', 'jq', 'xxd', 'zstd'].filter((name) => findProgram(name) === undefined);
@@ -123,5 +123,5 @@ describeIf(missing.length === 0, `needs ${missing.join(', ')} on PATH`)('openssl
 
     writeFileSync(manifest, store.bytes(`prod/mongodb/${TIME}/manifest.json`).toString().replace('db.example.org', 'db.example.net'));
     expect(await run('bash', [script, data, manifest, privateKey])).toMatchObject({ code: 1, errors: 'the manifest was changed\n' });
-  }, 60_000);
+  });
 });

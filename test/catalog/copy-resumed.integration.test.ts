@@ -12,7 +12,7 @@ import { countingInspector, MIB, TIME, world } from '../backup/support.ts';
 let azurite: Azurite;
 beforeAll(async () => {
   azurite = await startAzurite();
-}, 60_000);
+});
 afterAll(async () => {
   await azurite.stop();
 });
@@ -58,4 +58,4 @@ test('an interrupted copy goes on where it was, says so, and is proved whole', a
   expect(progress[0]).toBeGreaterThanOrEqual(16 * MIB);
   const place = { store: offsite, prefix: 'prod', component: 'mongodb', timestamp: TIME, recipients: [vault] };
   await expect(verifyBackup({ ...place, newInspector: () => countingInspector() })).resolves.toMatchObject({ level: 'full' });
-}, 60_000);
+});

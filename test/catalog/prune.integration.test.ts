@@ -21,7 +21,7 @@ describe('in Azure Blob', () => {
   beforeAll(async () => {
     azurite = await startAzurite();
     address = await azurite.createContainer('backups');
-  }, 60_000);
+  });
   afterAll(async () => {
     await azurite.stop();
   });

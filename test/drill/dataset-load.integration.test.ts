@@ -43,7 +43,7 @@ describeIf(hasFerretDb || canBuildMongoJavaServer(), 'needs a MongoDB, Go, or Ja
     expect(loaded.bytes).toBeGreaterThan(SIZE * 0.98);
     expect(told.at(-1)).toBe(loaded.bytes);
     expect(told).toEqual(told.toSorted((a, b) => a - b));
-  }, 60_000);
+  });
 
   test('refuses a server where its databases are already there, and changes nothing', async () => {
     const count = async (): Promise<number> => client.db('drill_rocketchat').collection('rocketchat_message').countDocuments();
@@ -87,5 +87,5 @@ describeIf(canBuildMongoJavaServer(), 'needs Java 17 (a JDK) and Maven')('on mon
     } finally {
       await server.stop();
     }
-  }, 120_000);
+  });
 });

@@ -38,7 +38,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     folder = await addMongoPod(NAMESPACE, ['mongodb', 'metrics']);
     process.env['PATH'] = kubernetes.path;
     process.env['KUBECONFIG'] = kubernetes.kubeconfig;
-  }, 120_000);
+  });
 
   beforeEach(async () => {
     const messages = Array.from({ length: 500 }, (_, index) => ({ _id: index, text: `grüß dich ${index}`, room: index % 7 }));
@@ -83,7 +83,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect(await run('backup-integrity-check', inPod(place))).toMatchObject({ said: '', exitCode: 0, outputs: { equal: 'true' } });
     // Nothing of ours stays in the pod; the two hidden ones are wine's.
     expect(readdirSync(folder).filter((name) => !['.config', '.local'].includes(name))).toEqual(['.env', 'bin', 'password']);
-  }, 120_000);
+  });
 
   test('is replaced only when that is allowed; what was there comes back by a rollback', async () => {
     const place = bench.place();
@@ -98,7 +98,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     const rolledBack = await run('mongodb-restore', { ...inPod(place), confirm: 'shop', replace: 'true', rollback: 'true' });
     expect(rolledBack).toMatchObject({ said: '', exitCode: 0 });
     expect(await messages.countDocuments()).toBe(400);
-  }, 120_000);
+  });
 
   (canBuildMongoJavaServer() ? test : test.skip)(
     'comes back with its indexes, by a connection string as it is seen from the pod',
@@ -126,7 +126,6 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
         await server.stop();
       }
     },
-    60_000,
   );
 
   test('everything is of one moment on a replica set, and collection by collection on a standalone server', async () => {
@@ -145,7 +144,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
       await client.close();
       await set.stop();
     }
-  }, 60_000);
+  });
 
   test('a mongorestore that says it restored all is not believed', async () => {
     const place = bench.place();
@@ -161,7 +160,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     } finally {
       standIns.remove();
     }
-  }, 60_000);
+  });
 
   test('dr.yml names the pod; a connection string given beside it leads to another database', async () => {
     const { store, vault, reading } = bench.place();
@@ -179,7 +178,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect((await run('mongodb-restore', { config, dryRun: 'true', name: reading['name'] ?? '' })).log.join('\n')).toContain(
       'messages.messages: 500 documents are in the way',
     );
-  }, 60_000);
+  });
 
   test('a stream that the way cuts off with exit code 0 is no backup', async () => {
     const place = bench.place();
@@ -187,7 +186,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     const { exitCode, said } = await run('mongodb-backup', { ...inPod(place), include: 'messages' });
     expect([exitCode, said]).toEqual([4, expect.stringContaining('ends in the middle')]);
     expect(await place.listed()).toEqual({ backups: [], leftovers: 0 });
-  }, 60_000);
+  });
 
   test('the password is on no command line in the pod, and in no log', async () => {
     const password = 'very-secret 0815';
@@ -206,7 +205,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     } finally {
       standIns.remove();
     }
-  }, 60_000);
+  });
 
   test('what the login lacks is said with the role that has it; with the role it works', async () => {
     const place = bench.place();
@@ -223,7 +222,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect(seen.said).toContain('may not run programs there');
     await allow(namespace, 'exec', exec);
     expect(await run('mongodb-backup', limited)).toMatchObject({ said: '', exitCode: 0 });
-  }, 120_000);
+  });
 
   test.each([
     [{ kubernetesSelector: 'app=nothing' }, /no pod with app=nothing in namespace rocketchat/],
@@ -233,19 +232,15 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     [{ kubernetesSelector: '', kubernetesPod: 'mongodb-9' }, /pods "mongodb-9" not found/],
     [{ include: 'nope' }, /no database or collection "nope" on kubernetes:rocketchat/],
     [{ engine: 'driver' }, /built-in engine cannot reach a MongoDB inside a pod/],
-  ])(
-    '%j is refused by name',
-    async (wrong, said) => {
-      const ran = await run('mongodb-backup', { ...inPod(bench.place()), ...wrong });
-      expect([ran.outcome, ran.said]).toEqual(['failed', expect.stringMatching(said)]);
-    },
-    60_000,
-  );
+  ])('%j is refused by name', async (wrong, said) => {
+    const ran = await run('mongodb-backup', { ...inPod(bench.place()), ...wrong });
+    expect([ran.outcome, ran.said]).toEqual(['failed', expect.stringMatching(said)]);
+  });
 
   test('doctor looks through the pod', async () => {
     const ran = await run('doctor', { ...inPod(bench.place()), only: 'mongodb-connection,mongodb-login,mongodb-permissions,tools' });
     expect(ran).toMatchObject({ said: '', exitCode: 0, outputs: { ok: '4' } });
-  }, 60_000);
+  });
 
   test('a kubelet that goes in mid-dump leaves no backup, whatever kubectl says', async () => {
     const standIns = mongoToolsStandIns({ mongodump: 'hangs' });
@@ -265,7 +260,7 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     } finally {
       standIns.remove();
     }
-  }, 60_000);
+  });
 
   async function addMongoPod(namespace: string, containers = ['mongodb'], tools = programs): Promise<string> {
     const pod = { namespace, name: POD.name };

@@ -294,5 +294,5 @@ describeIf(!('missing' in tools), 'missing' in tools ? tools.missing : '')('judg
       await exporter.stop();
       await gateway.stop();
     }
-  }, 60_000);
+  });
 });

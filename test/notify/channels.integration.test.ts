@@ -136,7 +136,7 @@ describe('webhooks', () => {
     const { warnings } = await tell([{ kind: 'slack', url: http.url }], { ...FAILED, event: 'cancelled' }, { cancelled: true });
     expect(performance.now() - started).toBeLessThan(6000);
     expect(warnings).toHaveLength(1);
-  }, 15_000);
+  });
 });
 
 describe('who is told', () => {
@@ -312,5 +312,5 @@ describe('email', () => {
     } finally {
       await slow.stop();
     }
-  }, 15_000);
+  });
 });

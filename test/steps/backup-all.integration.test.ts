@@ -20,7 +20,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
     bench = await startBench();
     await fill(bench.client, 'shop');
     await fill(bench.client, 'users', 40);
-  }, 120_000);
+  });
   beforeEach(() => {
     folder = join(bench.root, `all-${(runs += 1)}`);
     mkdirSync(folder);
@@ -69,7 +69,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
     // A second one at the same moment is refused before anything is dumped.
     const again = await run('backup-all', { config, timestamp: POINT });
     expect([again.outcome, again.said]).toEqual(['failed', expect.stringContaining('already a recovery point')]);
-  }, 60_000);
+  });
 
   test('goes on after a component that fails, and is partial', async () => {
     write({ shop: 'ALL_TEST_AWAY', users: 'ALL_TEST_URI' });
@@ -83,14 +83,14 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
         { component: 'users', outcome: 'succeeded' },
       ],
     });
-  }, 60_000);
+  });
 
   test('fails, and makes no point, when not one could be backed up', async () => {
     write({ shop: 'ALL_TEST_AWAY' });
     const ran = await run('backup-all', { config, timestamp: POINT });
     expect([ran.outcome, ran.exitCode]).toEqual(['failed', 1]);
     expect(await point('near')).toBeUndefined();
-  }, 30_000);
+  });
 
   test('with --due backs up what came due and is not there yet, and ends at once when nothing is', async () => {
     write({ shop: 'ALL_TEST_URI', users: 'ALL_TEST_URI' });
@@ -116,12 +116,12 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
       complete: false,
       components: [{ component: 'shop' }],
     });
-  }, 60_000);
+  });
 
   test('needs a dr.yml, and a variable that it names', async () => {
     expect(await run('backup-all', { config: join(folder, 'nope.yml') })).toMatchObject({ exitCode: 2 });
     write({ shop: 'ALL_TEST_NOT_SET', users: 'ALL_TEST_URI' });
     const ran = await run('backup-all', { config, timestamp: POINT });
     expect([ran.outcome, ran.finish.warnings]).toEqual(['partial', [expect.stringContaining('ALL_TEST_NOT_SET')]]);
-  }, 30_000);
+  });
 });

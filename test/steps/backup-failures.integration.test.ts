@@ -11,7 +11,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
   beforeAll(async () => {
     bench = await startBench();
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
   beforeEach(() => {
     place = bench.place();
   });
@@ -83,22 +83,18 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       ],
       ['twenty-bytes', 4, /^The archive .* at byte 20.*\nThe dump or the transfer was cut short\./],
       ['fails-after-archive', 1, /^mongodump ended with exit code 1: error dumping oplog: overflow\./],
-    ])(
-      '%s fails with %d, is not listed, and the next run succeeds',
-      async (behaviour, code, words) => {
-        use(behaviour);
-        const failed = await run('mongodb-backup', withTools());
-        expect([failed.outcome, failed.exitCode]).toEqual(['failed', code]);
-        expect(failed.said).toMatch(words);
-        await expectNothingLeft('failed');
-        tools?.remove();
-        use('honest');
-        const next = await run('mongodb-backup', withTools());
-        expect([next.outcome, next.said]).toEqual(['succeeded', '']);
-        expect((await place.listed()).backups.map(([, state]) => state)).toEqual(['verified']);
-      },
-      30_000,
-    );
+    ])('%s fails with %d, is not listed, and the next run succeeds', async (behaviour, code, words) => {
+      use(behaviour);
+      const failed = await run('mongodb-backup', withTools());
+      expect([failed.outcome, failed.exitCode]).toEqual(['failed', code]);
+      expect(failed.said).toMatch(words);
+      await expectNothingLeft('failed');
+      tools?.remove();
+      use('honest');
+      const next = await run('mongodb-backup', withTools());
+      expect([next.outcome, next.said]).toEqual(['succeeded', '']);
+      expect((await place.listed()).backups.map(([, state]) => state)).toEqual(['verified']);
+    });
 
     test('one that prints the connection string is quoted without it', async () => {
       use('secret-on-stderr');
@@ -106,7 +102,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       expect(exitCode).toBe(1);
       expect(said).toMatch(/^mongodump ended with exit code 1: can't create session/);
       expect(said + log.join('\n')).not.toContain(bench.mongo.password);
-    }, 20_000);
+    });
 
     test('a second run on the same component is refused while the first is at work, and told who that is', async () => {
       use('hangs');
@@ -121,7 +117,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       expect((await first).exitCode).toBe(130);
       await expectNothingLeft('cancelled');
       expect((await run('mongodb-backup', place.inputs)).outcome).toBe('succeeded');
-    }, 30_000);
+    });
   });
 
   describe('of doubtful data', () => {
@@ -135,7 +131,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const restored = await run('mongodb-restore', { ...place.inputs, targetDatabase: 'hollow2', confirm: 'shop' });
       expect(restored.exitCode).toBe(1);
       expect(restored.said).toMatch(/^There is no verified backup of mongodb in .*\.\nThere are: \d{8}_\d{6} \(suspect\)\./);
-    }, 20_000);
+    });
 
     test('one that lost 90 percent is partial, suspect, and not what a restore takes by itself', async () => {
       await fill(bench.client, 'shrinking', 500);
@@ -165,6 +161,6 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const named = await run('mongodb-restore', { ...restore, timestamp: '20260102_010000' });
       expect(named.outcome).toBe('succeeded');
       expect(named.log.join('\n')).toContain('is marked suspect: its content was doubtful when it was made');
-    }, 40_000);
+    });
   });
 });

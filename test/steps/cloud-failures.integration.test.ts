@@ -22,7 +22,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
     mkdirSync(blobs);
     [azurite, vault] = await Promise.all([startAzurite({ folder: blobs, certificate }), startKeyVault({ certificate })]);
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
   afterAll(async () => {
     await Promise.all([azurite.stop(), vault.stop()]);
     await bench.stop();
@@ -68,7 +68,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(said).toMatch(
         new RegExp(`127\\.0\\.0\\.1:${port} cannot be reached \\(ECONNREFUSED\\)\\.\\nCheck the network, the proxy and the firewall`),
       );
-    }, 60_000);
+    });
 
     test('without the container says how to create it', async () => {
       await prepare();
@@ -77,7 +77,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(said).toMatch(
         /storage account devstore1 has no container "nobody-made-me"\.\nCreate it: az storage container create --account-name devstore1/,
       );
-    }, 30_000);
+    });
 
     test('that permits only reading says which permissions a SAS needs', async () => {
       await prepare();
@@ -87,7 +87,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(said).toMatch(/the SAS does not permit this on container case-\d+\.\nMake one for the container with the permissions racwdl/);
       expect(said).not.toContain(new URLSearchParams(storeSas).get('sig') ?? 'no signature');
       expect(await listed()).toEqual({ count: 0, leftovers: 0 });
-    }, 30_000);
+    });
   });
 
   describe('the vault', () => {
@@ -99,7 +99,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
         /^Could not read the secret lifeboat-mongodb-\S+ in https:\/\/kv-that-is-not-there\.invalid: there is no host kv-that-is-not-there\.invalid\.\nCheck the vault's name/,
       );
       expect(await listed()).toEqual({ count: 0, leftovers: 0 });
-    }, 60_000);
+    });
 
     test('that does not permit it names identity and role', async () => {
       const { clientId } = await prepare();
@@ -108,7 +108,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect([outcome, exitCode]).toEqual(['failed', 1]);
       expect(said).toMatch(new RegExp(`the identity ${clientId} may not do that\\.\\nGive it the role "Key Vault Secrets Officer"`));
       expect(await listed()).toEqual({ count: 0, leftovers: 0 });
-    }, 30_000);
+    });
 
     async function secretClient() {
       const { SecretClient } = await import('@azure/keyvault-secrets');
@@ -139,7 +139,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       );
       await (await client.beginRecoverDeletedSecret(name)).pollUntilDone();
       expect((await restore()).outcome).toBe('succeeded');
-    }, 60_000);
+    });
 
     test('that lost the key for good sends to another recipient', async () => {
       await prepare();
@@ -154,7 +154,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(said).toMatch(
         new RegExp(`^The key of backup mongodb \\S+ is not in .*: there is no secret ${name}\\.\\nOpen the backup with another recipient`),
       );
-    }, 60_000);
+    });
   });
 
   describe('the sign-in', () => {
@@ -164,7 +164,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect([outcome, exitCode]).toEqual(['failed', 1]);
       expect(said).toMatch(/^Sign-in to Azure by .* failed: .*client secret of \S+ is wrong\.\nUse the value of the secret, not its id\./);
       expect(said + log.join('\n')).not.toContain('not-the-client-secret');
-    }, 30_000);
+    });
 
     test('that cannot be reached is told without waiting for it again; one line says that there is no record', async () => {
       await prepare();
@@ -176,6 +176,6 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('in Azur
       expect(warnings).toEqual([
         expect.stringMatching(/^warning: The record of this run could not be written: https:.*case-\d+ does not take it\.$/),
       ]);
-    }, 60_000);
+    });
   });
 });

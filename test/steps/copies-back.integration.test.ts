@@ -23,7 +23,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('a resto
     await fill(bench.client, 'shop');
     inputs = { ...bench.place().inputs, store: azurite.sasUrl('backups', 'racwdl'), copies: offsite };
     expect((await run('mongodb-backup', { ...inputs, include: 'shop', timestamp: TIMESTAMP })).outcome).toBe('succeeded');
-  }, 120_000);
+  });
   afterAll(async () => {
     await Promise.all([bench.stop(), azurite.stop()]);
     rmSync(folder, { recursive: true, force: true });
@@ -62,7 +62,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('a resto
     const compared = await run('backup-integrity-check', inputs);
     expect([compared.exitCode, compared.log.join('\n')]).toEqual([0, expect.stringMatching(/is read from its copy in/) as unknown]);
     await blob('data').upload(data, data.length, { metadata });
-  }, 60_000);
+  });
 
   test('a backup that lies only in the copy is found there', async () => {
     await blob('manifest.json').delete();
@@ -71,7 +71,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('a resto
     expect(planned.log.join('\n')).toMatch(new RegExp(`mongodb ${TIMESTAMP}, .*, in ${offsite}`));
     const ran = await restoreAfterLoss();
     expect([ran.outcome, ran.log.join('\n')]).toEqual(['succeeded', expect.stringMatching(/127.*: does not have it\./) as unknown]);
-  }, 60_000);
+  });
 
   test('with the store of the backups gone, the copy is restored; that a newer backup may lie there makes it partial', async () => {
     await azurite.stop();
@@ -86,5 +86,5 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('a resto
     const listed = await run('list-backups', { store: offsite, name: 'shop' });
     const { backups } = listed.finish.result as { backups: { component: string; timestamp: string }[] };
     expect(backups.map(({ component }) => component)).toContain('mongodb-safety');
-  }, 60_000);
+  });
 });

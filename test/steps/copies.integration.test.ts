@@ -14,7 +14,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('copies'
   beforeAll(async () => {
     bench = await startBench();
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
   afterAll(async () => {
     await bench.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -37,7 +37,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('copies'
     expect([second.outcome, second.exitCode]).toEqual(['succeeded', 0]);
     const third = await run('backup-validation', { ...keyless, vault: input('vault'), store: broken, timestamp: '20241201_120000' });
     expect(third.outcome).toBe('succeeded');
-  }, 60_000);
+  });
 
   test('are refused while somebody is at work where they go, with the time until the lock is free', async () => {
     const place = bench.place();
@@ -50,5 +50,5 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('copies'
     expect([refused.outcome, refused.exitCode]).toEqual(['refused', 5]);
     expect(refused.said).toMatch(/locked by another run\..*free in \d+ seconds/s);
     expect((await run('copy-backups', { ...keyless, copies: locked })).outcome).toBe('succeeded');
-  }, 30_000);
+  });
 });

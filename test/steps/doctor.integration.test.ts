@@ -32,7 +32,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
   beforeAll(async () => {
     bench = await startBench();
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
   afterAll(() => bench.stop());
 
   test('finds everything well after a backup, and names the ciphers', async () => {
@@ -60,7 +60,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     });
     expect(place.keys()).toHaveLength(1);
     expect(await place.listed()).toMatchObject({ leftovers: 0 });
-  }, 30_000);
+  });
 
   test('tells a server that is away from a login that is wrong', async () => {
     const place = bench.place();
@@ -73,7 +73,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(wrong, 'mongodb-connection')?.status).toBe('ok');
     expect(check(wrong, 'mongodb-login')).toMatchObject({ status: 'failed', seen: expect.stringContaining('user or password is wrong') });
     expect(JSON.stringify([wrong.finish, wrong.log, wrong.summary])).not.toContain('wrong-password');
-  }, 30_000);
+  });
 
   test('finds a login that may not read or list, and hands out the roles', async () => {
     const place = bench.place();
@@ -100,7 +100,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     } finally {
       await guarded.stop();
     }
-  }, 30_000);
+  });
 
   test('finds a key that is gone, and does not stop at what cannot even be opened', async () => {
     const place = bench.place();
@@ -111,7 +111,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(none, 'vault-access')?.status).toBe('skipped');
     expect(check(none, 'key-recipients')).toMatchObject({ status: 'failed', seen: expect.stringContaining('no key recipient is set') });
     expect(check(none, 'store-access')?.status).toBe('ok');
-  }, 30_000);
+  });
 
   test('tries an escrow key that has only its public half here', async () => {
     const place = bench.place();
@@ -128,7 +128,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect(check(await run('doctor', given), 'key-access')).toMatchObject({ status: 'ok', seen: expect.stringContaining(place.vault) });
     writeFileSync(file, 'no key');
     expect(check(await run('doctor', given), 'key-recipients')?.status).toBe('failed');
-  }, 30_000);
+  });
 
   test('takes a variable of dr.yml that is not set for a finding, and goes on', async () => {
     const place = bench.place();
@@ -150,7 +150,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     } finally {
       delete process.env['DOCTOR_TEST_URI'];
     }
-  }, 30_000);
+  });
 
   test('runs the checks that were asked for, and knows their names', async () => {
     const place = bench.place();
@@ -174,7 +174,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
         startKeyVault({ certificate, purgeProtection: true }),
       ]);
       store = await azurite.createContainer('backups');
-    }, 60_000);
+    });
     afterAll(async () => {
       await Promise.all([azurite.stop(), vault.stop(), guarded.stop()]);
     });
@@ -227,7 +227,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
         fix: expect.stringContaining(`federated-credential create --id ${given['azureClientId'] ?? ''}`),
       });
       expect([await blobs(), await secrets(vault)]).toEqual([[], []]);
-    }, 30_000);
+    });
 
     test('says what is kept where purge protection keeps it, and works again after that', async () => {
       for (let times = 0; times < 2; times += 1) {
@@ -235,7 +235,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
         expect(check(ran, 'vault-access')).toMatchObject({ status: 'ok', seen: expect.stringContaining('purge protection') });
       }
       expect(await secrets(guarded)).toEqual(['deleted lifeboat-doctor-probe']);
-    }, 60_000);
+    });
 
     test('hands out the command that gives the missing right, and the smallest role', async () => {
       const ran = await run('doctor', { ...inputs(vault, ['Key Vault Secrets User']), only: 'vault-access' });
@@ -245,7 +245,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
       );
       expect(resultOf(ran).role).toMatchObject({ Name: 'Lifeboat backup' });
       expect(ran.summary).toContain('az role assignment create');
-    }, 30_000);
+    });
 
     test('does the same for the store', async () => {
       const given = inputs(vault);
@@ -253,6 +253,6 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
       const ran = await run('doctor', { ...given, store: address, storeSas, only: 'store-access,clock' });
       expect(check(ran, 'store-access')).toMatchObject({ status: 'failed', seen: expect.stringContaining('A probe could not be written') });
       expect(check(ran, 'clock')?.status).toBe('skipped');
-    }, 30_000);
+    });
   });
 });

@@ -16,7 +16,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
   beforeAll(async () => {
     bench = await startBench();
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
   afterAll(async () => {
     await bench.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -67,7 +67,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     expect(said['verify']).toMatch(/1 backup validated: every byte and every document/);
     expect(said['mongodb-restore']).toContain('Dry run: nothing was touched.');
     expect(readdirSync(folder).sort()).toEqual(['.github', 'backups', 'dr.yml', 'keys']);
-  }, 60_000);
+  });
 
   test('without a dr.yml, and with a broken one, each command says what to do', async () => {
     const empty = tempFolder('first-hour-empty');
@@ -91,5 +91,5 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     } finally {
       rmSync(empty, { recursive: true, force: true });
     }
-  }, 30_000);
+  });
 });

@@ -20,7 +20,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
     bench = await startBench();
     writeDumpFolder(join(bench.root, 'dump'), [{ db: 'shop', collection: 'orders', documents }]);
     file = openssl(tar(join(bench.root, 'mongodb_20230304_050607.tar.gz'), ['-C', bench.root, 'dump']), PASSPHRASE, ['-pbkdf2']);
-  }, 120_000);
+  });
   afterAll(() => bench.stop());
 
   test('keeps the old moment, is verified, restores, and says where it came from', async () => {
@@ -44,7 +44,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
     expect(await stateOf(bench.client, 'shop')).toMatchObject({ orders: { documents: 500 } });
     // The same moment twice would be two truths.
     expect((await run('import-backup', { ...place.reading, file, passphrase: PASSPHRASE })).said).toMatch(/already/);
-  }, 60_000);
+  });
 
   test('takes the passphrase from the vault', async () => {
     const place = bench.place();
@@ -53,7 +53,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
     const ran = await run('import-backup', { ...place.reading, file, passphraseSecret: 'old-key', timestamp: '20230101_000000' });
     expect([ran.outcome, ran.outputs['timestamp']]).toEqual(['succeeded', '20230101_000000']);
     expect((await run('import-backup', { ...place.reading, file, passphraseSecret: 'nobody' })).exitCode).toBe(2);
-  }, 30_000);
+  });
 
   test('stores nothing of a file that is wrong, cut off or of an unknown time', async () => {
     const place = bench.place();
@@ -68,7 +68,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
     const future = await run('import-backup', { ...place.reading, file, passphrase: PASSPHRASE, timestamp: '29991231_000000' });
     expect(future.exitCode).toBe(2);
     expect([place.files(), place.keys()]).toEqual([[], []]);
-  }, 30_000);
+  });
 });
 
 describeIf((await canBuildFerretDb()) && !('missing' in tools), 'missing' in tools ? tools.missing : 'needs Go 1.24 to build FerretDB')(
@@ -77,34 +77,30 @@ describeIf((await canBuildFerretDb()) && !('missing' in tools), 'missing' in too
     let bench: Bench;
     beforeAll(async () => {
       bench = await startBench();
-    }, 120_000);
+    });
     afterAll(() => bench.stop());
 
     test.each([
       ['as it is', [], '20230302_000000'],
       ['with --gzip', ['--gzip'], '20230301_000000'],
-    ])(
-      '%s comes back equal, odd names too',
-      async (_, args, timestamp) => {
-        if ('missing' in tools) throw new Error(tools.missing);
-        await bench.client.db('shop').dropDatabase();
-        await fill(bench.client, 'shop');
-        await bench.client.db('shop').collection('odd name%+x').insertOne({ a: 1 });
-        const before = await stateOf(bench.client, 'shop');
-        // A relative folder: the tools may be Windows programs, for which "/" begins an option.
-        execFileSync(tools.mongodump, ['--uri', bench.mongo.uri, '--db', 'shop', '--out', timestamp, ...args], {
-          cwd: bench.root,
-          env: { ...process.env, PATH: tools.path },
-          stdio: 'pipe',
-        });
-        const file = openssl(tar(join(bench.root, `old_${timestamp}.tar.gz`), ['-C', bench.root, timestamp]), PASSPHRASE, ['-md', 'md5']);
-        const place = bench.place();
-        expect((await run('import-backup', { ...place.reading, file, passphrase: PASSPHRASE })).said).toBe('');
-        await bench.client.db('shop').dropDatabase();
-        expect((await run('mongodb-restore', { ...place.inputs, confirm: 'shop' })).said).toBe('');
-        expect(await stateOf(bench.client, 'shop')).toEqual(before);
-      },
-      120_000,
-    );
+    ])('%s comes back equal, odd names too', async (_, args, timestamp) => {
+      if ('missing' in tools) throw new Error(tools.missing);
+      await bench.client.db('shop').dropDatabase();
+      await fill(bench.client, 'shop');
+      await bench.client.db('shop').collection('odd name%+x').insertOne({ a: 1 });
+      const before = await stateOf(bench.client, 'shop');
+      // A relative folder: the tools may be Windows programs, for which "/" begins an option.
+      execFileSync(tools.mongodump, ['--uri', bench.mongo.uri, '--db', 'shop', '--out', timestamp, ...args], {
+        cwd: bench.root,
+        env: { ...process.env, PATH: tools.path },
+        stdio: 'pipe',
+      });
+      const file = openssl(tar(join(bench.root, `old_${timestamp}.tar.gz`), ['-C', bench.root, timestamp]), PASSPHRASE, ['-md', 'md5']);
+      const place = bench.place();
+      expect((await run('import-backup', { ...place.reading, file, passphrase: PASSPHRASE })).said).toBe('');
+      await bench.client.db('shop').dropDatabase();
+      expect((await run('mongodb-restore', { ...place.inputs, confirm: 'shop' })).said).toBe('');
+      expect(await stateOf(bench.client, 'shop')).toEqual(before);
+    });
   },
 );

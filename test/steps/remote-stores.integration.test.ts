@@ -36,7 +36,7 @@ describeIf(missing.length === 0, missing.join(', '))('remote stores', () => {
       folder: join(folder, 'place'),
     };
     await fill(bench.client, 'shop');
-  }, 120_000);
+  });
 
   afterAll(async () => {
     process.env = before;
@@ -59,31 +59,27 @@ describeIf(missing.length === 0, missing.join(', '))('remote stores', () => {
     return backups.map(({ timestamp, state }) => `${timestamp} ${state}`);
   }
 
-  test.each(['s3', 'sftp'] as const)(
-    'backup, list, validation, restore plan and retention with %s',
-    async (kind) => {
-      const place = bench.place();
-      const store = fresh(kind);
-      const { vault } = place;
-      const days = ['20241201_120000', '20241202_120000', '20241203_120000'];
-      for (const timestamp of days) {
-        const made = await run('mongodb-backup', { ...place.inputs, store, timestamp });
-        expect([made.outcome, made.said]).toEqual(['succeeded', '']);
-      }
-      expect(await listed(store)).toEqual(days.map((day) => `${day} verified`).reverse());
-      const reading = { store, vault, name: 'shop', component: 'mongodb' };
-      const valid = await run('backup-validation', reading);
-      expect([valid.outcome, valid.said]).toEqual(['succeeded', '']);
-      const plan = await run('mongodb-restore', { ...place.inputs, store, confirm: 'shop', dryRun: 'true', replace: 'true' });
-      expect([plan.outcome, plan.said]).toEqual(['succeeded', '']);
-      expect(plan.log.join('\n')).toContain('20241203_120000');
-      const pruned = await run('apply-retention', { ...reading, confirm: 'shop', keepLast: '2' });
-      expect([pruned.outcome, pruned.said]).toEqual(['succeeded', '']);
-      expect(await listed(store)).toEqual(['20241203_120000 verified', '20241202_120000 verified']);
-      expect(place.keys()).toHaveLength(2);
-    },
-    90_000,
-  );
+  test.each(['s3', 'sftp'] as const)('backup, list, validation, restore plan and retention with %s', async (kind) => {
+    const place = bench.place();
+    const store = fresh(kind);
+    const { vault } = place;
+    const days = ['20241201_120000', '20241202_120000', '20241203_120000'];
+    for (const timestamp of days) {
+      const made = await run('mongodb-backup', { ...place.inputs, store, timestamp });
+      expect([made.outcome, made.said]).toEqual(['succeeded', '']);
+    }
+    expect(await listed(store)).toEqual(days.map((day) => `${day} verified`).reverse());
+    const reading = { store, vault, name: 'shop', component: 'mongodb' };
+    const valid = await run('backup-validation', reading);
+    expect([valid.outcome, valid.said]).toEqual(['succeeded', '']);
+    const plan = await run('mongodb-restore', { ...place.inputs, store, confirm: 'shop', dryRun: 'true', replace: 'true' });
+    expect([plan.outcome, plan.said]).toEqual(['succeeded', '']);
+    expect(plan.log.join('\n')).toContain('20241203_120000');
+    const pruned = await run('apply-retention', { ...reading, confirm: 'shop', keepLast: '2' });
+    expect([pruned.outcome, pruned.said]).toEqual(['succeeded', '']);
+    expect(await listed(store)).toEqual(['20241203_120000 verified', '20241202_120000 verified']);
+    expect(place.keys()).toHaveLength(2);
+  });
 
   test('copies go from each kind to another, and each of them restores', async () => {
     const place = bench.place();
@@ -101,7 +97,7 @@ describeIf(missing.length === 0, missing.join(', '))('remote stores', () => {
     }
     const plan = await run('mongodb-restore', { ...place.inputs, store: from, confirm: 'shop', dryRun: 'true', replace: 'true' });
     expect([plan.outcome, plan.said]).toEqual(['succeeded', '']);
-  }, 90_000);
+  });
 
   test('without credentials the sentence says what to set', async () => {
     delete process.env['AWS_ACCESS_KEY_ID'];
@@ -118,5 +114,5 @@ describeIf(missing.length === 0, missing.join(', '))('remote stores', () => {
     });
     expect([stranger.outcome, stranger.exitCode]).toEqual(['failed', 1]);
     expect(stranger.said).toMatch(/does not let .* in\.\nCheck user and key/);
-  }, 30_000);
+  });
 });

@@ -17,7 +17,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
   let place: Place;
   beforeAll(async () => {
     bench = await startBench();
-  }, 120_000);
+  });
   beforeEach(async () => {
     place = bench.place();
     await bench.client.db('shop').dropDatabase();
@@ -176,7 +176,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       expect([back.outcome, back.said]).toEqual(['succeeded', '']);
       expect(back.log.join('\n')).toContain('! shop.customers: made by that restore, is dropped');
       expect(await shop()).toEqual(former);
-    }, 20_000);
+    });
 
     test('a rollback empties what was empty', async () => {
       await bench.client.db('shop').collection('customers').deleteMany({});
@@ -211,7 +211,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const { outcome, said } = await restore({ ...escrow, escrowPassphrase: 'escrow-passphrase' });
       expect([outcome, said]).toEqual(['succeeded', '']);
       expect(await stateOf(bench.client, 'shop_check')).toEqual(await shop());
-    }, 20_000);
+    });
   });
 
   describe('with a mongorestore that goes wrong', () => {
@@ -232,25 +232,21 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
         /^mongorestore ended with exit code 1: shop|^mongorestore ended with exit code 1: chat\.messages: error restoring/,
       ],
       ['never-reads', 1, /^mongorestore ended with exit code 1: stream or file does not appear to be a mongodump archive/],
-    ])(
-      '%s ends with %d and says what is wrong',
-      async (behaviour, code, words) => {
-        standIns = mongoToolsStandIns({ mongorestore: behaviour, documents: 302 });
-        process.env['PATH'] = standIns.path;
-        const { outcome, exitCode, said } = await restore({ engine: 'tools', rename: 'shop=shop_check' });
-        expect([outcome, exitCode]).toEqual(['failed', code]);
-        expect(said).toMatch(words);
-        expect(place.records().at(-1)).toMatchObject({ step: 'mongodb-restore', outcome: 'failed' });
-      },
-      20_000,
-    );
+    ])('%s ends with %d and says what is wrong', async (behaviour, code, words) => {
+      standIns = mongoToolsStandIns({ mongorestore: behaviour, documents: 302 });
+      process.env['PATH'] = standIns.path;
+      const { outcome, exitCode, said } = await restore({ engine: 'tools', rename: 'shop=shop_check' });
+      expect([outcome, exitCode]).toEqual(['failed', code]);
+      expect(said).toMatch(words);
+      expect(place.records().at(-1)).toMatchObject({ step: 'mongodb-restore', outcome: 'failed' });
+    });
 
     test('one that fails after the safety backup ends with the command that puts the old data back', async () => {
       standIns = mongoToolsStandIns({ mongorestore: 'fails-after-reading' });
       process.env['PATH'] = standIns.path;
       const { said } = await restore({ engine: 'auto', replace: 'true' });
       expect(said).toMatch(/Put back what was replaced: lifeboat mongodb-restore .*--rollback --replace --confirm shop$/m);
-    }, 20_000);
+    });
   });
 
   describeIf('path' in tools, 'missing' in tools ? tools.missing : '')('with the official tools', () => {
@@ -273,6 +269,6 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const byDriver = await restore({ timestamp: '20260303_020000', rename: 'shop=shop_check' });
       expect([byDriver.outcome, byDriver.said]).toEqual(['succeeded', '']);
       expect(await stateOf(bench.client, 'shop_check')).toEqual(before);
-    }, 60_000);
+    });
   });
 });

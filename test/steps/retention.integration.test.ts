@@ -52,7 +52,7 @@ components:
   mongodb: { kind: mongodb, source: { uri: "mongodb://localhost" }, store: primary, copies: [offsite], retention: { last: 2, stores: { offsite: { last: 1 } } } }
 `,
   );
-}, 30_000);
+});
 
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });

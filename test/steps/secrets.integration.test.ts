@@ -59,7 +59,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('secrets
       confirm: 'shop',
     };
     secrets = { mongodbUri: bench.mongo.uri, storeSas: sas, azureClientSecret: app.clientSecret, escrowPassphrase: PASSPHRASE };
-  }, 120_000);
+  });
   afterAll(async () => {
     tools.remove();
     await Promise.all([azurite.stop(), vault.stop()]);
@@ -152,5 +152,5 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('secrets
     hunt.searchFolder(stored);
     expect(hunt.finds()).toEqual([]);
     expect(hunt.searched.commandLines).toBeGreaterThan(12);
-  }, 90_000);
+  });
 });

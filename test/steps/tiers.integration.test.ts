@@ -26,7 +26,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
     const store = `${azurite.sasUrl('backups', 'racwdl')}&tier=archive`;
     inputs = { ...place.inputs, store };
     reading = { ...place.reading, store };
-  }, 120_000);
+  });
   afterAll(async () => {
     await Promise.all([bench.stop(), azurite.stop()]);
     rmSync(folder, { recursive: true, force: true });
@@ -48,7 +48,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
     const { summary, finish } = await run('list-backups', { store: inputs['store'] as string, name: 'shop' });
     expect(summary).toMatch(/verified; archive tier/);
     expect(finish.result).toMatchObject({ backups: [{ tier: 'archive', readable: false }] });
-  }, 60_000);
+  });
 
   test('validation and copies pass over it with the reason', async () => {
     const validated = await run('backup-validation', reading);
@@ -63,13 +63,13 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
       '0',
       expect.stringMatching(/notice: 20260301_020000 is not copied to .*later: it lies in the archive tier/) as unknown,
     ]);
-  }, 60_000);
+  });
 
   test('a restore takes a readable copy first', async () => {
     const planned = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true', copies: offsite });
     expect(planned.log.join('\n')).toMatch(/is read from its copy in .*offsite\. .*: has it in the archive tier\./);
     expect(planned.finish.result).toMatchObject({ source: offsite, rehydrationSeconds: null });
-  }, 60_000);
+  });
 
   test('without one, the plan counts the hours, the restore refuses, and brings it back when it is asked to', async () => {
     const planned = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true' });
@@ -98,5 +98,5 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
     expect(await tierOf('data')).toBe('Hot');
     const next = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true' });
     expect(next.log.join('\n')).toMatch(/Takes +about .* \(by the last restore, .*\/s\)/);
-  }, 60_000);
+  });
 });

@@ -33,7 +33,7 @@ beforeAll(async () => {
     tools: { lifeboat: '0' },
     owner: 'test',
   });
-}, 30_000);
+});
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -66,7 +66,7 @@ describe('backup-validation of a subset', () => {
       flip(offset);
       expect(codes).toContain(4);
     }
-  }, 30_000);
+  });
 
   test.each(['0/3', '4/3', '1', 'x/y', '1/0'])('refuses %s', async (subset) => {
     const finish = await validate(subset);

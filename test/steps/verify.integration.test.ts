@@ -17,7 +17,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('verify'
     for (const timestamp of ['20241201_120000', '20241202_120000']) {
       expect((await run('mongodb-backup', { ...place.inputs, timestamp })).said).toBe('');
     }
-  }, 120_000);
+  });
   afterAll(() => bench.stop());
 
   async function verified(more: Record<string, string>): Promise<{ depth: string; timestamps: string[]; exitCode: number }> {
@@ -33,5 +33,5 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('verify'
     expect(await verified({ all: 'true' })).toEqual({ depth: 'stored', timestamps: both, exitCode: 0 });
     expect(await verified({ all: 'true', detailed: 'true' })).toEqual({ depth: 'full', timestamps: both, exitCode: 0 });
     expect(await verified({ all: 'true', timestamp: '20241201_120000' })).toMatchObject({ exitCode: 2 });
-  }, 30_000);
+  });
 });

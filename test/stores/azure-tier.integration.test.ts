@@ -19,7 +19,7 @@ beforeAll(async () => {
   azurite = await startAzurite();
   proxy = await startFaultProxy({ target: new URL(azurite.accountUrl).origin, certificate: azurite.certificate });
   await azurite.createContainer('tiers');
-}, 60_000);
+});
 afterAll(async () => {
   await proxy.stop();
   await azurite.stop();

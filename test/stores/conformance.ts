@@ -216,7 +216,7 @@ function objects(open: () => Promise<Store>): void {
     expect(Buffer.concat(read).includes(2)).toBe(false);
     if (failure === undefined) expect(Buffer.concat(read).equals(old)).toBe(true);
     else expect(failure).toBeInstanceOf(StoreError);
-  }, 60_000);
+  });
 }
 
 function listings(open: () => Promise<Store>): void {
@@ -440,5 +440,5 @@ function locks(open: () => Promise<Store>, getOptions: () => ConformanceOptions)
     expect(taken).toEqual(['killed run']);
     for (const attempt of attempts) if (attempt.status === 'fulfilled') await attempt.value.release();
     await kept.release();
-  }, 60_000);
+  });
 }

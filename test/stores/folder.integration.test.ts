@@ -164,7 +164,7 @@ describe('folder store', () => {
     const run = measure();
     expect(run.stderr).toBe('');
     expect(run.status).toBe(0);
-  }, 60_000);
+  });
 
   function measure(): ReturnType<typeof runScript> {
     return runScript(`

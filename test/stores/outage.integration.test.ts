@@ -56,7 +56,7 @@ function outages(start: () => Promise<Weather>): void {
   let weather: Weather;
   beforeAll(async () => {
     weather = await start();
-  }, 60_000);
+  });
   afterAll(async () => {
     await weather.stop();
   });
@@ -95,7 +95,7 @@ function outages(start: () => Promise<Weather>): void {
       / has not answered since \d\d:\d\d:\d\d UTC \(.+\)\. Waiting up to 15m 00s for it; nothing is lost meanwhile\.$/,
     );
     expect(notices.at(-1)).toMatch(/ answers again after \d.*s: going on where it was\.$/);
-  }, 30_000);
+  });
 
   test('a read goes on where it was', async () => {
     const content = randomBytes(BYTES);
@@ -110,7 +110,7 @@ function outages(start: () => Promise<Weather>): void {
     });
     expect(hit).toBe(true);
     expect(read.equals(content.subarray(3))).toBe(true);
-  }, 30_000);
+  });
 
   test('after the limit it fails, says how long it waited, and leaves nothing that looks like an object', async () => {
     const folder = fresh('limit');
@@ -126,7 +126,7 @@ function outages(start: () => Promise<Weather>): void {
     expect(await listAll(direct.list(''))).toEqual([]);
     expect(await direct.sweep('', new Date(Date.now() + 60_000))).toBeLessThanOrEqual(1);
     expect(await direct.sweep('', new Date(Date.now() + 60_000))).toBe(0);
-  }, 30_000);
+  });
 
   test('an upload goes on in another run where it was interrupted, and only with the same bytes', async () => {
     const store = await weather.openDirectly(fresh('resumed'));
@@ -175,7 +175,7 @@ function outages(start: () => Promise<Weather>): void {
     }
     await expect(store.put('bad', damaged(), { resume: resume('three', content) })).rejects.toThrow('damaged');
     expect(await store.sweep('', new Date(Date.now() + 60_000))).toBe(0);
-  }, 30_000);
+  });
 
   test('a store that has never answered is not waited for', async () => {
     await weather.proxy.down();
@@ -184,7 +184,7 @@ function outages(start: () => Promise<Weather>): void {
     await expect(store.stat('data')).rejects.toThrow(/127\.0\.0\.1.*(cannot be reached|ECONNREFUSED)/);
     await weather.proxy.up();
     expect(notices).toEqual([]);
-  }, 30_000);
+  });
 
   test('a limit in time of the caller names what was in the way, and a cancel is a cancel', async () => {
     const store = await weather.open('limited', { clock: hasty });
@@ -197,7 +197,7 @@ function outages(start: () => Promise<Weather>): void {
     }, 700);
     await expect(store.stat('data', cancel.signal)).rejects.toThrow(/^Cancelled/);
     await weather.proxy.up();
-  }, 30_000);
+  });
 }
 
 describe('Azure Blob', () => {
@@ -252,7 +252,7 @@ describe('Azure Blob', () => {
     } finally {
       await proxy.stop();
     }
-  }, 30_000);
+  });
 });
 
 const s3Tool = await versitygw();
@@ -297,7 +297,7 @@ describeIf('program' in s3Tool, 'missing' in s3Tool ? s3Tool.missing : '')('S3',
     await delay(1200);
     expect([kept.lost.aborted, taken.lost.aborted]).toEqual([false, true]);
     await Promise.all([kept.release(), taken.release(), plain.release(), other.release()]);
-  }, 30_000);
+  });
 });
 
 const sftpTool = await sshd();

@@ -50,7 +50,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3 storage
       request.pipe(onward);
     });
     await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
-  }, 60_000);
+  });
   beforeEach(() => {
     [writes, restores, told] = [[], [], {}];
   });

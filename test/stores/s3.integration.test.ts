@@ -40,7 +40,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
     raw = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
     await raw.send(new CreateBucketCommand({ Bucket: 'backups' }));
     await raw.send(new CreateBucketCommand({ Bucket: 'locked', ObjectLockEnabledForBucket: true }));
-  }, 60_000);
+  });
 
   afterAll(async () => {
     raw.destroy();
@@ -116,7 +116,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
     const read: Uint8Array[] = [];
     for await (const chunk of store.open('data')) read.push(chunk);
     expect(Buffer.concat(read).equals(content)).toBe(true);
-  }, 30_000);
+  });
 
   test('sweeps what a killed run has left: uploads without a new part, metadata of versions that never came to be', async () => {
     const store = await openAt('swept');

@@ -22,7 +22,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('SFTP', () 
 
   beforeAll(async () => {
     server = await startSshd();
-  }, 30_000);
+  });
 
   afterAll(async () => {
     await server.stop();
@@ -102,7 +102,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('SFTP', () 
     await store.sweep('', new Date(Date.now() + 600_000));
     expect(await store.sweep('', new Date(Date.now() + 600_000))).toBe(0);
     expect((await store.stat('a/status'))?.metadata['version']).toBeDefined();
-  }, 30_000);
+  });
 
   test('connects again after the connection broke', async () => {
     const store = await openAt('again');
