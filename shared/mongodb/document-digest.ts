@@ -37,7 +37,7 @@ interface DocumentsModule {
   malformed: WebAssembly.Global;
   status: WebAssembly.Global;
   setState(crc: bigint, sumLow: bigint, sumHigh: bigint, documents: bigint, malformed: bigint): void;
-  /** Walks documents in [from, to); returns where it stopped. */
+  /** Walks documents in [from, to), where `from` is BUFFER; returns where it stopped. Overwrites them. */
   scan(from: number, to: number): number;
 }
 
