@@ -9,37 +9,51 @@ import { overview } from './cli/overview.ts';
 import { addStepCommand, endWithError } from './cli/step-command.ts';
 import { endProcess } from './entries/end.ts';
 
+/** Help is not made wider than this on wider terminals: long lines are hard to read. */
+const HELP_COLUMNS = 100;
+
 /** The whole command tree. It throws CommanderError instead of ending the process. */
 export function createProgram(): Command {
   const program = new Command('lifeboat');
   program
-    .description('Backups that are proved restorable, and recovery that is rehearsed.')
     .version(`lifeboat ${project.version} (Node.js ${process.version})`, '--version', 'show the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
     // Errors are shown by us, in one style with the errors of steps.
-    .configureOutput({ outputError: () => undefined });
+    .configureOutput({ outputError: () => undefined, getOutHelpWidth: helpWidth, getErrHelpWidth: helpWidth });
   for (const step of steps) addStepCommand(program, step);
   for (const register of extraCommands) register(program);
   program.action(() => {
     const [word] = program.args;
     if (word !== undefined) throw unknownCommand(program, word);
-    process.stdout.write(overview(program, process.stdout.isTTY ? process.stdout.columns : undefined));
+    program.outputHelp();
   });
+  program.helpInformation = () => overview(program, process.stdout.isTTY ? process.stdout.columns : undefined);
   program.allowExcessArguments();
   return program;
+}
+
+function helpWidth(): number {
+  return Math.min(process.stdout.columns || 80, HELP_COLUMNS);
 }
 
 /** Runs one command line (without `node` and the script); the result is in `process.exitCode`. */
 export async function runCli(args: string[]): Promise<void> {
   const program = createProgram();
   try {
+    const [first, second] = args;
+    if (first === 'help' && second !== undefined && !program.commands.some((known) => known.name() === second)) {
+      throw unknownCommand(program, second);
+    }
     await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
-    // Help and version are thrown, too.
-    if (thrown.exitCode === 0) return;
+    // Help and version are thrown, too; help that nobody asked for stands for a missing subcommand.
+    if (thrown.exitCode === 0 || thrown.code === 'commander.help') {
+      process.exitCode = thrown.exitCode === 0 ? EXIT_CODES.succeeded : EXIT_CODES.usage;
+      return;
+    }
     const command = program.commands.map((known) => known.name()).find((name) => name === args[0]);
     await endWithError(
       { command: command ?? 'lifeboat', json: args.includes('--json') },

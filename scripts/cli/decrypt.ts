@@ -9,24 +9,24 @@ import { addStepCommand } from './step-command.ts';
 export const decrypt = defineStep({
   name: 'decrypt',
   title: 'Lifeboat: decrypt',
-  summary: 'Break glass: turns a downloaded data object and a key into the plain archive.',
+  summary: 'Break glass: turns a downloaded backup and its key into a plain archive.',
   description:
-    'Takes the object "data" of a backup as it lies in the store, and one way to open it: the value of its secret in a file, the escrow private ' +
-    'key, or a vault. With the manifest everything is checked against it; without, the archive is parsed to its last collection.',
+    'Takes the object "data" of a backup as it is in the store, and one way to open it: the value of its secret in a file, the escrow private ' +
+    'key, or a vault. With the manifest everything is checked against it; without it, the archive is parsed to its last collection.',
   effects: 'reads',
   inputs: {
     data: input.path({ summary: 'The data object, downloaded.', example: 'data', required: true }),
     manifest: input.path({ summary: 'The manifest.json beside it.', example: 'manifest.json' }),
     metadata: input.path({ summary: "The data object's metadata as JSON, when the manifest is lost.", example: 'metadata.json' }),
     keyFile: input.path({
-      summary: 'File with the value of the secret lifeboat-<component>-<timestamp>; without manifest and metadata: the content key.',
+      summary: 'File with the value of the secret lifeboat-<component>-<timestamp>; without manifest and metadata, with the content key.',
       example: 'key.txt',
     }),
-    vault: input.string({ summary: 'The vault with the key.', example: 'https://kv-dr-prod.vault.azure.net' }),
+    vault: input.string({ summary: 'The vault that has the key.', example: 'https://kv-dr-prod.vault.azure.net' }),
     escrowKey: unlockInputs.escrowKey,
     escrowPassphrase: unlockInputs.escrowPassphrase,
     output: input.path({ summary: 'Where to write the plain archive (mode 0600).', example: 'dump.archive', required: true }),
-    force: input.flag({ summary: 'Overwrite the output.', default: 'false' }),
+    force: input.flag({ summary: 'Overwrite the output file if it exists.', default: 'false' }),
     ...azureInputs,
   },
   outputs: {},

@@ -16,7 +16,7 @@ interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'github'
   vault: string | undefined;
   github: boolean | undefined;
   azure: boolean | undefined;
-  folder: string;
+  folder: string | undefined;
   yes: boolean;
   force: boolean;
 }
@@ -24,7 +24,7 @@ interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'github'
 export async function runInit(context: StepContext, published: Published): Promise<StepReturn> {
   const inputs = context.inputs as unknown as Inputs;
   const { host } = context;
-  const folder = resolve(inputs.folder);
+  const folder = resolve(inputs.folder ?? '.');
   refuseExisting(folder, [{ path: 'dr.yml', content: '' }], inputs.force, host.spell('force'));
   const answers = await collectAnswers(context, inputs, folder, published);
   const { notices } = parseAnswers(answers, published, host);

@@ -9,14 +9,15 @@ import { addStepCommand } from './step-command.ts';
 export const init = defineStep({
   name: 'init',
   title: 'Lifeboat: init',
-  summary: 'Writes a commented dr.yml, and the GitHub workflow or Azure pipeline of the nightly backup.',
+  summary: 'Writes a commented dr.yml, and the GitHub workflow or Azure pipeline for the nightly backup.',
   description:
-    'Asks for what is not given, on a terminal. Everything can be given by flags; --yes takes the defaults without asking. ' +
-    'No file is overwritten without --force.',
+    'On a terminal it asks for what you did not give as an option; --yes takes the defaults instead of asking. ' +
+    'It overwrites no file without --force.',
   effects: 'writes',
   inputs: {
     name: input.string({
-      summary: "Name of what is protected: the prefix in the store, and what is typed to confirm a restore. The folder's name when absent.",
+      summary:
+        "Name of what is protected: the top folder in the store, and what you type to confirm a restore. The folder's name when absent.",
       example: 'rocketchat-production',
     }),
     store: input.string({
@@ -28,28 +29,31 @@ export const init = defineStep({
       example: 'https://kv-dr-prod.vault.azure.net',
     }),
     component: input.string({ summary: 'Name of the MongoDB in dr.yml.', default: 'mongodb' }),
-    escrow: input.path({ summary: 'Public key file (PEM) that can open backups when the vault is gone.', example: 'escrow-public.pem' }),
-    retention: input.string({ summary: 'How long backups stay: daily-weekly-monthly, or days.', default: '7-4-6' }),
-    rpo: input.string({ summary: 'How much work may be lost.', default: '24h' }),
-    rto: input.string({ summary: 'How long a recovery may take.', default: '90m' }),
+    escrow: input.path({
+      summary: 'Public key file (PEM) whose private half can open backups when the vault is gone.',
+      example: 'escrow-public.pem',
+    }),
+    retention: input.string({ summary: 'How long backups stay: 7-4-6 (daily-weekly-monthly), or 14d.', default: '7-4-6' }),
+    rpo: input.string({ summary: 'How much work may be lost (recovery point objective).', default: '24h' }),
+    rto: input.string({ summary: 'How long a recovery may take (recovery time objective).', default: '90m' }),
     hour: input.integer({ summary: 'Hour of the nightly run, UTC; the minute comes from the name.', default: '2' }),
     schedule: input.string({
-      summary: 'When, instead of every night: cron, or what cron cannot say; UTC unless a time zone follows.',
+      summary: 'Instead of every night: a cron expression, or words. UTC unless a time zone follows.',
       example: 'first sunday at 00:17 Europe/Berlin',
     }),
     github: input.flag({ summary: 'Write the GitHub workflow.' }),
     azure: input.flag({ summary: 'Write the Azure pipeline.' }),
     serviceConnection: input.string({ summary: 'Name of the Azure service connection, for the pipeline.', default: 'backup-connection' }),
-    branch: input.string({ summary: 'Branch whose pipeline runs on schedule on Azure.', default: 'main' }),
-    folder: input.path({ summary: 'The repository: where the files go.', default: '.' }),
-    yes: input.flag({ summary: 'Ask nothing; take the defaults.', default: 'false' }),
-    force: input.flag({ summary: 'Overwrite files that are there.', default: 'false' }),
+    branch: input.string({ summary: 'Branch whose Azure pipeline runs on schedule.', default: 'main' }),
+    folder: input.path({ summary: 'The repository that the files are written to; the working folder when absent.' }),
+    yes: input.flag({ summary: 'Ask nothing: take the defaults.', default: 'false' }),
+    force: input.flag({ summary: 'Overwrite existing files.', default: 'false' }),
   },
   outputs: {},
   examples: [
-    { what: 'Asks', args: '' },
+    { what: 'With questions', args: '' },
     {
-      what: 'Without a question',
+      what: 'Without questions',
       args: '--yes --store https://stdrprod.blob.core.windows.net/backups --vault https://kv-dr-prod.vault.azure.net --github',
     },
   ],

@@ -1,4 +1,4 @@
-// What `lifeboat` alone prints: what there is, by what one wants to do, and where to begin.
+// What `lifeboat` and `lifeboat --help` print: the commands, grouped by what one wants to do, and where to begin.
 import type { Command } from 'commander';
 import { padded, wrapWords } from '../../shared/hosts/text-layout.ts';
 
@@ -8,7 +8,7 @@ const GROUPS: readonly [title: string, commands: readonly string[]][] = [
   ['Back up', ['mongodb-backup', 'backup-all', 'copy-backups', 'import-backup']],
   ['Restore', ['mongodb-restore', 'decrypt']],
   ['Prove', ['verify', 'backup-validation', 'backup-integrity-check']],
-  ['Look after', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
+  ['Manage', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
 ];
 const NARROWEST = 24;
 
@@ -30,11 +30,11 @@ export function overview(program: Command, columns = Infinity): string {
   const rest = names.filter((name) => !named.has(name));
   const groups = rest.length === 0 ? GROUPS : [...GROUPS, ['More', rest] as const];
   return [
-    'Lifeboat backs up, proves that the backup restores, and restores.',
+    'Lifeboat makes backups, proves that they can be restored, and restores them.',
     ...groups.flatMap(([title, group]) => ['', `${title}:`, ...group.filter((name) => names.includes(name)).flatMap(entry)]),
     '',
-    'New here: "lifeboat init", then "lifeboat doctor". Each command has --help.',
-    'Add --dry-run to anything that restores or removes, to see the plan first.',
+    'New here? Run "lifeboat init", then "lifeboat doctor". Every command has --help.',
+    'Add --dry-run to anything that restores or removes to see the plan first.',
     '',
   ].join('\n');
 }

@@ -10,7 +10,7 @@ interface Options {
   customResource?: boolean;
   name?: string;
   namespace?: string;
-  label: Record<string, string>;
+  label?: Record<string, string>;
 }
 
 const RUNBOOK = `https://github.com/${REPOSITORY}/blob/${TAG}/docs/operations.md#monitoring-and-alerts`;
@@ -21,14 +21,15 @@ export function register(program: Command): void {
   program
     .command('prometheus-rules')
     .description(
-      'Writes alert rules for Prometheus over the metrics of "lifeboat status": failed, missing, damaged, late copies, room, old keys.\n\n' +
-        'The limits are those of "lifeboat status". Check the file with "promtool check rules".',
+      'Writes Prometheus alert rules for the metrics of "lifeboat status".\n\n' +
+        'They fire when a backup failed, is overdue, damaged or odd in size, when copies lag behind, space runs out or keys grow old. The limits ' +
+        'are those of "lifeboat status". Check the file with "promtool check rules".',
     )
-    .option('--output <file>', 'write to this file; to standard output when absent')
+    .option('--output <file>', 'write to this file instead of standard output')
     .option('--custom-resource', "write the Prometheus Operator's PrometheusRule for kubectl apply")
     .option('--namespace <name>', 'namespace of the custom resource')
-    .option('--label <key=value>', 'label of the custom resource, by which the operator finds it; may be repeated', addLabel, {})
-    .option('--name <name>', "only for this name (dr.yml's); for all that Prometheus knows when absent")
+    .option('--label <key=value>', 'label of the custom resource, by which the operator finds it; may be repeated', addLabel)
+    .option('--name <name>', 'only backups of this name in dr.yml; all that Prometheus knows when absent')
     .addHelpText(
       'after',
       [
@@ -55,13 +56,13 @@ export function register(program: Command): void {
     });
 }
 
-async function rulesText({ customResource, name, namespace, label }: Options): Promise<string> {
+async function rulesText({ customResource, name, namespace, label = {} }: Options): Promise<string> {
   const { prometheusRule, ruleFile, yamlText } = await import('../../shared/monitor/prometheus-rules.ts');
   const file = ruleFile({ runbook: RUNBOOK, name });
   return yamlText(customResource === true ? prometheusRule(file, { name: RESOURCE_NAME, namespace, labels: label }) : file);
 }
 
-function addLabel(text: string, labels: Record<string, string>): Record<string, string> {
+function addLabel(text: string, labels: Record<string, string> = {}): Record<string, string> {
   const [, key, value] = /^([^=\s]+)=(.*)$/.exec(text) ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError('Write key=value, such as release=prometheus.');
   return { ...labels, [key]: value };

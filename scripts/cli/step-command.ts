@@ -22,9 +22,9 @@ export function addStepCommand(program: Command, step: AnyStep, { positional = [
   for (const name of positional) command.argument(`[${kebabCase(name)}]`, step.inputs[name]?.summary);
   for (const [name, spec] of inputsFor(step, 'terminal')) addInput(command, name, spec);
   command.optionsGroup('Output:');
-  command.option('--json', 'print one JSON object on standard output, everything else on standard error');
+  command.option('--json', 'print one JSON object on standard output and everything else on standard error');
   command.option('--quiet', 'print only warnings and errors');
-  command.option('--verbose', 'print debug lines, too');
+  command.option('--verbose', 'also print debug lines');
   command.optionsGroup('Help:');
   command.helpOption('-h, --help', 'show this help');
   command.addHelpText('after', helpEnd(step));
@@ -43,13 +43,13 @@ function addInput(command: Command, name: string, spec: InputSpec<unknown>): voi
     return option;
   };
   if (spec.kind === 'secret') {
-    add(`${secretFileOption(name)} <path>`, `${describeInput(spec)} Or set ${secretVariable(name)}; - reads standard input.`);
+    add(`${secretFileOption(name)} <path>`, `${describeInput(spec)} Use - for standard input, or set ${secretVariable(name)} instead.`);
     // Known, so that it can be refused with the way that works.
     add(`--${flag} [value]`, '', true);
   } else if (spec.kind === 'flag') {
     const onByDefault = spec.default === 'true';
     add(`--${flag}`, describeInput(spec), onByDefault);
-    add(`--no-${flag}`, `Off: ${describeInput(spec)}`, !onByDefault);
+    add(`--no-${flag}`, `Turn off: ${spec.summary.charAt(0).toLowerCase()}${spec.summary.slice(1)}`, !onByDefault);
   } else {
     const option = add(`--${flag} <${placeholder(spec)}>`, describeInput(spec));
     if (spec.kind === 'list') option.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);

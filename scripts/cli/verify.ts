@@ -10,9 +10,9 @@ import { addStepCommand } from './step-command.ts';
 export const verify = defineStep({
   name: 'verify',
   title: 'Lifeboat: verify',
-  summary: 'Verifies the latest backup, the one of a timestamp, or all of them: short for backup-validation.',
+  summary: 'Verifies the latest backup, a given one, or all of them; short for backup-validation.',
   description:
-    'Reads, decrypts and parses backups to the last document. With --all every stored byte of every backup; --detailed also every document.',
+    'Reads, decrypts and parses backups to the last document. With --all, every stored byte of every backup; with --detailed, also every document.',
   effects: 'reads',
   inputs: {
     ...targetInputs,
@@ -20,17 +20,17 @@ export const verify = defineStep({
     ...keyInputs,
     ...unlockInputs,
     timestamp: input.timestamp({
-      summary: 'Only this backup, of every component; the latest of each when absent.',
+      summary: 'Only this backup, of every component; the latest of each component when absent.',
       example: '20241201_120000',
     }),
-    all: input.flag({ summary: 'Every backup there is.', default: 'false' }),
-    detailed: input.flag({ summary: 'With --all: every document, too, not just every stored byte.', default: 'false' }),
+    all: input.flag({ summary: 'All backups, not only the latest.', default: 'false' }),
+    detailed: input.flag({ summary: 'With --all: also every document, not just every stored byte.', default: 'false' }),
     ...azureInputs,
   },
   outputs: backupValidation.outputs,
   examples: [
     { what: 'The latest', args: '' },
-    { what: 'One of them', args: '20241201_120000' },
+    { what: 'A given one', args: '20241201_120000' },
     { what: 'All of them, to the last document', args: '--all --detailed' },
   ],
   check: (inputs, spell) => (inputs.all && inputs.timestamp !== undefined ? [`${spell('all')} and a timestamp exclude each other.`] : []),

@@ -27,7 +27,8 @@ export function describeInput(spec: InputSpec<unknown>): string {
   const parts = [spec.summary.replace(/[.:]?$/, '.')];
   if (spec.choices !== undefined) parts.push(`One of: ${spec.choices.join(', ')}.`);
   const sources: string[] = [];
-  if (spec.config !== undefined) sources.push(spec.config === '.' ? 'dr.yml' : `dr.yml (${spec.config.replace(/^\//, '')})`);
+  // `.` is the component itself, which its own summary explains.
+  if (spec.config !== undefined && spec.config !== '.') sources.push(`dr.yml (${spec.config.replace(/^\//, '')})`);
   if (spec.default !== undefined && spec.kind !== 'flag') sources.push(spec.default);
   if (spec.default === 'true') sources.push('true');
   if (sources.length > 0) parts.push(`Default: ${sources.join(', else ')}.`);

@@ -79,12 +79,12 @@ export type AnyStep = StepDefinition;
 
 const destroyingInputs = {
   confirm: input.string({
-    summary: "The name in dr.yml (or the target's name shown in the plan), typed to confirm that data may be replaced.",
+    summary: 'The name that the plan asks for (the one in dr.yml), to confirm that data may be replaced or removed.',
     example: 'rocketchat-production',
   }),
   dryRun: input.flag({ summary: 'Show the plan and stop before anything is touched.', default: 'false' }),
   reason: input.string({
-    summary: 'Why this is done; kept in the audit log beside who did it.',
+    summary: 'Why you are doing this; kept in the audit log.',
     example: 'INC-4711: orders collection lost',
   }),
 };

@@ -6,15 +6,15 @@ import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
 export const auditStep = defineStep({
   name: 'audit',
   title: 'Lifeboat: audit log',
-  summary: 'Shows who ran what, when, from which run and with what reason.',
+  summary: 'Shows who ran what, when, from which run, and why.',
   description:
-    'Every step that writes or destroys leaves an entry below audit/ in the store, a destroying one before it touches anything. Entries are never written twice: ' +
-    'with an immutability policy on the container nobody can change them.',
+    'Every step that writes or destroys leaves an entry under audit/ in the store; one that destroys does so before it touches anything. Entries are never ' +
+    'overwritten: with an immutability policy on the container nobody can change them.',
   effects: 'reads',
   inputs: {
     ...targetInputs,
     ...storeInputs,
-    days: input.integer({ summary: 'Only the last so many days; all when absent.', example: '90' }),
+    days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '90' }),
     ...azureInputs,
   },
   outputs: {

@@ -6,21 +6,21 @@ import { azureInputs, targetInputs } from './inputs.ts';
 export const backupAll = defineStep({
   name: 'backup-all',
   title: 'Lifeboat: back up everything',
-  summary: 'Backs up every component of dr.yml as one recovery point: one timestamp, and a group manifest that says what belongs together.',
+  summary: 'Backs up every component of dr.yml as one recovery point.',
   description:
-    'Runs the backup step of each component, one after the other, and goes on after one that failed. The group manifest ' +
-    'points/<timestamp>.json names the backups that belong together. Some failed: partial. All failed: failed.',
+    'Runs the backup step of each component, one after the other, all under one timestamp, and goes on when one fails. The group manifest ' +
+    'points/<timestamp>.json names the backups that belong together. The outcome is partial when some failed, failed when all did.',
   effects: 'writes',
   inputs: {
     config: targetInputs.config,
     type: input.choice(['full', 'mongodb'], { summary: 'Everything, or the components of one kind.', default: 'full' }),
     due: input.flag({
       summary:
-        'Only the components whose schedule came due since their last backup, and those that have none; when nothing is due, the run ends at once and succeeds.',
+        'Only the components that have come due since their last backup, and those without one. When nothing is due, the run ends at once and succeeds.',
       default: 'false',
     }),
     timestamp: input.timestamp({
-      summary: 'Timestamp of the recovery point; the time of the start when absent.',
+      summary: 'Timestamp of the recovery point; the start time when absent.',
       example: '20241201_120000',
     }),
     ...azureInputs,
@@ -34,7 +34,7 @@ export const backupAll = defineStep({
   },
   examples: [
     { what: 'Everything in dr.yml', args: '--type full' },
-    { what: 'What is due, from a cron that may come more often', args: '--due' },
+    { what: 'Only what is due, for a cron that runs more often', args: '--due' },
     { what: 'Another file', args: '--config clusters/west/dr.yml' },
   ],
   run: async (context) => (await import('./run/backup-all.ts')).runBackupAll(context),

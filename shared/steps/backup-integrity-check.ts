@@ -18,10 +18,10 @@ import {
 export const backupIntegrityCheck = defineStep({
   name: 'backup-integrity-check',
   title: 'Lifeboat: backup integrity check',
-  summary: 'Compares a backup with a living database, collection by collection: counts, digests and indexes.',
+  summary: 'Compares a backup with a live database, collection by collection: counts, digests and indexes.',
   description:
     'Reads the backup to its last byte, then reads the database, and compares. After a restore everything must be equal (tolerance 0). Against a ' +
-    'living source, a tolerance in percent allows for the documents that were written since.',
+    'live source, a tolerance in percent allows for what was written since.',
   effects: 'reads',
   componentKind: 'mongodb',
   inputs: {
@@ -34,7 +34,7 @@ export const backupIntegrityCheck = defineStep({
     ...unlockInputs,
     timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
     allowOlder: input.flag({
-      summary: 'Take the latest verified backup although a newer attempt failed or is doubtful.',
+      summary: 'Take the latest verified backup even if a newer attempt failed or is suspect.',
       default: 'false',
     }),
     rename: input.list({
@@ -42,7 +42,7 @@ export const backupIntegrityCheck = defineStep({
       example: 'rocketchat=rocketchat_check',
     }),
     tolerance: input.integer({
-      summary: 'Percent of documents by which a living collection may differ in number; 0 compares every byte.',
+      summary: 'By how many percent the document count of a live collection may differ; 0 compares every byte.',
       default: '0',
     }),
     ...azureInputs,
@@ -55,7 +55,7 @@ export const backupIntegrityCheck = defineStep({
   },
   examples: [
     { what: 'After a restore', args: '--component mongodb' },
-    { what: 'Against the living source', args: '--component mongodb --tolerance 5' },
+    { what: 'Against the live source', args: '--component mongodb --tolerance 5' },
   ],
   check: (inputs, spell) => [
     ...sourceProblems(inputs, spell),

@@ -24,7 +24,7 @@ export const backupValidation = defineStep({
     ...unlockInputs,
     type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),
     timestamp: input.timestamp({ summary: 'Only this backup; the latest of each component when absent.', example: '20241201_120000' }),
-    days: input.integer({ summary: 'All backups of the last so many days instead of the latest.', example: '7' }),
+    days: input.integer({ summary: 'All backups of the last N days instead of the latest.', example: '7' }),
     depth: input.choice(['stored', 'full'], { summary: 'How deep to look.', default: 'full' }),
     subset: input.string({
       summary: 'Read only part n of t of the stored data, for large backups: t runs with n from 1 to t read everything.',
@@ -42,7 +42,7 @@ export const backupValidation = defineStep({
     { what: 'The latest backup of every MongoDB', args: '--type mongodb' },
     { what: 'The last week', args: '--days 7 --depth stored' },
     { what: 'A large backup, a seventh every day', args: '--subset 3/7' },
-    { what: 'With the vault gone', args: '--open-with escrow --escrow-key escrow-private.pem' },
+    { what: 'Without the vault', args: '--open-with escrow --escrow-key escrow-private.pem' },
   ],
   check: (inputs, spell) => [
     ...(inputs.subset !== undefined && !isSubset(inputs.subset)

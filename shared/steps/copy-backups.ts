@@ -6,10 +6,10 @@ import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from '.
 export const copyBackupsStep = defineStep({
   name: 'copy-backups',
   title: 'Lifeboat: copy backups',
-  summary: 'Brings the copies of a component in other stores up to date, and proves each copy from its own bytes.',
+  summary: 'Copies missing backups to the other stores, and proves each copy by reading it back.',
   description:
     'Copies the encrypted bytes as they are, reads them back from the copy, compares them with the manifest, and writes the manifest last. ' +
-    'Needs no key; with one, the manifests are proved, too. May be interrupted and run again at any time. A copy that fails gives the outcome partial.',
+    'Needs no key; with one, the manifests are proved, too. You can interrupt it and run it again at any time. When a copy fails, the outcome is partial.',
   effects: 'writes',
   inputs: {
     ...targetInputs,
@@ -17,7 +17,7 @@ export const copyBackupsStep = defineStep({
     copies: { ...copyInputs.copies, required: true },
     days: input.integer({
       summary:
-        'How far back a missing copy is made. Older ones may be gone because retention removed them; what is newer than the newest copy is always copied. 0 copies everything.',
+        'How many days back to look for missing copies; older ones may have been removed by retention. Whatever is newer than the newest copy is always copied. 0 copies everything.',
       default: '7',
     }),
     ...keyInputs,
@@ -26,7 +26,7 @@ export const copyBackupsStep = defineStep({
   outputs: {
     copied: { summary: 'Number of copies made.' },
     failed: { summary: 'Number of copies that failed.' },
-    lagSeconds: { summary: 'Age of the oldest backup that has no copy although it should, in seconds; 0 when all have.' },
+    lagSeconds: { summary: 'Age in seconds of the oldest backup that lacks a copy; 0 when none does.' },
   },
   examples: [
     { what: 'To the stores that dr.yml names', args: '--component mongodb' },

@@ -15,10 +15,10 @@ import {
 export const doctor = defineStep({
   name: 'doctor',
   title: 'Lifeboat: doctor',
-  summary: 'Checks everything a backup and a restore need, and says for each problem what to do.',
+  summary: 'Checks everything that backups and restores need, and says how to fix each problem.',
   description:
     'Connection, login and permissions of the database; rights, clock and space of the store; rights of the vault; whether the key of the latest ' +
-    'backup opens; tools, sign-in to Azure, schedule. Probes are taken away again. Checks without a subject are skipped.',
+    'backup opens; tools, sign-in to Azure, schedule. Whatever it writes to try things out, it removes again. Checks that do not apply are skipped.',
   effects: 'reads',
   componentKind: 'mongodb',
   inputs: {
@@ -27,16 +27,11 @@ export const doctor = defineStep({
     ...kubernetesInputs,
     mongodbUri: input.secret({
       // Looked up by the step itself: a variable that is not set is a finding, not the end of all other checks.
-      summary: 'Connection string of the MongoDB; the one of the component in dr.yml when absent.',
+      summary: 'MongoDB connection string; when absent, that of the component in dr.yml.',
       group: 'MongoDB',
     }),
     ...storeInputs,
-    store: input.string({
-      summary: 'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder.',
-      example: 'https://stdrprod.blob.core.windows.net/backups',
-      config: 'store',
-      group: 'Store',
-    }),
+    store: { ...storeInputs.store, required: false },
     ...keyInputs,
     ...unlockInputs,
     only: input.list({ summary: 'Only these checks, by name.', example: 'store-access, vault-access' }),

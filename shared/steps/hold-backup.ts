@@ -7,19 +7,20 @@ import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
 export const holdBackup = defineStep({
   name: 'hold-backup',
   title: 'Lifeboat: hold a backup',
-  summary: 'Keeps a backup from being removed by retention, with a reason and for a time.',
+  summary: 'Protects a backup from retention, with a reason and for a time.',
   description:
-    'For the backup before an upgrade, or one that an investigation needs. The hold lies beside the backups, in every store of the component that ' +
-    'dr.yml names; retention shows it with its reason. Several holds on one backup do not disturb each other. It ends by itself, or by release-hold.',
+    'For the backup before an upgrade, or one that an investigation needs. The hold is kept beside the backups, in every store that dr.yml names for the ' +
+    'component; retention shows it with its reason. A backup may have several holds, each for itself. A hold ends by itself, or by release-hold.',
   effects: 'writes',
   inputs: {
     ...targetInputs,
     timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
-    reason: input.string({ summary: 'Why, for whoever finds it.', example: 'before the upgrade to 7.0', required: true }),
-    holdFor: input.string({ summary: 'How long: 30d, 8w, 6mo, 1y, or "ever" until it is released.', example: '90d', default: '30d' }),
+    reason: input.string({ summary: 'Why, for whoever comes across it.', example: 'before the upgrade to 7.0', required: true }),
+    holdFor: input.string({ summary: 'How long: 30d, 8w, 6mo, 1y, or "ever": until it is released.', example: '90d', default: '30d' }),
     ...storeInputs,
     store: input.string({
-      summary: 'Only this store: a store of dr.yml by name, or an address. Without it, every store that dr.yml names for the component.',
+      summary:
+        'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
       example: 'primary',
     }),
     ...azureInputs,
@@ -34,7 +35,7 @@ export const holdBackup = defineStep({
       what: 'The latest verified backup, before an upgrade',
       args: '--component mongodb --reason "before the upgrade to 7.0" --hold-for 90d',
     },
-    { what: 'A certain one, until it is released', args: '--timestamp 20241201_120000 --reason "INC-4711" --hold-for ever' },
+    { what: 'A given one, until it is released', args: '--timestamp 20241201_120000 --reason "INC-4711" --hold-for ever' },
   ],
   check: (inputs, spell) => {
     if (inputs.holdFor === 'ever') return [];

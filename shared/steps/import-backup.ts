@@ -6,10 +6,10 @@ import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from '.
 export const importBackup = defineStep({
   name: 'import-backup',
   title: 'Lifeboat: import an old backup',
-  summary: 'Takes over an old backup of mongodump, encrypted with openssl or not, as a backup that can be restored and is verified.',
+  summary: 'Imports an old mongodump backup, encrypted with openssl or not, as a verified backup.',
   description:
     'Reads archives of mongodump (--archive, with or without --gzip) and tar files of its folders, plain or inside openssl enc -aes-256-cbc ' +
-    '(-pbkdf2, or the older -md md5 and sha256), checks every document, encrypts anew and stores under the old timestamp, so that history is kept. ' +
+    '(-pbkdf2, or the older -md md5 and sha256), checks every document, and stores it encrypted anew under its old timestamp, so that history is kept. ' +
     'The old file stays as it is.',
   effects: 'writes',
   componentKind: 'mongodb',
@@ -25,7 +25,7 @@ export const importBackup = defineStep({
       summary: 'Or the name of the secret in the vault that holds it.',
       example: 'mongodb-backup-key-20241201-120000',
     }),
-    iterations: input.integer({ summary: "The -iter of openssl's -pbkdf2; openssl's own when absent.", default: '10000' }),
+    iterations: input.integer({ summary: 'The -iter that openssl enc -pbkdf2 was given, if any.', default: '10000' }),
     ...storeInputs,
     ...copyInputs,
     ...keyInputs,
@@ -42,7 +42,7 @@ export const importBackup = defineStep({
   examples: [
     { what: 'One file; the passphrase comes from LIFEBOAT_PASSPHRASE', args: '--file mongodb_20241201_120000.tar.gz.enc' },
     {
-      what: 'The passphrase lies in the vault, the name does not tell the time',
+      what: 'The passphrase is in the vault, and the file name has no timestamp',
       args: '--file old.archive.gz.enc --timestamp 20241201_120000 --passphrase-secret mongodb-backup-key',
     },
   ],

@@ -4,16 +4,17 @@ import { inGroup, input } from '../step/input.ts';
 /** Which file and which component a step is about. */
 export const targetInputs = {
   config: input.path({
-    summary: 'Path of dr.yml. Without it, a dr.yml in the working folder is used when there is one; inputs alone are enough, too.',
+    summary: 'Path of dr.yml; when absent, the one in the working folder, if there is one. A step also works from inputs alone.',
     example: 'dr.yml',
   }),
   component: input.string({
-    summary: 'Name of the component in dr.yml; the folder of its backups in the store. Not needed when dr.yml has one of the kind.',
+    summary:
+      'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits.',
     example: 'mongodb',
     config: '.',
   }),
   name: input.string({
-    summary: 'Name of what is protected: the prefix in the store, and what is typed to confirm a restore.',
+    summary: 'Name of what is protected: the top folder in the store, and what you type to confirm a restore.',
     example: 'rocketchat-production',
     config: '/name',
     default: 'lifeboat',
@@ -24,7 +25,7 @@ export const targetInputs = {
 export const storeInputs = inGroup('Store', {
   store: input.string({
     summary:
-      'Where backups lie: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, s3://<bucket>, sftp://<user>@<host>/<path>, or a folder.',
+      'Where backups are kept: the name of a store in dr.yml, https://<account>.blob.core.windows.net/<container>, s3://<bucket>, sftp://<user>@<host>/<path>, or a folder.',
     example: 'https://stdrprod.blob.core.windows.net/backups',
     config: 'store',
     required: true,
@@ -34,7 +35,7 @@ export const storeInputs = inGroup('Store', {
   }),
   storePatience: input.duration({
     summary:
-      'How long a store that goes away in the middle is waited for, so that a lost connection does not cost the hours before. 0s gives up after a few attempts.',
+      'How long to wait for a store that stops answering in the middle of a run, so that a lost connection does not waste hours of work. 0s gives up after a few attempts.',
     default: '15m',
   }),
 });
@@ -42,7 +43,7 @@ export const storeInputs = inGroup('Store', {
 /** How much of the line to the store a step may take. */
 export const trafficInputs = inGroup('Store', {
   limitRate: input.size({
-    summary: 'At most so many bytes per second to or from the store, for a shared line.',
+    summary: 'Limit on bytes per second to and from the store, for a shared line.',
     example: '20MiB',
   }),
 });
@@ -50,7 +51,7 @@ export const trafficInputs = inGroup('Store', {
 /** Where copies lie. */
 export const copyInputs = inGroup('Store', {
   copies: input.list({
-    summary: 'Stores that get copies: stores of dr.yml by name, or addresses, with commas between.',
+    summary: 'Stores that get copies: names of stores in dr.yml, or addresses, separated by commas.',
     example: 'offsite',
     config: 'copies',
   }),
@@ -60,12 +61,12 @@ export const copyInputs = inGroup('Store', {
 export const sourceInputs = inGroup('Store', {
   copies: input.list({
     summary:
-      'Stores that have copies: used, the nearest good one first, when the backup is missing or damaged in its own store, or that store does not answer.',
+      'Stores with copies: tried, the nearest first, when the backup is missing or damaged in its own store or that store does not answer.',
     example: 'offsite',
     config: 'copies',
   }),
   fromStore: input.string({
-    summary: 'Read the backup from this store and no other: a store of dr.yml by name, or an address.',
+    summary: 'Read the backup from this store only: the name of a store in dr.yml, or an address.',
     example: 'offsite',
   }),
 });
@@ -74,13 +75,12 @@ export const sourceInputs = inGroup('Store', {
 export const keyInputs = inGroup('Keys', {
   vault: input.string({
     summary:
-      'Where keys lie: https://<name>.vault.azure.net or a folder. One key per backup, as the secret lifeboat-<component>-<timestamp>.',
+      'Where keys are kept: https://<name>.vault.azure.net or a folder. Each backup has its own, as the secret lifeboat-<component>-<timestamp>.',
     example: 'https://kv-dr-prod.vault.azure.net',
     config: '/vault',
   }),
   recipients: input.list({
-    summary:
-      'Who can open a backup, each alone: vault (the default), key-vault-key:<key URL>, escrow:<public key file>. dr.yml says it under keys.',
+    summary: 'Who can open a backup, each one alone: vault, key-vault-key:<key URL>, escrow:<public key file>. Usually vault.',
     example: 'vault, escrow:escrow-public.pem',
     config: '/keys',
   }),
@@ -89,7 +89,7 @@ export const keyInputs = inGroup('Keys', {
 /** Opening a backup takes one recipient; these choose which. */
 export const unlockInputs = inGroup('Keys', {
   openWith: input.choice(['any', 'vault', 'key-vault-key', 'escrow'], {
-    summary: 'Which key recipient to open the backup with; "escrow" proves that the backup opens with the vault gone.',
+    summary: 'Which recipient opens the backup; "escrow" proves that it opens without the vault.',
     default: 'any',
   }),
   escrowKey: input.path({ summary: 'Private key file (PEM) of the escrow recipient.', example: 'escrow-private.pem' }),
@@ -108,7 +108,7 @@ export const azureInputs = inGroup('Azure sign-in', {
   }),
   azureTenantId: input.string({ summary: 'Entra tenant id.', example: '66666666-7777-8888-9999-000000000000' }),
   azureClientSecret: input.secret({
-    summary: 'Client secret of the Entra application; federation (no secret) is better where it is possible.',
+    summary: 'Client secret of the Entra application. Prefer federation, which needs no secret.',
   }),
   azureAudience: input.string({
     summary: 'Audience of the OIDC token that is exchanged for an Azure one.',
@@ -124,21 +124,21 @@ export const azureInputs = inGroup('Azure sign-in', {
 export const mongodbInputs = inGroup('MongoDB', {
   mongodbUri: input.secret({
     summary:
-      'Connection string of the MongoDB: mongodb://… or mongodb+srv://…; for one inside a pod, as seen from there (may be absent then).',
+      'MongoDB connection string: mongodb://… or mongodb+srv://…. For a MongoDB in a pod, as seen from inside the pod; often not needed then.',
     config: 'source.uri',
   }),
   engine: input.choice(['auto', 'tools', 'driver'], {
-    summary: 'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools where they are found.',
+    summary: 'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools if they are found.',
     config: 'engine',
     default: 'auto',
   }),
   include: input.list({
-    summary: 'Only these: databases (shop) or collections (shop.orders); * stands for anything.',
+    summary: 'Only these databases (shop) or collections (shop.orders); * matches anything.',
     example: 'rocketchat',
     config: 'include',
   }),
   exclude: input.list({
-    summary: 'All but these: databases or collections; * stands for anything.',
+    summary: 'Leave out these databases or collections; * matches anything.',
     example: 'rocketchat.rocketchat_sessions',
     config: 'exclude',
   }),
@@ -148,12 +148,12 @@ export const mongodbInputs = inGroup('MongoDB', {
 export const kubernetesInputs = inGroup('MongoDB inside a cluster', {
   kubernetesNamespace: input.string({
     summary:
-      'Namespace of the pod that runs MongoDB. With it, everything goes through kubectl exec: the database needs no way in from outside.',
+      'Namespace of the pod that runs MongoDB. Everything then goes through kubectl exec, so the database needs no access from outside.',
     example: 'rocketchat',
     config: 'source.kubernetes.namespace',
   }),
   kubernetesSelector: input.string({
-    summary: 'Label selector of the pods that run MongoDB; of several, a secondary is backed up and the primary restored.',
+    summary: 'Label selector of the pods that run MongoDB. Of several, a secondary is backed up and the primary is restored.',
     example: 'app.kubernetes.io/name=mongodb',
     config: 'source.kubernetes.selector',
   }),
@@ -163,12 +163,12 @@ export const kubernetesInputs = inGroup('MongoDB inside a cluster', {
     config: 'source.kubernetes.pod',
   }),
   kubernetesContainer: input.string({
-    summary: 'Its container with mongodump and mongorestore; not needed when the pod has one, or names its main one.',
+    summary: 'The container with mongodump and mongorestore. Not needed when the pod has only one, or names its default.',
     example: 'mongodb',
     config: 'source.kubernetes.container',
   }),
   kubernetesContext: input.string({
-    summary: 'Context of the kubeconfig; its current one when absent.',
+    summary: 'Context in the kubeconfig; the current one when absent.',
     example: 'aks-prod',
     config: 'source.kubernetes.context',
   }),

@@ -8,12 +8,12 @@ export const listBackupsStep = defineStep({
   title: 'Lifeboat: list backups',
   summary: 'Lists the backups in a store, newest first: age, size, and whether they are verified.',
   description:
-    'Reads the listing only, so it is quick with thousands of backups and needs no key. Leftovers of interrupted runs are named.',
+    'Only reads the listing, so it is quick even with thousands of backups and needs no key. Names the leftovers of interrupted runs.',
   effects: 'reads',
   inputs: {
     ...targetInputs,
     ...storeInputs,
-    days: input.integer({ summary: 'Only the last so many days; all when absent.', example: '7' }),
+    days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '7' }),
     ...azureInputs,
   },
   outputs: {

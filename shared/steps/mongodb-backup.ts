@@ -32,7 +32,7 @@ export const mongodbBackup = defineStep({
     ...trafficInputs,
     ...keyInputs,
     timestamp: input.timestamp({
-      summary: "The backup's timestamp, for a recovery point with several components; the time of the start when absent.",
+      summary: "The backup's timestamp, for a recovery point with several components; the start time when absent.",
       example: '20241201_120000',
     }),
     verify: input.choice(['full', 'sample', 'none'], {
@@ -44,7 +44,7 @@ export const mongodbBackup = defineStep({
     compressionLevel: input.integer({ summary: 'zstd level, 1 (fast) to 19 (small).', config: 'compression.level', default: '3' }),
     maxShrink: input.integer({
       summary:
-        'Doubtful when a collection or the whole has lost more than this many percent of its documents since the last verified backup.',
+        'Mark the backup as suspect when a collection, or the whole, has lost more than this percentage of its documents since the last verified backup.',
       config: 'limits.maxShrink',
       default: '50',
     }),
@@ -53,7 +53,7 @@ export const mongodbBackup = defineStep({
   outputs: {
     timestamp: { summary: 'Timestamp of the backup, for --timestamp of the other steps.' },
     backup: { summary: 'The backup within the store: <name>/<component>/<timestamp>.' },
-    location: { summary: 'Where the backup lies.' },
+    location: { summary: 'Where the backup is kept.' },
     documents: { summary: 'Number of documents.' },
     plainBytes: { summary: 'Size of the dump in bytes, before compression.' },
     storedBytes: { summary: 'Size in the store in bytes.' },

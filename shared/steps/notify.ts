@@ -8,24 +8,25 @@ export const notifyStep = defineStep({
   title: 'Lifeboat: notify',
   summary: 'Tells people how a pipeline ended: Slack, Teams, Rocket.Chat, e-mail, webhook, heartbeat.',
   description:
-    'For the last job of a pipeline, run whatever happened (if: always(), condition: always()): backups and restores tell by themselves how they ended, but ' +
-    'not that they never began. A success after a failure is told as recovered when the store is known. A channel that does not answer makes the outcome ' +
-    'partial, never failed.',
+    'For the last job of a pipeline, which runs whatever happened (if: always(), condition: always()): backups and restores report by themselves how they ended, ' +
+    'but not that they never began. A success after a failure is reported as recovered when the store is known. A channel that does not answer makes the ' +
+    'outcome partial, never failed.',
   effects: 'reads',
   inputs: {
     config: targetInputs.config,
     component: targetInputs.component,
     name: targetInputs.name,
     outcome: input.string({
-      summary: 'How it ended: succeeded, partial, failed, cancelled or refused; the words of GitHub and Azure will do, too.',
+      summary:
+        'How it ended: succeeded, partial, failed, cancelled or refused. GitHub and Azure have their own words for it, which work, too.',
       example: 'failure',
     }),
     results: input.string({
       summary: 'How each job ended; the worst one counts. JSON, such as toJSON(needs) on GitHub, or job=result, job=result.',
       example: 'backup=Succeeded, validate=Failed',
     }),
-    message: input.string({ summary: 'What else is to be said.', example: 'Nightly backup' }),
-    next: input.string({ summary: 'A command line to run next.', example: 'lifeboat status' }),
+    message: input.string({ summary: 'Text to add to the message.', example: 'Nightly backup' }),
+    next: input.string({ summary: 'The command to run next.', example: 'lifeboat status' }),
     ...inGroup('Channel', {
       channel: input.choice(['webhook', 'slack', 'teams', 'rocketchat', 'email', 'heartbeat'], {
         summary: 'One channel to tell, instead of those of dr.yml.',
@@ -37,7 +38,7 @@ export const notifyStep = defineStep({
     store: {
       ...storeInputs.store,
       required: false,
-      summary: `${storeInputs.store.summary} For the last good backup, and to know a recovery.`,
+      summary: `${storeInputs.store.summary} With it, the message names the last good backup, and a recovery is noticed.`,
     },
     storeSas: storeInputs.storeSas,
     ...azureInputs,

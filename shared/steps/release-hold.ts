@@ -6,10 +6,10 @@ import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
 export const releaseHold = defineStep({
   name: 'release-hold',
   title: 'Lifeboat: release a hold',
-  summary: 'Takes a hold away, so that retention may remove the backup again.',
+  summary: 'Releases a hold, so that retention may remove the backup again.',
   description:
-    'Takes away one hold by its id, or all holds of a backup, in every store of the component that dr.yml names. Nothing is removed by this: ' +
-    'the next apply-retention judges the backup by its rules.',
+    'Releases one hold by its id, or all holds of a backup, in every store that dr.yml names for the component. Removes no backup: ' +
+    'the next apply-retention judges it by its rules.',
   effects: 'writes',
   inputs: {
     ...targetInputs,
@@ -20,12 +20,13 @@ export const releaseHold = defineStep({
     }),
     ...storeInputs,
     store: input.string({
-      summary: 'Only this store: a store of dr.yml by name, or an address. Without it, every store that dr.yml names for the component.',
+      summary:
+        'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
       example: 'primary',
     }),
     ...azureInputs,
   },
-  outputs: { released: { summary: 'Number of holds taken away.' } },
+  outputs: { released: { summary: 'Number of holds released.' } },
   examples: [{ what: 'All holds of a backup', args: '--component mongodb --timestamp 20241201_120000' }],
   check: (inputs, spell) =>
     inputs.hold !== undefined && !/^[a-z0-9]{8}$/.test(inputs.hold)

@@ -6,29 +6,28 @@ import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
 export const statusStep = defineStep({
   name: 'status',
   title: 'Lifeboat: status',
-  summary: 'Says whether every backup is there, fresh and sound, as a table, as JSON and as metrics.',
+  summary: 'Shows whether every backup is there, recent and sound: as a table, as JSON and as metrics.',
   description:
-    'Judges by the times of the data in the stores, never by whether a workflow was green: what failed, what is missing after its time, what never ran, ' +
-    'what took or weighs far more or less than usual, how much room is left, which keys are old. Reads listings only and needs no key. Tells the channels ' +
-    'of dr.yml when something turns bad or well again, and keeps the result as status.json in the store. Run it on a schedule of its own: a watchdog.',
+    'Judges by the data in the stores, never by whether a workflow was green: what failed, what is overdue, what never ran, what took far longer or is far ' +
+    'larger or smaller than usual, how much space is left, which keys are old. Only reads listings and needs no key. Tells the channels of dr.yml when ' +
+    'something turns bad or recovers, and keeps the result as status.json in the store. Run it on a schedule of its own, as a watchdog.',
   effects: 'writes',
   inputs: {
     config: targetInputs.config,
     component: { ...targetInputs.component, summary: 'Only this component.' },
     name: targetInputs.name,
     store: input.string({
-      summary:
-        'Only this store: a store of dr.yml by name, https://<account>.blob.core.windows.net/<container>, or a folder. All stores of dr.yml when absent.',
+      summary: 'Only this store: the name of a store in dr.yml, or an address. When absent, all stores of dr.yml.',
       example: 'https://stdrprod.blob.core.windows.net/backups',
     }),
     storeSas: storeInputs.storeSas,
     grace: input.duration({
-      summary: 'How long after its time a backup may come. A quarter of its interval when absent, at most 3 hours.',
+      summary: 'How late a backup may be. When absent, a quarter of its interval: at least 15 minutes, at most 3 hours.',
       example: '2h',
     }),
-    failOn: input.choice(['never', 'warning', 'critical'], { summary: 'From which severity on the step fails.', default: 'critical' }),
+    failOn: input.choice(['never', 'warning', 'critical'], { summary: 'The severity from which on the step fails.', default: 'critical' }),
     publish: input.flag({ summary: 'Keep the result as status.json in the store.', default: 'true' }),
-    notify: input.flag({ summary: 'Tell the channels of dr.yml when something turned bad or well again.', default: 'true' }),
+    notify: input.flag({ summary: 'Tell the channels of dr.yml when something turned bad or recovered.', default: 'true' }),
     metricsFile: input.path({
       summary: "Write the metrics to this file, for node_exporter's textfile collector.",
       example: '/var/lib/node_exporter/backup.prom',
@@ -40,13 +39,13 @@ export const statusStep = defineStep({
   },
   outputs: {
     status: { summary: 'healthy, warning or critical.' },
-    lastBackup: { summary: 'What all components together can be restored to; empty when one has no backup.' },
+    lastBackup: { summary: 'The time to which all components can be restored together; empty when one has no backup.' },
     nextBackup: { summary: 'When the next backup is due; empty without a schedule.' },
     problems: { summary: 'Number of findings.' },
     document: { summary: 'The status document as JSON.' },
   },
   examples: [
-    { what: 'How is it?', args: '' },
+    { what: 'Is everything all right', args: '' },
     { what: 'For a script', args: '--json --fail-on warning' },
     { what: 'Metrics for Prometheus', args: '--metrics-file /var/lib/node_exporter/backup.prom --fail-on never' },
   ],

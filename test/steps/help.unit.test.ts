@@ -1,4 +1,5 @@
 // What --help promises: every command has examples, and every example is a command line that is understood.
+import { spawnSync } from 'node:child_process';
 import type { Command } from 'commander';
 import { describe, expect, test } from '@jest/globals';
 import { decrypt } from '../../scripts/cli/decrypt.ts';
@@ -55,4 +56,36 @@ test('the overview names every command, the first ones first, and fits the termi
   expect(text.indexOf('  init ')).toBeLessThan(text.indexOf('  mongodb-backup '));
   const wide = text.split('\n').filter((line) => line.startsWith('  ') && line.length > 60);
   expect(wide).toEqual([]);
+});
+
+/** A command line as a script runs it. */
+function lifeboat(...args: string[]) {
+  const node = ['--disable-warning=ExperimentalWarning', 'scripts/cli.ts'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...node, ...args], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+}
+
+test.each([[[]], [['--help']], [['help']]])('lifeboat %j prints the overview', (args) => {
+  expect(lifeboat(...args)).toEqual({ status: 0, stdout: expect.stringMatching(/^Lifeboat makes backups[^]*lifeboat init/), stderr: '' });
+});
+
+test('the help of what is not there is a mistake, and names what is near', () => {
+  expect(lifeboat('help', 'list-backup')).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: 'error: unknown command \'list-backup\'. Did you mean list-backups?\nSee "lifeboat --help".\n',
+  });
+});
+
+test('a command without its subcommand shows its help, and nothing but that, as a mistake', () => {
+  const { status, stdout, stderr } = lifeboat('config');
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^Usage: lifeboat config/);
+  expect(stderr).not.toContain('error');
+});
+
+test('what an option means when it is left away reads as a sentence', () => {
+  const texts = named.map(([, command]) => helpOf(command).replace(/\s+/g, ' '));
+  for (const text of texts) expect(text).not.toMatch(/Default: \.\.|default: \{\}|\?:|dr\.yml\. Default: dr\.yml\./);
+  expect(texts.join()).toContain('--no-safety-backup Turn off: back up what is about to be replaced');
 });
