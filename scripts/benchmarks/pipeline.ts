@@ -12,6 +12,7 @@ import { openStore } from '../../shared/stores/open.ts';
 import { releasing } from '../../shared/tools/release.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { peakMemory } from './peak-memory.ts';
 
 const READ_BYTES = 1 << 20;
 const NAME = { prefix: 'bench', component: 'mongodb', timestamp: formatTimestamp(new Date(Date.UTC(2026, 0, 1))) };
@@ -52,7 +53,7 @@ async function measured(work: () => Promise<{ plainBytes: number; storedBytes: n
   const sizes = await work();
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { ...sizes, seconds, cpuSeconds: (user + system) / 1e6, peakBytes: process.resourceUsage().maxRSS * 1024 };
+  return { ...sizes, seconds, cpuSeconds: (user + system) / 1e6, peakBytes: peakMemory() };
 }
 
 async function backup(archive: string, address: string, vault: string, verify: string): Promise<PipelineResult> {
