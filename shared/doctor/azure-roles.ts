@@ -6,9 +6,11 @@ export interface AzureIdentity {
   objectId: string | undefined;
   clientId: string | undefined;
   tenantId: string | undefined;
+  /** A person's sign-in name; undefined for an application or a managed identity. */
+  user: string | undefined;
 }
 
-/** Reads an Entra access token; unknown fields stay undefined. The token is not checked and not kept. */
+/** Reads an Entra access token; what it does not say stays undefined. The token is neither checked nor kept. */
 export function identityOf(token: string): AzureIdentity {
   let claims: Record<string, unknown> = {};
   try {
@@ -17,7 +19,9 @@ export function identityOf(token: string): AzureIdentity {
     // Not a JWT: then nobody can say whose it is.
   }
   const text = (name: string): string | undefined => (typeof claims[name] === 'string' ? claims[name] : undefined);
-  return { objectId: text('oid'), clientId: text('appid') ?? text('azp'), tenantId: text('tid') };
+  // Only a token on behalf of a person has scopes; its application is then the tool that the person used, such as the Azure CLI.
+  const user = text('scp') === undefined ? undefined : (text('upn') ?? text('unique_name') ?? text('oid'));
+  return { objectId: text('oid'), clientId: text('appid') ?? text('azp'), tenantId: text('tid'), user };
 }
 
 /** `az role assignment create …` for a container. */
@@ -38,11 +42,11 @@ export function vaultRoleCommand(
   return assignment(identity, role, `"$(az keyvault show --name ${vaultName} --query id --output tsv)"`);
 }
 
-function assignment({ objectId, clientId }: AzureIdentity, role: string, scope: string): string {
+function assignment({ objectId, clientId, user }: AzureIdentity, role: string, scope: string): string {
   const assignee =
     objectId === undefined
       ? `--assignee ${clientId ?? '<client id>'}`
-      : `--assignee-object-id ${objectId} --assignee-principal-type ServicePrincipal`;
+      : `--assignee-object-id ${objectId} --assignee-principal-type ${user === undefined ? 'ServicePrincipal' : 'User'}`;
   return `az role assignment create ${assignee} --role "${role}" --scope ${scope}`;
 }
 

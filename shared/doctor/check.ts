@@ -71,7 +71,7 @@ function tooSlow(timeout: number): Finding {
   return {
     status: 'failed',
     seen: `No answer within ${formatSeconds(timeout / 1000)}.`,
-    fix: 'Check that a firewall does not swallow the requests of this machine; --timeout gives it more time.',
+    fix: 'Check that no firewall drops the requests of this machine; the input timeout allows more time.',
   };
 }
 

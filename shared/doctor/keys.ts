@@ -40,7 +40,7 @@ export function vaultCheck({ vault, grant }: VaultSubject): Check {
         there = true;
         doing = 'read';
         if ((await vault.get(PROBE_SECRET, signal, version))?.value !== value) {
-          return { status: 'failed', seen: `A probe secret in ${vault.location} came back as something else.` };
+          return { status: 'failed', seen: `A probe secret in ${vault.location} came back different from what was set.` };
         }
         doing = 'deleted';
         await vault.delete(PROBE_SECRET, signal);
@@ -74,7 +74,7 @@ export function recipientsCheck(recipients: readonly KeyRecipient[], grant: () =
     name: 'key-recipients',
     look: async (signal) => {
       const lasting = recipients.filter(({ kind }) => kind === 'key-vault-key' || kind === 'escrow');
-      if (lasting.length === 0) return skipped('Each backup has a key of its own in the vault; vault-access tries that.');
+      if (lasting.length === 0) return skipped('Each backup has a key of its own in the vault, which vault-access tries.');
       // As the format has it: "2.0", five zero bytes, the key.
       const payload = Buffer.concat([Buffer.from('2.0'), Buffer.alloc(5), randomBytes(32)]);
       try {

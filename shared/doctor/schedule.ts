@@ -1,6 +1,6 @@
-// Checks of the schedule: is there one, does it run at a moment the CI system keeps, and do verified backups come as often as it says.
+// Checks of the schedule: is there one, does it avoid the minutes when CI systems are late, and do verified backups come as often as it says.
 import { listBackups } from '../catalog/list.ts';
-import { longestGap } from '../config/schedule.ts';
+import { crowdedMinute, longestGap, nextRuns } from '../config/schedule.ts';
 import { stableMinute } from '../config/jitter.ts';
 import { formatAge, formatSeconds } from '../step/format.ts';
 import type { Store } from '../stores/store.ts';
@@ -27,31 +27,32 @@ export function scheduleChecks(subject: ScheduleSubject): Check[] {
 }
 
 function schedule({ schedule: cron, prefix, now }: ScheduleSubject): Finding {
-  if (cron === null) return skipped('There is no dr.yml that could say when backups are due.');
+  if (cron === null) return skipped('There is no dr.yml to say when backups are due.');
   const minute = stableMinute(prefix);
   if (cron === undefined) {
     return {
       status: 'warning',
-      seen: 'dr.yml says nothing about when backups are due, so nobody can tell that one is missing.',
+      seen: 'dr.yml does not say when backups are due, so nobody can tell when one is missing.',
       fix: `Add schedule: "${minute} 2 * * *" to the component (UTC), the same as in the workflow or pipeline.`,
     };
   }
-  const [first = ''] = cron.split(/\s+/);
-  if (/^(0|00|30|\*\/(?:5|10|15|20|30))$/.test(first)) {
+  if (crowdedMinute(cron, now) !== undefined) {
+    const moved = cron.replace(/^(?:00?|30)(?= +\S+(?: +\S+){3}$)/, String(minute));
     return {
       status: 'warning',
-      seen: `The schedule "${cron}" runs at a full or half hour, when GitHub delays or drops runs.`,
-      fix: `Move it off: "${[minute, ...cron.split(/\s+/).slice(1)].join(' ')}", in dr.yml and in the workflow or pipeline.`,
+      seen: `The schedule "${cron}" comes due at a full or half hour, when GitHub delays or drops runs.`,
+      fix: `Move it to ${moved === cron ? `minute ${minute}` : `"${moved}"`}, for example, in dr.yml and in the workflow or pipeline.`,
     };
   }
-  return { status: 'ok', seen: `"${cron}" (UTC), at most ${formatSeconds(longestGap(cron, now) / 1000)} between two runs.` };
+  const next = nextRuns(cron, now, 1).map((run) => `next due ${run.toISOString().slice(0, 16).replace('T', ' ')} UTC, `);
+  return { status: 'ok', seen: `"${cron}": ${next.join('')}at most ${formatSeconds(longestGap(cron, now) / 1000)} between two backups.` };
 }
 
 async function freshness({ store, prefix, component, schedule: cron, now }: ScheduleSubject, signal: AbortSignal): Promise<Finding> {
   if (!store) return skipped('No store is given.');
   const backups = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
   const latest = backups.findLast(({ state }) => state === 'verified');
-  if (!latest) return { status: 'warning', seen: 'There is no verified backup yet.', fix: 'Make one: lifeboat mongodb-backup.' };
+  if (!latest) return { status: 'warning', seen: 'There is no verified backup yet.', fix: 'Make one: lifeboat backup-all' };
   const seen = `The latest verified backup is ${latest.timestamp}, ${formatAge(latest.time, now)}`;
   if (typeof cron !== 'string') return { status: 'ok', seen: `${seen}.` };
   const allowed = longestGap(cron, now) + GRACE_MS;

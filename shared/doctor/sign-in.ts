@@ -23,7 +23,7 @@ export async function azureIdentity(credential: () => Promise<TokenCredential>):
     const token = await (await credential()).getToken(STORAGE_SCOPE);
     return identityOf(token?.token ?? '');
   } catch {
-    return { objectId: undefined, clientId: undefined, tenantId: undefined };
+    return { objectId: undefined, clientId: undefined, tenantId: undefined, user: undefined };
   }
 }
 
@@ -38,16 +38,16 @@ export function signInChecks(subject: SignInSubject): Check[] {
 async function signIn({ azure, credential }: SignInSubject, signal: AbortSignal): Promise<ReturnType<typeof skipped>> {
   if (!azure) return skipped('Neither store nor vault is in Azure.');
   const token = await (await credential()).getToken(STORAGE_SCOPE, { abortSignal: signal });
-  const { objectId, clientId, tenantId } = identityOf(token?.token ?? '');
-  const who = clientId ?? objectId ?? 'an identity whose token does not name it';
+  const { objectId, clientId, tenantId, user } = identityOf(token?.token ?? '');
+  const who = user ?? clientId ?? objectId ?? 'an identity whose token does not name it';
   return {
     status: 'ok',
-    seen: `Signed in as ${who}${tenantId === undefined ? '' : ` of tenant ${tenantId}`}${objectId === undefined ? '' : `, object ${objectId}`}.`,
+    seen: `Signed in as ${who}${tenantId === undefined ? '' : ` in tenant ${tenantId}`}${objectId === undefined ? '' : ` (object id ${objectId})`}.`,
   };
 }
 
 async function claims({ host, azure, clientId, audience }: SignInSubject): Promise<ReturnType<typeof skipped>> {
-  if (host.kind === 'terminal') return skipped('A terminal has no OIDC token; on GitHub and Azure Pipelines this shows what it says.');
+  if (host.kind === 'terminal') return skipped('A terminal has no OIDC token. On GitHub and Azure Pipelines this shows what is in it.');
   if (!azure) return skipped('Neither store nor vault is in Azure.');
   let token: string;
   try {
@@ -62,6 +62,6 @@ async function claims({ host, azure, clientId, audience }: SignInSubject): Promi
   return {
     status: 'ok',
     seen: `The CI system's token says: issuer ${said.issuer}, subject ${said.subject}, audience ${said.audience}.`,
-    fix: `The federated credential must say exactly that. Where it is missing:\n${federatedCredentialCommand(clientId, said)}`,
+    fix: `The federated credential must say exactly this. To create it:\n${federatedCredentialCommand(clientId, said)}`,
   };
 }

@@ -60,8 +60,8 @@ async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal:
         skew,
         finding: {
           status: 'failed',
-          seen: `A probe in ${store.location} came back as something else than was written.`,
-          fix: 'Do not use this store: check its disk, or whatever stands between.',
+          seen: `A probe in ${store.location} came back different from what was written.`,
+          fix: 'Do not use this store. Check its disk, and whatever is in between.',
         },
       };
     doing = 'listed';
@@ -73,7 +73,7 @@ async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal:
         finding: {
           status: 'failed',
           seen: `${store.location} does not list what was just written.`,
-          fix: 'A backup would not be found again. Check for a cache or a filter in between.',
+          fix: 'Backups would not be found again. Check for a cache or a filter in between.',
         },
       };
     doing = 'deleted';
@@ -97,22 +97,22 @@ async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal:
 }
 
 function clockFinding(skew: number | undefined): Finding {
-  if (skew === undefined) return skipped('The store could not be written, so its clock was not seen.');
+  if (skew === undefined) return skipped('Nothing could be written to the store, so its clock was not seen.');
   const away = Math.abs(skew);
   const text = `This machine's clock is ${formatSeconds(away / 1000)} ${skew > 0 ? 'behind' : 'ahead of'} the store's`;
   if (away >= WARN_SKEW_MS) {
     return {
       status: away >= BAD_SKEW_MS ? 'failed' : 'warning',
       seen: `${text}.`,
-      fix: 'Set the clock by NTP (timedatectl set-ntp true): sign-in tokens and the timestamps of backups depend on it.',
+      fix: 'Set the clock by NTP (timedatectl set-ntp true): sign-in and the timestamps of backups depend on it.',
     };
   }
-  return { status: 'ok', seen: `${text}: close enough.` };
+  return { status: 'ok', seen: away < 1000 ? "This machine's clock agrees with the store's." : `${text}: close enough.` };
 }
 
 async function space({ store, estimate }: StoreSubject): Promise<Finding> {
   const there = (await store.space?.()) ?? (store.kind === 'folder' ? await spaceAbove(store.location) : undefined);
-  if (there === undefined) return skipped(`A store of kind ${store.kind} has no disk of its own to fill up, or does not tell.`);
+  if (there === undefined) return skipped(`A store of kind ${store.kind} has no disk that could fill up, or does not report it.`);
   const { free, total } = there;
   const share = total > 0 ? free / total : 1;
   const needed = await estimate();

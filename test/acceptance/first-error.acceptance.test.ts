@@ -13,10 +13,10 @@ const FIRST: Record<string, string> = {
   'hold-backup': 'reason',
   'release-hold': 'timestamp',
 };
-/** Steps that do not begin with a missing input: `backup-all` wants a dr.yml, `doctor` reports what is missing as its findings. */
+/** Steps that do not begin with a missing input: `backup-all` wants a dr.yml, `doctor` anything to check. */
 const OTHERWISE: Record<string, { exitCode: number; says: RegExp }> = {
   'backup-all': { exitCode: 2, says: /^There is no dr\.yml in the working folder/ },
-  doctor: { exitCode: 1, says: /^1 check of \d+ failed:\n- key-recipients: / },
+  doctor: { exitCode: 2, says: /^There is nothing to check: no dr\.yml in the working folder/ },
 };
 const URI = 'mongodb://backup:hunter2-hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100';
 

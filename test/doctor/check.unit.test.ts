@@ -108,7 +108,20 @@ test('the schedule is judged: absent, at the full hour, good', async () => {
   expect(await look(null)).toMatchObject({ status: 'skipped' });
   expect(await look(undefined)).toMatchObject({ status: 'warning', fix: expect.stringMatching(/schedule: "\d+ 2 \* \* \*"/) });
   expect(await look('0 2 * * *')).toMatchObject({ status: 'warning', fix: expect.stringMatching(/"\d+ 2 \* \* \*"/) });
-  expect(await look('17 2 * * *')).toMatchObject({ status: 'ok' });
+  expect(await look('17 2 * * *')).toMatchObject({
+    status: 'ok',
+    seen: '"17 2 * * *": next due 2024-12-02 02:17 UTC, at most 24h 00m between two backups.',
+  });
+  // Every 15 minutes must not become once an hour, and words come due at a full hour, too.
+  expect(await look('*/15 * * * *')).toMatchObject({
+    status: 'warning',
+    fix: expect.stringMatching(/^Move it to minute \d+, for example/),
+  });
+  expect(await look('first sunday at 03:00 Europe/Berlin')).toMatchObject({ status: 'warning' });
+  expect(await look('first sunday at 03:17 Europe/Berlin')).toMatchObject({
+    status: 'ok',
+    seen: expect.stringContaining('next due 2025-01-05 02:17 UTC'),
+  });
 });
 
 describe('what to paste', () => {
@@ -116,12 +129,19 @@ describe('what to paste', () => {
 
   test('names the identity of the token, and the container', () => {
     const identity = identityOf(token({ oid: 'object-1', appid: 'app-1', tid: 'tenant-1' }));
-    expect(identity).toEqual({ objectId: 'object-1', clientId: 'app-1', tenantId: 'tenant-1' });
+    expect(identity).toEqual({ objectId: 'object-1', clientId: 'app-1', tenantId: 'tenant-1', user: undefined });
     expect(storeRoleCommand(identity, 'stdrprod', 'backups')).toBe(
       'az role assignment create --assignee-object-id object-1 --assignee-principal-type ServicePrincipal --role "Storage Blob Data Contributor" ' +
         '--scope "$(az storage account show --name stdrprod --query id --output tsv)/blobServices/default/containers/backups"',
     );
     expect(storeRoleCommand(identityOf('opaque'), 'a', 'b')).toContain('--assignee <client id>');
+  });
+
+  test('is for a user where a person signed in with the Azure CLI', () => {
+    const azureCli = '04b07795-8ddb-461a-bbee-02f9e1bf7b46';
+    const identity = identityOf(token({ oid: 'object-2', appid: azureCli, scp: 'user_impersonation', upn: 'ada@example.org' }));
+    expect(identity.user).toBe('ada@example.org');
+    expect(storeRoleCommand(identity, 'a', 'b')).toContain('--assignee-object-id object-2 --assignee-principal-type User ');
   });
 
   test('a federated credential says exactly what the token says', () => {

@@ -159,6 +159,11 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('doctor'
     expect((await run('doctor', { ...place.inputs, only: 'weather' })).exitCode).toBe(2);
   });
 
+  test('with nothing to check says so, instead of blaming keys', async () => {
+    const ran = await run('doctor', {});
+    expect([ran.exitCode, ran.finish.error?.message]).toEqual([2, expect.stringMatching(/^There is nothing to check: no dr\.yml/)]);
+  });
+
   describe('in Azure', () => {
     let azurite: Azurite;
     let vault: KeyVault;

@@ -37,6 +37,7 @@ interface DoctorInputs extends SignInInputs, AddressInputs {
 export async function runDoctor(context: StepContext): Promise<StepReturn> {
   const inputs = context.inputs as unknown as DoctorInputs;
   const { clock, signal } = context;
+  requireSubject(context, inputs);
   const mongo = await databaseChecks(context, inputs);
   let keys: Promise<KeyFacts[]> | undefined;
   try {
@@ -69,6 +70,18 @@ export async function runDoctor(context: StepContext): Promise<StepReturn> {
   } finally {
     await mongo.close();
   }
+}
+
+/** @throws UsageError when nothing is given that could be checked, as in a wrong folder */
+function requireSubject({ host }: StepContext, { config, only, store, vault, mongodbUri, kubernetesNamespace }: DoctorInputs): void {
+  const subjects = [findDrFile(config), store, vault, mongodbUri, kubernetesNamespace, only?.[0]];
+  if (subjects.some((subject) => subject !== undefined)) return;
+  throw new UsageError('There is nothing to check: no dr.yml in the working folder, and no store, vault or database given.', {
+    fix:
+      host.kind === 'terminal'
+        ? 'Go to the folder of your dr.yml, or write one: lifeboat init'
+        : `Check out the repository with dr.yml, or set ${host.spell('store')}, ${host.spell('vault')} and ${host.spell('mongodbUri')}.`,
+  });
 }
 
 /** @throws UsageError for a name that no check has */
@@ -129,7 +142,7 @@ async function keyChecks(context: StepContext, inputs: DoctorInputs, place: Plac
     if (!(thrown instanceof UserError)) throw thrown;
     return [
       { name: 'key-recipients', look: async () => findingOf(thrown) },
-      { name: 'key-access', look: async () => skipped('Nobody can be asked to open a key.') },
+      { name: 'key-access', look: async () => skipped('There is no key recipient that could open a key.') },
     ];
   }
   const vaultName = (address = ''): string => (URL.canParse(address) ? (new URL(address).hostname.split('.')[0] as string) : '<vault>');
@@ -215,7 +228,7 @@ async function report(context: StepContext, results: readonly CheckResult[], key
     page(
       `### ${head}`,
       table(
-        ['check', '', 'what was seen'],
+        ['check', 'result', 'what was found'],
         results.map(({ name, status, seen }) => [name, STATUS_TEXT[status], seen]),
       ),
       ...[...failed, ...warnings].flatMap(({ name, fix }) => fixText(name, fix)),
@@ -232,7 +245,7 @@ async function report(context: StepContext, results: readonly CheckResult[], key
     result,
     failure: new UserError(
       `${plural(failed.length, 'check')} of ${results.length} failed:\n${failed.map(({ name, seen }) => `- ${name}: ${seen}`).join('\n')}`,
-      { fix: 'The summary above says what to do about each; --json has it, too.' },
+      { fix: 'The summary says what to do about each; so does the JSON result.' },
     ),
   };
 }
