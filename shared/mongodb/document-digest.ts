@@ -48,6 +48,8 @@ const AT_TERMINATOR = 1;
 /** Bytes copied into WebAssembly memory at once: small at first, since a block may be short, then doubled. */
 const FIRST_PIECE = 64 * 1024;
 const LARGEST_PIECE = 1024 * 1024;
+/** The module reads names in words of eight bytes, so up to seven beyond the last document. */
+const READ_AHEAD = 8;
 
 interface Running {
   bytes: number;
@@ -147,7 +149,7 @@ class WasmDocumentDigest implements DocumentDigest {
 
   #scan(piece: Uint8Array): number {
     const { memory } = this.#module;
-    const missing = this.#base + piece.length - memory.buffer.byteLength;
+    const missing = this.#base + piece.length + READ_AHEAD - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / 65536));
     new Uint8Array(memory.buffer, this.#base, piece.length).set(piece);
     return this.#module.scan(this.#base, this.#base + piece.length) - this.#base;

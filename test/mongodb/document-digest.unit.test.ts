@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { BSON } from 'mongodb';
 import { createCRC64, createXXHash128 } from 'hash-wasm';
 import { createDocumentDigest } from '../../shared/mongodb/document-digest.ts';
+import { documentsWasm } from '../../shared/mongodb/documents.wasm.ts';
 
 const TERMINATOR = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
@@ -23,6 +24,21 @@ async function expected(documents: Uint8Array[]) {
 }
 
 describe('the sums over documents', () => {
+  test('agree for a document that ends where the memory of the module ends', async () => {
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(documentsWasm, 'base64')), {
+      env: { abort: () => undefined },
+    });
+    const { memory, BUFFER } = exports as { memory: WebAssembly.Memory; BUFFER: WebAssembly.Global };
+    // Larger than the memory, so that it grows, and by whole pages: this must be the first test. Names are read in words of eight bytes.
+    const size = memory.buffer.byteLength + 50 * 65536 - (BUFFER.value as number);
+    const document = BSON.serialize({ b: new BSON.Binary(new Uint8Array(size - 16)), a: null });
+    expect(document).toHaveLength(size);
+    const digest = createDocumentDigest();
+    digest.select('a');
+    digest.walk(document, 0);
+    expect(digest.finish('a')).toMatchObject({ ...(await expected([document])), documents: 1, malformed: 0 });
+  });
+
   test('agree with an independent XXH3-128 and CRC-64/XZ for every document size from 13 to 1200 bytes', async () => {
     const documents = Array.from({ length: 1188 }, (_, index) => documentOf(index + 13, index));
     const digest = createDocumentDigest();
