@@ -12,6 +12,7 @@ import type { Lock } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { markInUse } from './in-use.ts';
 import { listBackups, type ListedBackup } from './list.ts';
+import { applyRules, type RetentionRules } from './retention.ts';
 import { settleTier } from './settle.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
@@ -29,6 +30,11 @@ export interface CopyRequest {
    * made. Everything when absent.
    */
   since?: Date;
+  /**
+   * What retention keeps where the copies go. Of the days after `since`, only backups that it would keep are copied: else those that it
+   * removed come back every night, and go again.
+   */
+  rules?: RetentionRules | undefined;
   /** These are copied in any case, such as one that was just imported under its old timestamp. */
   always?: readonly Timestamp[];
   /** Who copies, for whoever finds the component locked. */
@@ -115,15 +121,25 @@ function reasonOf(thrown: unknown, { lost }: Lock): unknown {
 function missing(
   originals: readonly ListedBackup[],
   copies: ReadonlyMap<Timestamp, ListedBackup>,
-  { since, always = [] }: Pick<CopyRequest, 'since' | 'always'>,
+  { since, always = [], rules, now }: Pick<CopyRequest, 'since' | 'always' | 'rules' | 'now'>,
 ): ListedBackup[] {
+  const worthwhile =
+    since && rules ? keptBy(rules, [...originals.filter(({ timestamp }) => !copies.has(timestamp)), ...copies.values()], now) : undefined;
   const newest = [...copies.values()].reduce((latest, copy) => (isWhole(copy) ? Math.max(latest, copy.time.getTime()) : latest), -Infinity);
   return originals.filter((original) => {
     const copy = copies.get(original.timestamp);
     if (!isWhole(original) || (copy && isWhole(copy) && copy.dataBytes === original.dataBytes)) return false;
-    const isNew = since === undefined || original.time >= since || original.time.getTime() > newest;
+    const stays = worthwhile?.has(original.timestamp) ?? true;
+    const isNew = since === undefined || (original.time >= since && stays) || original.time.getTime() > newest;
     return copy !== undefined || isNew || always.includes(original.timestamp);
   });
+}
+
+/** What stays once all of these are there. Retention counts only the verified ones; a doubtful one stays besides, never instead. */
+function keptBy(rules: RetentionRules, backups: readonly ListedBackup[], now: Date): Set<Timestamp> {
+  const whole = backups.filter(isWhole);
+  const decisions = [whole, whole.filter(({ state }) => state === 'verified')].flatMap((some) => applyRules(some, rules, now));
+  return new Set(decisions.filter(({ keep }) => keep).map(({ item }) => item.timestamp));
 }
 
 function isWhole({ state }: ListedBackup): boolean {

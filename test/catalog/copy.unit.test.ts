@@ -68,6 +68,17 @@ test('does not bring back what the retention of the copies has removed, but fill
   expect((await copy(made)).copied.map((one) => one.timestamp)).toEqual([FIRST]);
 });
 
+test('does not bring back, night after night, what the retention of the copies removes again', async () => {
+  const made = await worldWith(FIRST, SECOND, THIRD);
+  const nightly = { since: new Date('2024-11-26T00:00:00Z'), rules: { monthly: 1 } };
+  await copy(made, nightly);
+  for (const name of [...made.offsite.objects.keys()]) if (!name.includes(THIRD)) made.offsite.objects.delete(name);
+  expect((await copy(made, nightly)).copied).toEqual([]);
+  // What rules keep is made up for, and who asks for everything gets it.
+  expect((await copy(made, { ...nightly, rules: { daily: 2 } })).copied.map((one) => one.timestamp)).toEqual([SECOND]);
+  expect((await copy(made, { rules: nightly.rules })).copied.map((one) => one.timestamp)).toEqual([FIRST]);
+});
+
 test('wherever it is killed, no half copy counts as a backup, and the next run makes it whole', async () => {
   for (let at = 1; at < 60; at += 1) {
     const made = await worldWith(FIRST);

@@ -1,11 +1,14 @@
 // What `copy-backups` does: one store of copies after the other; also used by a backup once it is committed.
 import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
+import type { RetentionRules } from '../../catalog/retention.ts';
 import { settleTier } from '../../catalog/settle.ts';
+import { parsedRules, retentionRules } from '../../config/retention.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import { openDrFile } from './dr-file.ts';
 import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { page, table } from './summary.ts';
@@ -63,6 +66,7 @@ export async function copyToAll(context: StepContext, job: CopyJob): Promise<Cop
         recipients,
         ...(days === 0 ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
         ...(always === undefined ? {} : { always: [always] }),
+        rules: await rulesOf(context, component, name),
         owner: lockOwner(context, step),
         now,
         signal,
@@ -90,6 +94,14 @@ export async function copyToAll(context: StepContext, job: CopyJob): Promise<Cop
     }
   }
   return results;
+}
+
+/** The rules by which `apply-retention` judges a store's copies; undefined where dr.yml has none. */
+async function rulesOf(context: StepContext, component: string, store: string): Promise<RetentionRules | undefined> {
+  const dr = await openDrFile(context);
+  if (!dr?.hasStore(store) || !dr.componentNames().includes(component)) return undefined;
+  const { retention } = dr.component(component);
+  return retention && parsedRules(retentionRules(retention, store));
 }
 
 /** How far back a step that makes a backup makes copies that are missing. */
