@@ -76,6 +76,14 @@ export async function listBackups(store: Store, prefix: string, query: ListQuery
   return backups.sort((a, b) => compare(a.timestamp, b.timestamp) || compare(a.component, b.component));
 }
 
+/** Clocks that are right differ by less. */
+const CLOCKS_APART_MS = 5 * 60_000;
+
+/** True for a backup that a machine with a wrong clock has dated ahead: which other ones it is newer than, nobody knows. */
+export function isAhead({ time }: Pick<ListedBackup, 'time'>, now: Date): boolean {
+  return time.getTime() > now.getTime() + CLOCKS_APART_MS;
+}
+
 function lockedText(...objects: (ObjectInfo | undefined)[]): string | undefined {
   const locks = objects.flatMap((object) => object?.locked ?? []);
   if (locks.includes('legal hold')) return 'legal hold';

@@ -2,7 +2,7 @@
 import { RefusedError, UserError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { Store } from '../stores/store.ts';
-import { listBackups, type BackupState, type ListedBackup } from './list.ts';
+import { isAhead, listBackups, type BackupState, type ListedBackup } from './list.ts';
 import { listRuns } from './runs.ts';
 
 export interface PickRequest {
@@ -13,6 +13,8 @@ export interface PickRequest {
   timestamp?: Timestamp;
   /** Takes the latest verified backup although a newer attempt failed or is doubtful. */
   allowOlder?: boolean;
+  /** What tells a backup that a wrong clock has dated ahead; this machine's clock when absent. */
+  now?: Date;
   signal?: AbortSignal | undefined;
 }
 
@@ -45,12 +47,13 @@ export interface Choices {
 /** Chooses from what is known already. @throws as `pickBackup` */
 export function pickFrom(
   { backups, failed, where }: Choices,
-  request: Pick<PickRequest, 'component' | 'timestamp' | 'allowOlder'>,
+  request: Pick<PickRequest, 'component' | 'timestamp' | 'allowOlder' | 'now'>,
 ): PickedBackup {
-  const { component } = request;
+  const { component, now = new Date() } = request;
   if (request.timestamp !== undefined) return pickNamed(component, request.timestamp, backups, where);
-  const latest = backups.findLast((backup) => backup.state === 'verified');
-  const newest = newestAttempt(backups, failed);
+  const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
+  const ahead = backups.findLast((backup) => !(backup.state in UNUSABLE) && isAhead(backup, now));
+  const newest = ahead ? { timestamp: ahead.timestamp, what: 'a wrong clock has dated ahead of now' } : newestAttempt(backups, failed);
   if (!latest) {
     throw new UserError(`There is no verified backup of ${component} in ${where}.`, {
       fix:

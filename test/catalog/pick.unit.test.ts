@@ -51,6 +51,19 @@ describe('pickBackup', () => {
     });
   });
 
+  test('refuses while a wrong clock has dated a backup ahead: which one is newer, nobody knows', async () => {
+    const store = await storeWith('verified', 'verified');
+    const now = new Date('2024-12-01T13:00:00Z');
+    await expect(pick(store, { now })).rejects.toThrow(RefusedError);
+    await expect(pick(store, { now })).rejects.toThrow(
+      `The latest verified backup of mongodb is ${at(1)}, older than the newest attempt, ${at(2)}, which a wrong clock has dated ahead of now.`,
+    );
+    await expect(pick(store, { now, allowOlder: true })).resolves.toMatchObject({ backup: { timestamp: at(1) } });
+    await expect(pick(store, { now, timestamp: at(2) })).resolves.toMatchObject({ backup: { timestamp: at(2) } });
+    // A few minutes are no wrong clock.
+    await expect(pick(store, { now: new Date('2024-12-02T11:57:00Z') })).resolves.toMatchObject({ backup: { timestamp: at(2) } });
+  });
+
   test.each<[State, string]>([
     ['leftover', 'was never completed'],
     ['suspect', 'is marked suspect'],

@@ -1,7 +1,7 @@
 // Tells the channels of dr.yml how a run ended. Nothing that goes wrong here reaches the run: it is a warning.
 import type { DrConfig } from '../../config/dr-config.ts';
 import { safetyOf } from '../../backup/layout.ts';
-import { listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { listRuns } from '../../catalog/runs.ts';
 import type { EndedRun, History } from '../../notify/compose.ts';
 import type { Notifications } from '../../notify/notifications.ts';
@@ -91,7 +91,7 @@ function announcer(
  * @param recordName the record of the run itself, which is passed over
  */
 export async function historyOf(
-  { host }: StepContext,
+  { host, clock }: StepContext,
   place: Place | undefined,
   about: { step: string; component?: string | undefined },
   recordName?: string,
@@ -104,7 +104,8 @@ export async function historyOf(
     const runs = (await listRuns(store, prefix, signal)).filter(({ name }) => name !== recordName);
     const trouble = troubleOf(runs, about);
     const { component } = about;
-    const backups = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+    const listed = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+    const backups = listed.filter((backup) => !isAhead(backup, clock.now()));
     return { trouble, lastGoodBackup: lastGoodOf(backups, component === undefined ? componentsOf(backups) : [component]) };
   } catch (thrown) {
     host.debug(`The notification goes out without what was before: ${errorMessage(thrown)}`);

@@ -1,5 +1,5 @@
 // What `backup-all` does: the backup step of every component under one timestamp, then the group manifest.
-import { listBackups, type BackupState } from '../../catalog/list.ts';
+import { isAhead, listBackups, type BackupState } from '../../catalog/list.ts';
 import { writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
 import { pointName } from '../../backup/layout.ts';
 import { drSource, findDrFile } from '../../config/source.ts';
@@ -34,7 +34,6 @@ interface Inputs {
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
 const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
-const CLOCKS_APART_MS = 5 * 60_000;
 
 /** The backup step of each kind of component. */
 const STEP_OF_KIND: Record<string, AnyStep> = { mongodb: mongodbBackup };
@@ -132,7 +131,7 @@ async function dueAmong({ host, clock, signal }: StepContext, dr: DrConfig, stor
 /** When the last backup was made that is there. One from the future tells nothing. */
 async function lastBackup(store: Store, prefix: string, component: string, now: Date, signal: AbortSignal): Promise<Date | undefined> {
   const backups = await listBackups(store, prefix, { component, signal });
-  return backups.findLast(({ state, time }) => MADE.has(state) && time.getTime() <= now.getTime() + CLOCKS_APART_MS)?.time;
+  return backups.findLast((backup) => MADE.has(backup.state) && !isAhead(backup, now))?.time;
 }
 
 function nextText(schedule: string, now: Date): string {

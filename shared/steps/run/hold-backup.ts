@@ -37,7 +37,7 @@ export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
     const now = clock.now();
     const until = holdFor === 'ever' ? undefined : after(now, holdFor);
     const { backup } = await pickBackup({
-      ...{ store: home.store, prefix: home.prefix, component, signal },
+      ...{ store: home.store, prefix: home.prefix, component, now, signal },
       ...(timestamp === undefined ? {} : { timestamp }),
     });
     let id: string | undefined;

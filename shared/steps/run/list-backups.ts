@@ -1,7 +1,7 @@
 // What `list-backups` does: one listing, as a table, as JSON and as outputs.
 import { existsSync } from 'node:fs';
 import { holdsAt, listHolds, type Hold } from '../../catalog/hold.ts';
-import { listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { prefixFolder } from '../../backup/layout.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
@@ -26,7 +26,7 @@ export async function runListBackups(context: StepContext): Promise<StepReturn> 
   const held: Hold[] = [];
   for (const name of new Set(shown.map((backup) => backup.component)))
     held.push(...(await listHolds(store, prefix, name, signal)).filter((hold) => holdsAt(hold, now)));
-  const latest = shown.find(({ state }) => state === 'verified');
+  const latest = shown.find((backup) => backup.state === 'verified' && !isAhead(backup, now));
 
   const where = `${store.location}, below ${prefixFolder(prefix) || 'the root'}`;
   const what = component === undefined ? '' : ` of ${component}`;

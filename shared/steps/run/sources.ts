@@ -84,7 +84,7 @@ export function chooseBackup(
   const seen = seenPlaces(sources);
   const { backup, notices } = pickFrom(
     { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
-    { component, allowOlder, ...(wanted === undefined ? {} : { timestamp: wanted }) },
+    { component, allowOlder, now: context.clock.now(), ...(wanted === undefined ? {} : { timestamp: wanted }) },
   );
   for (const notice of notices) host.notice(notice);
   const { timestamp } = backup;
