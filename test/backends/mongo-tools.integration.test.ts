@@ -92,7 +92,7 @@ describeIf(!('missing' in found) && (await canBuildFerretDb()), reason)('the rea
 });
 
 async function run(command: string, args: string[], input?: Buffer): Promise<{ code: number | null; stdout: Buffer; stderr: string }> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 50_000 });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: 150_000 });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

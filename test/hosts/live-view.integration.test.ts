@@ -41,7 +41,7 @@ describeIf(findProgram('script') !== undefined, 'needs script of util-linux')('a
     await screen.shows(/80 MiB of 100 MiB.*left.*standing\.still/);
     const seconds = (): number => Number(/ ([\d.]+)s left/.exec(screen.lines().join('\n'))?.[1]);
     const before = seconds();
-    for (let tries = 0; seconds() <= before && tries < 250; tries += 1) await new Promise((resume) => setTimeout(resume, 20));
+    for (let tries = 0; seconds() <= before && tries < 3000; tries += 1) await new Promise((resume) => setTimeout(resume, 20));
     expect(seconds()).toBeGreaterThan(before);
     screen.type('\u0003');
     await screen.ended;

@@ -152,9 +152,9 @@ export async function stateOf(
   return state;
 }
 
-/** Waits for something that is about to happen. @throws Error when it did not within 10 seconds */
+/** Waits for something that is about to happen. @throws Error when it did not within a minute */
 export async function until(happened: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   while (!happened()) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${String(happened)}`);
     await new Promise((resume) => setTimeout(resume, 50));

@@ -9,7 +9,7 @@ export interface Screen {
   lines(): string[];
   /** Sends keys: `\x03` is Ctrl-C. */
   type(keys: string): void;
-  /** Waits until the screen shows it. @throws Error when it does not within 15 seconds */
+  /** Waits until the screen shows it. @throws Error when it does not within a minute */
   shows(pattern: RegExp): Promise<void>;
   /** The exit code. */
   ended: Promise<number | null>;
@@ -38,7 +38,7 @@ export function onScreen(command: readonly string[], { columns, env = {} }: Scre
     lines,
     type: (keys) => child.stdin.write(keys),
     async shows(pattern) {
-      const deadline = Date.now() + 15_000;
+      const deadline = Date.now() + 60_000;
       while (!pattern.test(lines().join('\n'))) {
         if (Date.now() > deadline) throw new Error(`the screen does not show ${String(pattern)}:\n${lines().join('\n')}`);
         await new Promise((resume) => setTimeout(resume, 20));
