@@ -169,7 +169,8 @@ function start(script: string, folder: string, env: Record<string, string>, opti
   const printed = async (text: string, timeoutMs = 60_000): Promise<void> => {
     const deadline = Date.now() + timeoutMs;
     while (!log.includes(text)) {
-      if (Date.now() > deadline || child.exitCode !== null || child.signalCode !== null) throw new Error(`"${text}" was not printed:\n${log}`);
+      const ended = child.exitCode !== null || child.signalCode !== null;
+      if (ended || Date.now() > deadline) throw new Error(`"${text}" was not printed:\n${log}`);
       await new Promise((resume) => setTimeout(resume, 20));
     }
   };
