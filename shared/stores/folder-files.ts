@@ -1,9 +1,10 @@
 // File operations of the folder store that survive a power cut: durable folders and files, no symbolic links, errors in plain words.
 import { randomBytes } from 'node:crypto';
-import { constants, type BigIntStats } from 'node:fs';
-import { lstat, mkdir, open, unlink, type FileHandle } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../step/errors.ts';
+import { syncFolder } from '../tools/sync-folder.ts';
 import { StoreError } from './errors.ts';
 
 /** The `code` of a Node file error; undefined for anything else. No `instanceof`: jest's realms have an Error of their own. */
@@ -42,18 +43,6 @@ export function folderError(what: string, thrown: unknown): UserError {
   const code = errorCode(thrown);
   const [reason, fix] = (code !== undefined ? REASONS[code] : undefined) ?? [code ?? String(thrown), undefined];
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
-}
-
-/** Makes a folder's entries durable: after this a rename or a new file in it survives a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open folders, and orders these writes in its journal.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Creates a folder (0700) and its missing parents, durably. */
@@ -112,6 +101,30 @@ export async function lstatOrNone(path: string): Promise<BigIntStats | undefined
     const code = errorCode(thrown);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw thrown;
+  }
+}
+
+/** What a file system without hard links answers: exFAT, many network shares. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/**
+ * Gives a file its name unless that is taken: by a hard link, which then fails by itself. Where there are none, whoever creates the file
+ * `claim` may look and rename. A process that is killed in between leaves its claim, and the name counts as taken until that is removed.
+ * @throws an error with the code EEXIST when the name is taken
+ */
+export async function nameNew(file: string, target: string, claim: string): Promise<void> {
+  try {
+    await link(file, target);
+    return;
+  } catch (thrown) {
+    if (!NO_LINKS.has(errorCode(thrown) ?? '')) throw thrown;
+  }
+  await (await open(claim, 'wx', 0o600)).close();
+  try {
+    if (await lstatOrNone(target)) throw Object.assign(new Error(`${target} is there`), { code: 'EEXIST' });
+    await rename(file, target);
+  } finally {
+    await removeFile(claim);
   }
 }
 

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, removeFile, syncFolder, writeDurably } from './folder-files.ts';
+import { syncFolder } from '../tools/sync-folder.ts';
+import { errorCode, removeFile, writeDurably } from './folder-files.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 
 /** What a sidecar file holds. */

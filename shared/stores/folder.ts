@@ -1,21 +1,12 @@
 // The store in a folder: a local disk, a mounted share, a volume. Every object is a plain file under its own name.
+import { createHash } from 'node:crypto';
 import { constants, type BigIntStats } from 'node:fs';
-import { link, open, readdir, rename, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfCancelled } from '../step/errors.ts';
+import { syncFolder } from '../tools/sync-folder.ts';
 import { noFolder, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
-import {
-  ensureFolder,
-  errorCode,
-  folderError,
-  guarded,
-  inFolder,
-  lstatOrNone,
-  newFile,
-  refuseLinks,
-  removeFile,
-  syncFolder,
-} from './folder-files.ts';
+import { errorCode, folderError, guarded, inFolder, lstatOrNone, nameNew, newFile, refuseLinks, removeFile } from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
 import { fillFile, readFile } from './folder-stream.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
@@ -29,7 +20,7 @@ const LIST_AT_ONCE = 32;
 
 /**
  * A store in a folder. Folders are 0700, files 0600. Bytes go to a temporary file first, are made durable, and get their name by one rename
- * (or, with `ifAbsent`, one link, which fails when the name is taken). The folder is created by the first write.
+ * (with `ifAbsent` by one link, which fails when the name is taken). The folder is created by the first write.
  */
 export class FolderStore implements Store {
   readonly kind = 'folder';
@@ -73,7 +64,7 @@ export class FolderStore implements Store {
     const previous = await lstatOrNone(target);
     try {
       throwIfCancelled(options.signal);
-      await inFolder(dirname(target), () => (options.ifAbsent ? link(temporary, target) : rename(temporary, target)));
+      await inFolder(dirname(target), () => (options.ifAbsent ? nameNew(temporary, target, this.#claim(name)) : rename(temporary, target)));
       await syncFolder(dirname(target));
     } catch (thrown) {
       await removeSidecar(this.location, name, etag).catch(() => undefined);
@@ -253,6 +244,11 @@ export class FolderStore implements Store {
     return join(this.location, RESERVED_SEGMENT, 'temporary');
   }
 
+  /** Among the temporary files, so that one that was left behind is swept with them. */
+  #claim(name: string): string {
+    return join(this.#temporaryFolder, `claim-${createHash('sha256').update(name).digest('hex')}`);
+  }
+
   #path(name: string): string {
     return join(this.location, ...name.split('/'));
   }
@@ -284,11 +280,6 @@ export class FolderStore implements Store {
     const status = await lstatOrNone(path);
     if (status) return status;
     throw new StoreError(`The temporary file ${basename(path)} in ${this.location} was removed by somebody before it was complete.`);
-  }
-
-  /** Creates the folder now, so that a wrong path or missing rights show before any work is done. */
-  async prepare(): Promise<void> {
-    await guarded(`Opening ${this.location}`, () => ensureFolder(this.location));
   }
 }
 

@@ -4,6 +4,7 @@ import { chmod, mkdir, open, readdir, rename, rm, stat, type FileHandle } from '
 import { join, resolve } from 'node:path';
 import { errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { syncFolder } from '../tools/sync-folder.ts';
 import { VaultError } from './errors.ts';
 import { checkSecretName } from './secret-name.ts';
 import type { Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from './vault.ts';
@@ -241,17 +242,6 @@ async function writeWhole(folder: string, name: string, text: string): Promise<v
     throw thrown;
   }
   await syncFolder(folder);
-}
-
-/** Makes a rename survive a power cut. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return; // Folders cannot be opened there.
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function entries(folder: string): Promise<string[]> {

@@ -120,6 +120,44 @@ describe('folder store', () => {
     expect(existsSync(join(outside, 'planted'))).toBe(false);
   });
 
+  test('lets exactly one writer create a name on a file system without hard links, and sweeps what a killed one claimed', async () => {
+    const path = join(root, 'share');
+    // Stands in for exFAT or an SMB share: no hard links, and no way to make a folder durable.
+    const run = spawnSync(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { createRequire, syncBuiltinESMExports } from 'node:module';
+         const files = createRequire(import.meta.url)('node:fs/promises');
+         const refuse = (code) => async () => { throw Object.assign(new Error(code), { code }); };
+         const { open } = files;
+         files.link = refuse('EPERM');
+         files.open = async (...args) => {
+           const handle = await open(...args);
+           if ((await handle.stat()).isDirectory()) handle.sync = refuse('EINVAL');
+           return handle;
+         };
+         syncBuiltinESMExports();
+         const { FolderStore } = await import(${JSON.stringify(folderModule)});
+         const store = new FolderStore(${JSON.stringify(path)});
+         const writing = Array.from({ length: 8 }, (_, writer) => store.write('a/manifest.json', Buffer.from(String(writer)), { ifAbsent: true }));
+         const results = await Promise.allSettled(writing);
+         const winners = results.flatMap(({ status }, writer) => status === 'fulfilled' ? [String(writer)] : []);
+         console.log(JSON.stringify({ winners, content: String(await store.read('a/manifest.json')),
+           failures: [...new Set(results.flatMap(({ reason }) => reason ? [reason.message] : []))] }));`,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(run.stderr).toBe('');
+    const { winners, content, failures } = JSON.parse(run.stdout) as { winners: string[]; content: string; failures: string[] };
+    expect(winners).toEqual([content]);
+    expect(failures).toEqual([`a/manifest.json already exists in ${path} and is not overwritten.`]);
+    expect(readdirSync(join(path, '.lifeboat/temporary'))).toEqual([]);
+    writeFileSync(join(path, '.lifeboat/temporary/claim-of-a-killed-process'), '');
+    expect(await new FolderStore(path).sweep('', new Date(Date.now() + 60_000))).toBe(1);
+  });
+
   test('keeps metadata when the whole folder is copied by hand', async () => {
     const path = join(root, 'original');
     await new FolderStore(path).write('a/data', bytes('content'), { metadata: { a: '1' } });
