@@ -67,16 +67,17 @@ export const expiredToken: Part = {
     try {
       const address = await azurite.createContainer('tokens');
       const recipients = folderWorld(join(trial.folder, 'keys')).recipients;
-      const seconds = 2;
+      const seconds = 3;
       let asked = 0;
       const credential = {
+        // Entra, too, takes a token for some time after the end that it tells.
         getToken: async () => {
           asked += 1;
-          return { token: azurite.token({ expiresInSeconds: seconds }), expiresOnTimestamp: Date.now() + seconds * 1000 };
+          return { token: azurite.token({ expiresInSeconds: 2 * seconds }), expiresOnTimestamp: Date.now() + seconds * 1000 };
         },
       };
       const archive = await largeArchive();
-      const slow = (): AsyncIterable<Uint8Array> => slowly(archive, 2 * seconds * 1000);
+      const slow = (): AsyncIterable<Uint8Array> => slowly(archive, 3 * seconds * 1000);
       const world = { store: await openStore(address, { credential: () => credential }), recipients };
       await trial.survives('a token that is renewed', async () => {
         await backUp(world, { source: slow(), compression: { algorithm: 'none' } });
@@ -201,6 +202,11 @@ export const fullDisk: Part = {
       trial.skip('mounting a small tmpfs needs root');
       return;
     }
+    const unmount = (): void => {
+      spawnSync('umount', ['-l', disk]);
+    };
+    // A second Ctrl-C ends the campaign at once.
+    process.once('exit', unmount);
     try {
       const world: World = {
         store: new FolderStore(join(disk, 'store')),
@@ -227,7 +233,8 @@ export const fullDisk: Part = {
         await prove(world, later);
       });
     } finally {
-      spawnSync('umount', ['-l', disk]);
+      unmount();
+      process.off('exit', unmount);
     }
   },
 };

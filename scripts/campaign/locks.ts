@@ -37,7 +37,7 @@ export const locks: Part = {
   what: 'a lock whose holder was killed or put to sleep, and wrong clocks around it, in a folder and in Azure Blob',
   async run(trial) {
     const folder = join(trial.folder, 'store');
-    await holders(trial, { store: new FolderStore(folder), address: folder, env: {}, expiresAfter: 1500 });
+    await holders(trial, { store: new FolderStore(folder), address: folder, env: {}, expiresAfter: 3000 });
     const azurite = await startAzurite();
     try {
       const address = await azurite.createContainer('locks');
@@ -86,7 +86,7 @@ async function sleepingHolder(trial: Trial, place: Place): Promise<void> {
   await expired(place, performance.now());
   const lock = await taken(trial, place, 'asleep', 'the holder sleeps', child, 0, false);
   child.kill('SIGCONT');
-  const deadline = performance.now() + place.expiresAfter;
+  const deadline = performance.now() + 10 * place.expiresAfter;
   while (!said().includes('lost') && performance.now() < deadline) await delay(50);
   trial.holds(`${place.store.kind}: a holder that woke up was not told that it lost its lock`, said().includes('lost'), 'detected');
   trial.holds(`${place.store.kind}: who took the lock of a sleeping holder lost it when that one woke up`, lock?.lost.aborted === false);
