@@ -2,20 +2,33 @@
 import { existsSync, globSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { initFiles, NEXT_COMMANDS, remainingWork, type InitAnswers, type InitFile, type Published } from '../../shared/config/init.ts';
+import {
+  initFiles,
+  NEXT_COMMANDS,
+  remainingWork,
+  USUAL_SELECTOR,
+  type InitAnswers,
+  type InitFile,
+  type InitPod,
+  type Published,
+} from '../../shared/config/init.ts';
 import { parseDr } from '../../shared/config/load.ts';
 import { ConfigError } from '../../shared/config/problem.ts';
 import type { StepContext, StepReturn } from '../../shared/step/define.ts';
 import { RefusedError, UsageError, UserError } from '../../shared/step/errors.ts';
-import { plural } from '../../shared/step/format.ts';
 import type { Host } from '../../shared/step/host.ts';
 
-interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'github' | 'azure'> {
+interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'kubernetes' | 'github' | 'azure'> {
   name: string | undefined;
   store: string | undefined;
   vault: string | undefined;
   github: boolean | undefined;
   azure: boolean | undefined;
+  kubernetesNamespace: string | undefined;
+  kubernetesSelector: string | undefined;
+  kubernetesPod: string | undefined;
+  kubernetesContainer: string | undefined;
+  kubernetesContext: string | undefined;
   folder: string | undefined;
   yes: boolean;
   force: boolean;
@@ -34,19 +47,19 @@ export async function runInit(context: StepContext, published: Published): Promi
 
   for (const { path } of files) host.info(`Wrote ${path}.`);
   for (const { message } of notices) host.notice(message);
-  host.info(
-    `\nBefore the first run:\n${remainingWork(answers)
-      .map((line) => `  ${line}`)
-      .join('\n')}`,
-  );
-  host.info(`\nThen:\n${NEXT_COMMANDS.map((command) => `  ${command}`).join('\n')}`);
-  return { result: { files: files.map(({ path }) => path), remaining: remainingWork(answers), next: NEXT_COMMANDS } };
+  const remaining = remainingWork(answers);
+  host.info('\nBefore the first run:');
+  for (const { where, what } of remaining) host.info([`  ${where}:`, ...what.map((line) => `    ${line}`)].join('\n'));
+  host.info(['\nThen:', ...NEXT_COMMANDS.map((command) => `  ${command}`)].join('\n'));
+  return { result: { files: files.map(({ path }) => path), remaining, next: NEXT_COMMANDS } };
 }
 
-async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
-  const { host } = context;
-  const ask = async (question: string, preset: string | undefined, check?: (text: string) => unknown): Promise<string | undefined> => {
-    if (inputs.yes) return preset;
+/** Asks a person, again after a wrong answer; the preset when there is no answer. */
+type Ask = (question: string, preset: string | undefined, check?: (text: string) => unknown) => Promise<string | undefined>;
+
+function asker(host: Host, yes: boolean): Ask {
+  return async (question, preset, check) => {
+    if (yes) return preset;
     for (;;) {
       const typed = (await host.ask(`${question}${preset === undefined ? '' : ` [${preset}]`}: `))?.trim();
       if (typed === undefined || typed === '') return preset;
@@ -60,44 +73,58 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
       }
     }
   };
-  const checkName = (text: string): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, name: text }, published, host);
-  const agree = async (question: string, preset: boolean): Promise<boolean> => {
-    const typed = await ask(question, preset ? 'yes' : 'no');
-    return /^(y|yes|true)$/i.test(typed ?? '');
-  };
-  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), checkName));
+}
+
+async function agrees(ask: Ask, question: string, preset: boolean): Promise<boolean> {
+  return /^(y|yes|true)$/i.test((await ask(question, preset ? 'yes' : 'no', yesOrNo)) ?? '');
+}
+
+/** @throws UsageError for a word that is neither */
+function yesOrNo(text: string): void {
+  if (!/^(y|yes|true|n|no|false)$/i.test(text)) throw new UsageError(`${JSON.stringify(text)} is neither yes nor no.`);
+}
+
+async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
+  const { host } = context;
+  const ask = asker(host, inputs.yes);
+  const tryOut = (answer: Partial<InitAnswers>): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, ...answer }, published, host);
+  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), (text) => tryOut({ name: text })));
+  const kubernetes = await podAnswer(inputs, ask, (pod) => tryOut({ kubernetes: pod }));
   const store = inputs.store ?? (await ask('Store (https://<account>.blob.core.windows.net/<container>, or a folder)', undefined, address));
   const vault = inputs.vault ?? (await ask('Vault for the keys (https://<name>.vault.azure.net, or a folder)', undefined, address));
   const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
   if (name === undefined || store === undefined || vault === undefined) {
     throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
-      fix: 'Give them as flags, or run this on a terminal without --yes to be asked.',
+      fix: 'Give what is missing as options, or run this on a terminal without --yes to be asked.',
     });
   }
   const { component, escrow, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
-  const github = inputs.github ?? (await agree('Write a GitHub workflow', existsSync(join(folder, '.github'))));
-  const azure =
-    inputs.azure ?? (await agree('Write an Azure pipeline', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0));
   return {
-    name,
-    store: address(store),
-    vault: address(vault),
-    component,
-    escrow,
-    retention,
-    rpo,
-    rto,
-    hour,
-    schedule,
-    github,
-    azure,
-    serviceConnection,
-    branch,
+    ...{ name, store: address(store), vault: address(vault), component, kubernetes, escrow, retention, rpo, rto, hour, schedule },
+    github: inputs.github ?? (await agrees(ask, 'Write a GitHub workflow', existsSync(join(folder, '.github')))),
+    azure:
+      inputs.azure ?? (await agrees(ask, 'Write an Azure pipeline', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0)),
+    ...{ serviceConnection, branch },
   };
 }
 
+/** The pod that runs MongoDB; undefined where a connection string reaches it. */
+async function podAnswer(inputs: Inputs, ask: Ask, tryOut: (pod: InitPod) => unknown): Promise<InitPod | undefined> {
+  const { kubernetesPod: pod, kubernetesContainer: container, kubernetesContext: context } = inputs;
+  const isNamespace = (text: string): unknown => tryOut({ namespace: text, selector: USUAL_SELECTOR });
+  const question = 'Is MongoDB reachable only from inside a Kubernetes cluster';
+  const namespace =
+    inputs.kubernetesNamespace ??
+    ((await agrees(ask, question, false)) ? await ask('Namespace of its pods', 'default', isNamespace) : undefined);
+  if (namespace === undefined) return undefined;
+  const isSelector = (text: string): unknown => tryOut({ namespace: 'default', selector: text });
+  const selector =
+    inputs.kubernetesSelector ?? (pod === undefined ? await ask('Label selector of its pods', USUAL_SELECTOR, isSelector) : undefined);
+  return { namespace, selector, pod, container, context };
+}
+
 /** Stand for what is not asked yet. */
-const PLACEHOLDERS = { store: './backups', vault: './keys', github: false, azure: false };
+const PLACEHOLDERS = { name: 'name', store: './backups', vault: './keys', github: false, azure: false };
 
 /** Where in dr.yml each answer ends up. */
 const ANSWER_AT: readonly [path: RegExp, input: string][] = [
@@ -109,6 +136,11 @@ const ANSWER_AT: readonly [path: RegExp, input: string][] = [
   [/^objectives\.rto$/, 'rto'],
   [/\.retention\b/, 'retention'],
   [/\.schedule$/, 'schedule'],
+  [/\.kubernetes\.namespace$/, 'kubernetesNamespace'],
+  [/\.kubernetes\.pod$/, 'kubernetesPod'],
+  [/\.kubernetes\.container$/, 'kubernetesContainer'],
+  [/\.kubernetes\.context$/, 'kubernetesContext'],
+  [/\.kubernetes\b/, 'kubernetesSelector'],
   [/^components\b/, 'component'],
 ];
 
@@ -122,7 +154,7 @@ function parseAnswers(answers: InitAnswers, published: Published, host: Host): R
       const input = ANSWER_AT.find(([pattern]) => pattern.test(path))?.[1];
       return `${input === undefined ? path : host.spell(input)}: ${message}.`;
     });
-    throw new UsageError(lines.join('\n'), { fix: 'Correct it; "lifeboat init --help" has an example of each answer.', cause: thrown });
+    throw new UsageError(lines.join('\n'), { fix: '"lifeboat init --help" explains each answer.', cause: thrown });
   }
 }
 
@@ -135,8 +167,8 @@ function address(text: string): string {
     });
   }
   if (text.includes('?')) {
-    throw new UsageError('The address holds a SAS, which must not stand in a file.', {
-      fix: 'Give the address without what is behind "?"; dr.yml takes a SAS as sas: "${env:STORE_SAS}".',
+    throw new UsageError('The address contains a SAS, which must not be in a file.', {
+      fix: 'Give the address without the part from "?" on; in dr.yml the SAS is sas: "${env:STORE_SAS}".',
     });
   }
   return text.replace(/\/$/, '');
@@ -156,8 +188,8 @@ function nameOf(folder: string): string | undefined {
 function refuseExisting(folder: string, files: readonly InitFile[], force: boolean, spelt: string): void {
   const taken = files.map(({ path }) => path).filter((path) => existsSync(join(folder, path)));
   if (force || taken.length === 0) return;
-  throw new RefusedError(`${taken.join(' and ')} ${taken.length === 1 ? 'is' : 'are'} there already. Nothing was written.`, {
-    fix: `Set ${spelt} to overwrite ${plural(taken.length, 'file')}, or edit by hand.`,
+  throw new RefusedError(`${taken.join(' and ')} already ${taken.length === 1 ? 'exists' : 'exist'}. Nothing was written.`, {
+    fix: `Use ${spelt} to overwrite what is there, or edit it by hand.`,
   });
 }
 

@@ -1,9 +1,21 @@
 // `lifeboat init`: the first hour. Asks on a terminal or takes flags, writes dr.yml and the nightly workflow or pipeline.
 import type { Command } from 'commander';
 import { defineStep } from '../../shared/step/define.ts';
-import { input } from '../../shared/step/input.ts';
+import { USUAL_SELECTOR } from '../../shared/config/init.ts';
+import { inGroup, input } from '../../shared/step/input.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from '../generators/project.ts';
 import { addStepCommand } from './step-command.ts';
+
+const podInputs = inGroup('MongoDB inside a cluster, reached by kubectl exec instead of a connection string', {
+  kubernetesNamespace: input.string({ summary: 'Namespace of the pod that runs MongoDB.', example: 'rocketchat' }),
+  kubernetesSelector: input.string({ summary: `Label selector of its pods; ${USUAL_SELECTOR} when absent.`, example: USUAL_SELECTOR }),
+  kubernetesPod: input.string({ summary: 'One pod by name, instead of a selector.', example: 'mongodb-0' }),
+  kubernetesContainer: input.string({
+    summary: 'The container with mongodump and mongorestore. Not needed when the pod has only one, or names its default.',
+    example: 'mongodb',
+  }),
+  kubernetesContext: input.string({ summary: 'Context in the kubeconfig; the current one when absent.', example: 'aks-prod' }),
+});
 
 /** The command as a step: it runs on the terminal host like any other. */
 export const init = defineStep({
@@ -29,6 +41,7 @@ export const init = defineStep({
       example: 'https://kv-dr-prod.vault.azure.net',
     }),
     component: input.string({ summary: 'Name of the MongoDB in dr.yml.', default: 'mongodb' }),
+    ...podInputs,
     escrow: input.path({
       summary: 'Public key file (PEM) whose private half can open backups when the vault is gone.',
       example: 'escrow-public.pem',
@@ -38,7 +51,7 @@ export const init = defineStep({
     rto: input.string({ summary: 'How long a recovery may take (recovery time objective).', default: '90m' }),
     hour: input.integer({ summary: 'Hour of the nightly run, UTC; the minute comes from the name.', default: '2' }),
     schedule: input.string({
-      summary: 'Instead of every night: a cron expression, or words. UTC unless a time zone follows.',
+      summary: 'Instead of every night: cron, or words such as "first sunday at 00:17". UTC unless a time zone follows.',
       example: 'first sunday at 00:17 Europe/Berlin',
     }),
     github: input.flag({ summary: 'Write the GitHub workflow.' }),
@@ -53,11 +66,22 @@ export const init = defineStep({
   examples: [
     { what: 'With questions', args: '' },
     {
+      what: 'For a MongoDB inside a cluster',
+      args: '--kubernetes-namespace rocketchat --kubernetes-selector app.kubernetes.io/name=mongodb',
+    },
+    {
       what: 'Without questions',
       args: '--yes --store https://stdrprod.blob.core.windows.net/backups --vault https://kv-dr-prod.vault.azure.net --github',
     },
   ],
-  check: (inputs, spell) => (inputs.hour < 0 || inputs.hour > 23 ? [`${spell('hour')} is ${inputs.hour}: expected 0 to 23.`] : []),
+  check: (inputs, spell) => [
+    ...(inputs.hour < 0 || inputs.hour > 23 ? [`${spell('hour')} is ${inputs.hour}: expected 0 to 23.`] : []),
+    ...(inputs.kubernetesNamespace === undefined
+      ? (['kubernetesSelector', 'kubernetesPod', 'kubernetesContainer', 'kubernetesContext'] as const)
+          .filter((name) => inputs[name] !== undefined)
+          .map((name) => `${spell(name)} goes with ${spell('kubernetesNamespace')}, which is missing.`)
+      : []),
+  ],
   run: async (context) =>
     (await import('./init-run.ts')).runInit(context, { repository: REPOSITORY, tag: TAG, taskMajor: TASK_VERSION.Major }),
 });

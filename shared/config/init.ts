@@ -19,6 +19,8 @@ export interface InitAnswers {
   /** `https://<name>.vault.azure.net`, or a folder. */
   vault: string;
   component: string;
+  /** The pod that runs MongoDB; absent where a connection string reaches it. */
+  kubernetes?: InitPod | undefined;
   /** Public key file of an escrow recipient. */
   escrow?: string | undefined;
   /** As in dr.yml: `7-4-6`, `14d`. */
@@ -37,17 +39,37 @@ export interface InitAnswers {
   branch: string;
 }
 
+/** A pod as dr.yml names it: by labels or by name. */
+export interface InitPod {
+  namespace: string;
+  selector?: string | undefined;
+  pod?: string | undefined;
+  container?: string | undefined;
+  context?: string | undefined;
+}
+
+/** Something to do that no file can do. */
+export interface RemainingWork {
+  where: string;
+  /** A sentence or a command line each. */
+  what: string[];
+}
+
 export interface InitFile {
   path: string;
   content: string;
 }
 
+/** The label that Helm charts of MongoDB give their pods. */
+export const USUAL_SELECTOR = 'app.kubernetes.io/name=mongodb';
 export const WORKFLOW_PATH = '.github/workflows/lifeboat-backup.yml';
 export const PIPELINE_PATH = 'azure-pipelines-backup.yml';
 
 /** actions/checkout v5.0.0, by its commit: a tag can be moved. */
 const CHECKOUT = 'actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0';
-const GUARDED = 'comes at least as often as the schedule in dr.yml; "due" ends the runs that are too many';
+/** azure/login v2.3.0, likewise. */
+const AZURE_LOGIN = 'azure/login@a457da9ea143d694b1b9c7c869ebb04ebe844ef5 # v2.3.0';
+const GUARDED = 'at least as often as the schedule in dr.yml; "due" ends the runs in between';
 /** Minutes after which a run is taken for hung. */
 const RUN_MINUTES = 120;
 
@@ -80,12 +102,12 @@ export function nightlyCron({ name, hour }: Pick<InitAnswers, 'name' | 'hour'>):
 }
 
 function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
-  const { name, store, vault, component, escrow, retention, rpo, rto } = answers;
+  const { name, store, vault, component, kubernetes, escrow, retention, rpo, rto } = answers;
   return lines(
     `# yaml-language-server: $schema=https://raw.githubusercontent.com/${repository}/${tag}/dr.schema.json`,
-    '# What is protected, where it goes, how long it stays. "lifeboat config validate" checks this file, "config show" explains it.',
+    '# What is protected, where it goes, how long it stays. Check this file: lifeboat config validate. See its defaults: lifeboat config show',
     'version: 1',
-    `name: ${scalar(name)} # the folder in the store; typed back to confirm a restore`,
+    `name: ${scalar(name)} # the top folder in the store; you type it to confirm a restore`,
     '',
     'objectives:',
     `  rpo: ${scalar(rpo)} # how much work may be lost`,
@@ -94,7 +116,7 @@ function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
     'stores:',
     `  primary: ${storeEntry(store)}`,
     '',
-    '# Where the keys lie: one per backup. Never in the same place as the backups.',
+    '# Where the keys are kept, one per backup. Never in the same place as the backups.',
     `vault: ${isHttps(vault) ? `{ kind: azure-key-vault, url: ${quoted(vault)} }` : `{ kind: folder, path: ${quoted(vault)} }`}`,
     ...keyLines(vault, escrow),
     '',
@@ -102,12 +124,23 @@ function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
     `  ${scalar(component)}:`,
     '    kind: mongodb',
     '    source:',
-    '      uri: "${env:MONGODB_URI}" # a secret is never written here, only where it comes from',
+    ...(kubernetes === undefined
+      ? ['      uri: "${env:MONGODB_URI}" # never a secret itself, only where it comes from']
+      : podLines(kubernetes)),
     '    store: primary',
     `    retention: { preset: ${quoted(retention)} } # 7-4-6 keeps 7 daily, 4 weekly, 6 monthly`,
-    `    schedule: ${quoted(answers.schedule ?? nightlyCron(answers))} # UTC${answers.schedule === undefined ? '' : ' unless it names a time zone'}; the CI system starts the runs, this is what they are held against`,
+    `    schedule: ${quoted(answers.schedule ?? nightlyCron(answers))} # UTC${answers.schedule === undefined ? '' : ' unless it names a time zone'}. The CI system starts the runs; Lifeboat uses this to notice a missing one`,
     '    # exclude: [rocketchat.rocketchat_sessions] # databases or collections to leave out',
   );
+}
+
+function podLines({ namespace, selector, pod, container, context }: InitPod): string[] {
+  const names = Object.entries({ context, namespace, selector, pod, container });
+  return [
+    '      kubernetes: # mongodump and mongorestore run inside the pod, through kubectl exec',
+    ...names.flatMap(([key, value]) => (value === undefined ? [] : [`        ${key}: ${scalar(value)}`])),
+    '        # uri: "${env:MONGODB_URI}" # as seen from inside the pod; needed where its environment holds no root password',
+  ];
 }
 
 function keyLines(vault: string, escrow: string | undefined): string[] {
@@ -116,11 +149,11 @@ function keyLines(vault: string, escrow: string | undefined): string[] {
     return [
       'keys:',
       own,
-      `  - { kind: escrow, publicKey: ${quoted(escrow)} } # opens every backup when the vault is gone; the private half is off line`,
+      `  - { kind: escrow, publicKey: ${quoted(escrow)} } # opens every backup when the vault is gone; keep the private half off line`,
     ];
   }
   return [
-    '# keys: # who can open a backup, each alone. An escrow key saves you when the vault is gone; docs/operations.md says how to make one.',
+    '# keys: # who can open a backup, each one alone. An escrow key saves you when the vault is gone: docs/operations.md says how to make one.',
     `# ${own}`,
     '#   - { kind: escrow, publicKey: escrow-public.pem }',
   ];
@@ -168,15 +201,29 @@ function workflowYaml(answers: InitAnswers, { repository, tag }: Published): str
     `      - uses: ${CHECKOUT}`,
     '        with:',
     '          persist-credentials: false',
+    ...(azure && answers.kubernetes ? CLUSTER_LOGIN : []),
     `      - uses: ${repository}/actions/backup-all@${tag}`,
-    '        env:',
-    '          MONGODB_URI: ${{ secrets.MONGODB_URI }}',
+    ...(answers.kubernetes ? [] : ['        env:', '          MONGODB_URI: ${{ secrets.MONGODB_URI }}']),
     '        with:',
     '          config: dr.yml',
     ...(guarded ? ["          due: ${{ github.event_name == 'schedule' }} # started by hand it backs up in any case"] : []),
     ...(azure ? ['          azure-client-id: ${{ vars.AZURE_CLIENT_ID }}', '          azure-tenant-id: ${{ vars.AZURE_TENANT_ID }}'] : []),
   );
 }
+
+/** Steps of a workflow that give kubectl a kubeconfig for a cluster of AKS. */
+const CLUSTER_LOGIN = [
+  `      - uses: ${AZURE_LOGIN}`,
+  '        with:',
+  '          client-id: ${{ vars.AZURE_CLIENT_ID }}',
+  '          tenant-id: ${{ vars.AZURE_TENANT_ID }}',
+  '          subscription-id: ${{ vars.AZURE_SUBSCRIPTION_ID }}',
+  '      - name: Log in to the cluster',
+  '        run: az aks get-credentials --resource-group "$RESOURCE_GROUP" --name "$CLUSTER" # with Entra sign-in it needs kubelogin, too',
+  '        env:',
+  '          RESOURCE_GROUP: ${{ vars.AKS_RESOURCE_GROUP }}',
+  '          CLUSTER: ${{ vars.AKS_CLUSTER }}',
+];
 
 function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
   const { title, crons, guarded } = timingOf(answers);
@@ -199,39 +246,81 @@ function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
     '    steps:',
     '      - checkout: self',
     '        fetchDepth: 1',
+    ...(usesAzure(answers) && answers.kubernetes ? clusterLoginTask(answers.serviceConnection) : []),
     `      - task: BackupAll@${taskMajor}`,
     '        inputs:',
     '          config: dr.yml',
     ...(guarded ? ["          due: ${{ eq(variables['Build.Reason'], 'Schedule') }} # started by hand it backs up in any case"] : []),
     ...(usesAzure(answers) ? [`          azureSubscription: ${scalar(answers.serviceConnection)}`] : []),
-    '        env:',
-    '          MONGODB_URI: $(MONGODB_URI) # a secret variable of the pipeline',
+    ...(answers.kubernetes ? [] : ['        env:', '          MONGODB_URI: $(MONGODB_URI) # a secret variable of the pipeline']),
   );
 }
 
-/** What to do before the first run besides writing files, one line each. */
-export function remainingWork(answers: InitAnswers): string[] {
+/** The task that gives kubectl a kubeconfig for a cluster of AKS, for the rest of the job. */
+function clusterLoginTask(serviceConnection: string): string[] {
+  return [
+    '      - task: Kubernetes@1',
+    '        displayName: Log in to the cluster',
+    '        inputs:',
+    '          connectionType: Azure Resource Manager',
+    `          azureSubscriptionEndpoint: ${scalar(serviceConnection)}`,
+    '          azureResourceGroup: $(AKS_RESOURCE_GROUP)',
+    '          kubernetesCluster: $(AKS_CLUSTER)',
+    '          command: login',
+  ];
+}
+
+/** What to do before the first run besides writing files, by place; places without work are left out. */
+export function remainingWork(answers: InitAnswers): RemainingWork[] {
+  return [
+    { where: 'On GitHub', what: answers.github ? githubWork(answers) : [] },
+    { where: 'On Azure Pipelines', what: answers.azure ? pipelinesWork(answers) : [] },
+    { where: 'In the cluster', what: answers.kubernetes ? clusterWork(answers) : [] },
+    { where: 'Here', what: [...folderWork(answers), ...localWork(answers)] },
+  ].filter(({ what }) => what.length > 0);
+}
+
+function githubWork(answers: InitAnswers): string[] {
   const azure = usesAzure(answers);
   return [
-    ...(answers.github
+    ...(answers.kubernetes ? [] : ['gh secret set MONGODB_URI']),
+    ...(azure
       ? [
-          'GitHub: gh secret set MONGODB_URI',
-          ...(azure
-            ? [
-                'GitHub: gh variable set AZURE_CLIENT_ID and AZURE_TENANT_ID, of an application with a federated credential for this repository',
-              ]
-            : []),
+          'gh variable set AZURE_CLIENT_ID  # of an Entra application with a federated credential for this repository',
+          'gh variable set AZURE_TENANT_ID',
         ]
       : []),
-    ...(answers.azure
-      ? [
-          `Azure: make a pipeline of ${PIPELINE_PATH} with the secret variable MONGODB_URI`,
-          ...(azure ? [`Azure: make the service connection ${answers.serviceConnection} (workload identity federation)`] : []),
-        ]
+    ...(azure && answers.kubernetes
+      ? ['gh variable set AZURE_SUBSCRIPTION_ID', 'gh variable set AKS_RESOURCE_GROUP', 'gh variable set AKS_CLUSTER']
       : []),
-    ...folderWork(answers),
-    "Here: export MONGODB_URI='mongodb://…'",
   ];
+}
+
+function pipelinesWork(answers: InitAnswers): string[] {
+  const azure = usesAzure(answers);
+  const variables = answers.kubernetes
+    ? azure
+      ? ' with the variables AKS_RESOURCE_GROUP and AKS_CLUSTER'
+      : ''
+    : ' with the secret variable MONGODB_URI';
+  return [
+    `Create a pipeline from ${PIPELINE_PATH}${variables}.`,
+    ...(azure ? [`Create the service connection ${answers.serviceConnection} (workload identity federation).`] : []),
+  ];
+}
+
+function clusterWork(answers: InitAnswers): string[] {
+  const elsewhere = (answers.github || answers.azure) && !usesAzure(answers);
+  return [
+    'Let the identity find pods and exec into them: docs/operations.md, "MongoDB in the cluster", has the role to apply.',
+    ...(elsewhere ? ['Give the machine that runs the backups kubectl and a kubeconfig that reaches the cluster.'] : []),
+  ];
+}
+
+function localWork({ kubernetes }: InitAnswers): string[] {
+  return kubernetes
+    ? ['az aks get-credentials --resource-group <group> --name <cluster>  # or any other kubeconfig that reaches it']
+    : ["export MONGODB_URI='mongodb://…'"];
 }
 
 /** What to mind about folders: keys must not end up in version control, nor backups in a checkout that is cleaned. */
@@ -239,10 +328,10 @@ function folderWork({ store, vault, github, azure }: InitAnswers): string[] {
   const folders = [...new Set([store, vault])].filter((address) => !isHttps(address));
   const below = folders.filter((folder) => !/^(?:\/|[A-Za-z]:|\.\.)/.test(folder));
   return [
-    ...(store === vault ? ['Here: give the keys a place of their own: whoever gets the backups must not get the keys with them'] : []),
-    ...(below.length > 0 ? [`Here: keep ${below.join(' and ')} out of version control (.gitignore)`] : []),
+    ...(store === vault ? ['Give the keys a place of their own: whoever gets hold of the backups must not get the keys with them.'] : []),
+    ...(below.length > 0 ? [`Keep ${below.join(' and ')} out of version control (.gitignore).`] : []),
     ...(below.length > 0 && (github || azure)
-      ? [`In dr.yml: make ${below.join(' and ')} absolute, outside the checkout: the CI system cleans the checkout before each run`]
+      ? [`Give ${below.join(' and ')} absolute paths outside the checkout in dr.yml: the CI system cleans the checkout before each run.`]
       : []),
   ];
 }

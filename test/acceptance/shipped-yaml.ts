@@ -23,11 +23,13 @@ export function shippedYaml(): ShippedYaml[] {
   }));
 }
 
-/** What `lifeboat init` writes for a project in Azure, and for one in folders. */
+/** What `lifeboat init` writes for a project in Azure, for one in folders, and for databases inside a cluster. */
 function written(): { name: string; content: string }[] {
   const answers = { ...EXAMPLE, serviceConnection: 'backup connection: prod' };
   const published = { repository: REPOSITORY, tag: TAG, taskMajor: TASK_VERSION.Major };
-  return [answers, { ...answers, store: '/mnt/backups', vault: '/mnt/keys' }].flatMap((one, index) =>
+  const folders = { ...answers, store: '/mnt/backups', vault: '/mnt/keys' };
+  const kubernetes = { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb' };
+  return [answers, folders, { ...answers, kubernetes }, { ...folders, kubernetes }].flatMap((one, index) =>
     initFiles(one, published)
       .filter(({ path }) => path !== 'dr.yml')
       .map(({ path, content }) => ({ name: `lifeboat init ${index + 1}: ${path}`, content })),

@@ -79,7 +79,7 @@ describe('init', () => {
 
   test('asks for what is not given, and takes what is there as a hint', async () => {
     mkdirSync(join(folder, '.github'), { recursive: true });
-    const { finish } = await run({}, ['', PLACES.store, PLACES.vault, '', '']);
+    const { finish } = await run({}, ['', '', PLACES.store, PLACES.vault, '', '']);
     expect(finish.result).toMatchObject({
       files: ['dr.yml', WORKFLOW_PATH],
       next: ['lifeboat config validate', 'lifeboat doctor', 'lifeboat backup-all'],
@@ -87,10 +87,19 @@ describe('init', () => {
   });
 
   test('a wrong answer is asked for again at once, a wrong flag is named as it was given', async () => {
-    const { host, finish } = await run({ github: 'false', azure: 'false' }, ['My App!', 'my-app', 'ftp://x', './backups', './keys']);
+    const { host, finish } = await run({ github: 'false', azure: 'false' }, [
+      'My App!',
+      'my-app',
+      'maybe',
+      'no',
+      'ftp://x',
+      './backups',
+      './keys',
+    ]);
     expect(finish.outcome).toBe('succeeded');
     expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
-      expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\. Correct it/),
+      expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\. "lifeboat init --help" explains/),
+      'warning: "maybe" is neither yes nor no.',
       expect.stringMatching(/^warning: "ftp:\/\/x" is neither an https address nor a folder\. Write it like/),
     ]);
     expect(parseDr(written('dr.yml'), 'dr.yml').dr.name).toBe('my-app');
@@ -101,14 +110,76 @@ describe('init', () => {
     }
   });
 
+  test('takes a MongoDB inside a cluster, and logs in to it where the CI system runs', async () => {
+    const pod = { kubernetesNamespace: 'rocketchat', kubernetesContainer: 'mongodb' };
+    const { finish } = await run({ yes: 'true', ...PLACES, ...pod, github: 'true', azure: 'true' });
+    expect(finish.outcome).toBe('succeeded');
+    const dr = parseDr(written('dr.yml'), 'dr.yml');
+    expect(dr.dr.components['mongodb']?.source).toEqual({
+      kubernetes: { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb', container: 'mongodb' },
+    });
+    const workflow = parse(written(WORKFLOW_PATH)) as { jobs: { backup: { steps: { uses?: string; run?: string; env?: object }[] } } };
+    const [, login, cluster, backup] = workflow.jobs.backup.steps;
+    expect([login?.uses, cluster?.run]).toEqual([
+      expect.stringMatching(/^azure\/login@/),
+      expect.stringContaining('az aks get-credentials'),
+    ]);
+    expect(backup?.env).toBeUndefined();
+    const pipeline = parse(written(PIPELINE_PATH)) as { jobs: { steps: { task?: string; inputs: object; env?: object }[] }[] };
+    const [, task, backupTask] = pipeline.jobs[0]?.steps ?? [];
+    expect(task).toMatchObject({ task: 'Kubernetes@1', inputs: { command: 'login', kubernetesCluster: '$(AKS_CLUSTER)' } });
+    expect(backupTask?.env).toBeUndefined();
+    const remaining = JSON.stringify((finish.result as { remaining: unknown }).remaining);
+    for (const said of ['gh variable set AKS_CLUSTER', 'AKS_RESOURCE_GROUP and AKS_CLUSTER', 'exec into them', 'az aks get-credentials'])
+      expect(remaining).toContain(said);
+    expect(remaining).not.toContain('MONGODB_URI');
+
+    const named = { kubernetesNamespace: 'chat', kubernetesPod: 'mongodb-0', kubernetesContext: 'aks-prod' };
+    const folders = await run({ yes: 'true', force: 'true', store: '/b', vault: '/k', ...named, github: 'true', azure: 'true' });
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']?.source).toEqual({
+      kubernetes: { context: 'aks-prod', namespace: 'chat', pod: 'mongodb-0' },
+    });
+    expect(written(WORKFLOW_PATH) + written(PIPELINE_PATH)).not.toMatch(/azure\/login|Kubernetes@1|MONGODB_URI/);
+    expect(JSON.stringify(folders.finish.result)).toContain('kubeconfig that reaches the cluster');
+  });
+
+  test('asks where in the cluster MongoDB is, and again for what cannot be', async () => {
+    const asked: string[] = [];
+    const answers = ['', 'yes', 'Rocket Chat', 'rocketchat', '-x', 'app=mongo', './b', './k'];
+    const host = new MemoryHost({ inputs: { folder, github: 'false', azure: 'false' } });
+    host.ask = async (question = '') => {
+      asked.push(question);
+      return answers.shift();
+    };
+    expect((await runStep(init, host)).outcome).toBe('succeeded');
+    expect(asked.slice(1, 6)).toEqual([
+      'Is MongoDB reachable only from inside a Kubernetes cluster [no]: ',
+      'Namespace of its pods [default]: ',
+      'Namespace of its pods [default]: ',
+      'Label selector of its pods [app.kubernetes.io/name=mongodb]: ',
+      'Label selector of its pods [app.kubernetes.io/name=mongodb]: ',
+    ]);
+    expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
+      expect.stringMatching(/^warning: kubernetesNamespace: expected a name of lower-case/),
+      expect.stringMatching(/^warning: kubernetesSelector: expected a label selector/),
+    ]);
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']?.source).toEqual({
+      kubernetes: { namespace: 'rocketchat', selector: 'app=mongo' },
+    });
+    const half = await run({ yes: 'true', force: 'true', ...PLACES, kubernetesSelector: 'a=b' });
+    expect(half.finish.error?.message).toBe('kubernetesSelector goes with kubernetesNamespace, which is missing.');
+  });
+
   test('says what folders need: out of version control, outside a checkout, apart from each other', async () => {
     const remaining = async (inputs: Record<string, string>): Promise<string> => {
       const { finish } = await run({ yes: 'true', force: 'true', azure: 'false', ...inputs });
-      return (finish.result as { remaining: string[] }).remaining.join('\n');
+      return JSON.stringify((finish.result as { remaining: unknown }).remaining);
     };
     const near = await remaining({ store: './b', vault: './b', github: 'true' });
-    for (const said of ['a place of their own', 'keep ./b out of version control', 'outside the checkout']) expect(near).toContain(said);
-    expect(await remaining({ store: '/mnt/b', vault: '/mnt/k', github: 'true' })).not.toMatch(/version control|checkout|place/);
+    for (const said of ['a place of their own', 'Keep ./b out of version control', 'outside the checkout']) expect(near).toContain(said);
+    expect(await remaining({ store: '/mnt/b', vault: '/mnt/k', github: 'true' })).not.toMatch(
+      /version control|checkout|place of their own/,
+    );
   });
 
   test('names the flags when nobody can answer', async () => {

@@ -40,6 +40,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     const init = lifeboat('init');
     for (const [question, answer] of [
       [/Name of what is protected \[.+\]:/, 'shop'],
+      [/Is MongoDB reachable only from inside a Kubernetes cluster \[no\]/, ''],
       [/Store \(.*\):\s*$/, './backups'],
       [/Vault for the keys/, './keys'],
       [/Write a GitHub workflow \[no\]/, 'yes'],
@@ -50,7 +51,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     }
     const asked = await done(init);
     expect([asked.code, asked.text]).toEqual([0, expect.stringContaining('Wrote .github/workflows/lifeboat-backup.yml.')]);
-    expect(asked.text).toMatch(/keep \.\/backups and \.\/keys out of version\s+control/);
+    expect(asked.text).toMatch(/Keep \.\/backups and \.\/keys out of version\s+control/);
     const next = [...asked.text.matchAll(/^ {2}lifeboat (.+)$/gm)].map(([, args]) => (args ?? '').split(' '));
     expect(next).toEqual([['config', 'validate'], ['doctor'], ['backup-all']]);
 
