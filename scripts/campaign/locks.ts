@@ -30,6 +30,8 @@ interface Place {
   expiresAfter: number;
   /** Ends all expiries now, where waiting for them takes too long for the bounded form. */
   expire?: () => Promise<void>;
+  /** Every holder that was started: one that sleeps would never end by itself. */
+  holders: ChildProcess[];
 }
 
 export const locks: Part = {
@@ -37,7 +39,7 @@ export const locks: Part = {
   what: 'a lock whose holder was killed or put to sleep, and wrong clocks around it, in a folder and in Azure Blob',
   async run(trial) {
     const folder = join(trial.folder, 'store');
-    await holders(trial, { store: new FolderStore(folder), address: folder, env: {}, expiresAfter: 3000 });
+    await holders(trial, { store: new FolderStore(folder), address: folder, env: {}, expiresAfter: 3000, holders: [] });
     const azurite = await startAzurite();
     try {
       const address = await azurite.createContainer('locks');
@@ -52,6 +54,7 @@ export const locks: Part = {
         address: signed,
         env: { NODE_EXTRA_CA_CERTS: azurite.certificate.certFile },
         expiresAfter: 15_000,
+        holders: [],
         ...(trial.full ? {} : { expire }),
       });
     } finally {
@@ -61,9 +64,13 @@ export const locks: Part = {
 };
 
 async function holders(trial: Trial, place: Place): Promise<void> {
-  await killedHolder(trial, place);
-  await sleepingHolder(trial, place);
-  await livingHolder(trial, place);
+  try {
+    await killedHolder(trial, place);
+    await sleepingHolder(trial, place);
+    await livingHolder(trial, place);
+  } finally {
+    for (const child of place.holders) child.kill('SIGKILL');
+  }
 }
 
 /** Nobody gets the lock of a killed process before its expiry, whatever their clock says; then one does, and is told whose it was. */
@@ -110,11 +117,12 @@ async function livingHolder(trial: Trial, place: Place): Promise<void> {
   await mine.release();
 }
 
-async function hold({ address, env, expiresAfter }: Place, name: string): Promise<{ child: ChildProcess; said: () => string }> {
+async function hold({ address, env, expiresAfter, holders }: Place, name: string): Promise<{ child: ChildProcess; said: () => string }> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', HOLDER, address, name, String(expiresAfter)], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  holders.push(child);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
   while (!text.includes('held')) {
