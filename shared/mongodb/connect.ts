@@ -1,8 +1,16 @@
 // Reaches a MongoDB server through the official driver and learns what it is; says in one sentence why it cannot be reached.
-import { MongoClient, MongoServerError, MongoServerSelectionError, MongoParseError, MongoAPIError, type MongoClientOptions } from 'mongodb';
+import {
+  MongoClient,
+  MongoInvalidArgumentError,
+  MongoMissingCredentialsError,
+  MongoParseError,
+  MongoServerError,
+  MongoServerSelectionError,
+  type MongoClientOptions,
+} from 'mongodb';
 import { CancelledError, UsageError, UserError } from '../step/errors.ts';
 import { Secret } from '../step/input.ts';
-import { hasLogin, redactUri, setsOption, singleHostUri } from './connection-string.ts';
+import { hasLogin, redactUri, refuseUnescapedLogin, setsOption, singleHostUri } from './connection-string.ts';
 
 export type Topology = 'standalone' | 'replica-set' | 'sharded';
 
@@ -34,6 +42,7 @@ const SELECTION_TIMEOUT_MS = 10_000;
  * @throws UserError when the server cannot be reached or does not let us in
  */
 export async function connectMongo(uri: Secret, options: { signal?: AbortSignal; driver?: MongoClientOptions } = {}): Promise<MongoServer> {
+  refuseUnescapedLogin(uri);
   const text = uri.reveal();
   let client: MongoClient;
   try {
@@ -123,7 +132,7 @@ export function explainMongoError(thrown: unknown, uri: Secret, doing = 'Connect
   const cause = thrown;
   if (thrown instanceof MongoServerError) return explainServerError(thrown, said, doing);
   if (thrown instanceof MongoServerSelectionError) return unreachable(thrown, said, uri);
-  if (thrown instanceof MongoParseError || thrown instanceof MongoAPIError || thrown.name === 'MongoParseError') {
+  if (isAboutConnectionString(thrown)) {
     return new UsageError(`The MongoDB connection string cannot be read: ${said}.`, {
       fix: 'Write it like mongodb://user:password@host:27017/?authSource=admin, with special characters of the password percent-encoded.',
       cause,
@@ -143,6 +152,16 @@ export function explainMongoError(thrown: unknown, uri: Secret, doing = 'Connect
     });
   }
   return thrown;
+}
+
+/** The parser of connection strings has a MongoParseError of its own. */
+function isAboutConnectionString(thrown: Error): boolean {
+  return (
+    thrown instanceof MongoParseError ||
+    thrown.name === 'MongoParseError' ||
+    thrown instanceof MongoInvalidArgumentError ||
+    thrown instanceof MongoMissingCredentialsError
+  );
 }
 
 function explainServerError(thrown: MongoServerError, said: string, doing: string): UserError {

@@ -23,8 +23,31 @@ function takeApart(uri: Pick<Secret, 'reveal'>): Parts | undefined {
     login: match[2],
     hosts: match[3] as string,
     database: match[4] ?? '',
-    query: new URLSearchParams(match[5] ?? ''),
+    query: canonical(new URLSearchParams(match[5] ?? '')),
   };
+}
+
+/** Options that mean nothing, or are refused, where one host is asked directly. */
+const ONLY_FOR_SEVERAL_HOSTS = [
+  'replicaSet',
+  'readPreference',
+  'readPreferenceTags',
+  'maxStalenessSeconds',
+  'loadBalanced',
+  'srvMaxHosts',
+  'srvServiceName',
+];
+
+/** Options of a connection string that are secrets themselves. */
+const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'sslClientCertificateKeyPassword', 'proxyPassword', 'authMechanismProperties'];
+
+/** The options that this file looks for, by their names in lower case: case does not matter in a connection string. */
+const SPELLINGS = new Map(
+  ['tls', 'ssl', 'authSource', 'authMechanism', ...ONLY_FOR_SEVERAL_HOSTS, ...SECRET_OPTIONS].map((name) => [name.toLowerCase(), name]),
+);
+
+function canonical(query: URLSearchParams): URLSearchParams {
+  return new URLSearchParams([...query].map(([name, value]): [string, string] => [SPELLINGS.get(name.toLowerCase()) ?? name, value]));
 }
 
 function putTogether({ scheme, login, hosts, database, query }: Parts): string {
@@ -36,6 +59,17 @@ function putTogether({ scheme, login, hosts, database, query }: Parts): string {
 export function hasLogin(uri: Secret): boolean {
   const login = takeApart(uri)?.login;
   return login !== undefined && login !== '';
+}
+
+/**
+ * An `@` of the password that is not percent-encoded would make its rest a host, which is told in errors and seen on command lines.
+ * @throws UsageError
+ */
+export function refuseUnescapedLogin(uri: Pick<Secret, 'reveal'>): void {
+  if (!takeApart(uri)?.hosts.includes('@')) return;
+  throw new UsageError('The user or password in the MongoDB connection string has an @ that is not percent-encoded.', {
+    fix: 'Write %40 for it, as in mongodb://user:p%40ss@host:27017/; other special characters likewise.',
+  });
 }
 
 /** Does the answer depend on the machine it is asked on? True for one local host that is not looked up as a member of a set. */
@@ -68,8 +102,7 @@ export function singleHostUri(uri: Secret, host: string): string {
     if (!query.has('tls') && !query.has('ssl')) query.set('tls', 'true');
     if (!query.has('authSource') && parts.database === '') query.set('authSource', 'admin');
   }
-  for (const name of ['replicaSet', 'readPreference', 'readPreferenceTags', 'loadBalanced', 'srvMaxHosts', 'srvServiceName'])
-    query.delete(name);
+  for (const name of ONLY_FOR_SEVERAL_HOSTS) query.delete(name);
   query.set('directConnection', 'true');
   return putTogether({ ...parts, hosts: host });
 }
@@ -86,22 +119,20 @@ export function toolUri(uri: Secret): string {
   return putTogether({ ...parts, database: '' });
 }
 
-/** Options of a connection string that are secrets themselves. */
-const SECRET_OPTIONS = ['tlsCertificateKeyFilePassword', 'sslClientCertificateKeyPassword', 'proxyPassword', 'authMechanismProperties'];
-
 /**
  * The connection string for the tools in two parts: what may stand on a command line, and the password, which they read as the first
  * line of standard input when they are given a user without one.
  * @throws UsageError when it has a secret that cannot go that way
  */
 export function withoutPassword(uri: Secret): { uri: string; password: string | undefined } {
+  refuseUnescapedLogin(uri);
   const parts = takeApart({ reveal: () => toolUri(uri) });
   if (!parts)
     throw new UsageError('The MongoDB connection string cannot be read.', {
       fix: 'Write it like mongodb://user:password@localhost:27017/?authSource=admin.',
     });
   for (const key of parts.query.keys()) {
-    if (!SECRET_OPTIONS.some((option) => option.toLowerCase() === key.toLowerCase())) continue;
+    if (!SECRET_OPTIONS.includes(key)) continue;
     throw new UsageError(`The connection string has ${key}, which would be seen on the command line in the pod.`, {
       fix: 'Reach the database without kubectl, or give a connection string that does not need it inside the pod.',
     });
