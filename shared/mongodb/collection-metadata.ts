@@ -32,7 +32,7 @@ export interface CollectionMetadata {
 export function parseMetadata(text: string): CollectionMetadata {
   if (text.trim() === '') return { state: 'absent', options: {}, indexes: [] };
   try {
-    const value = BSON.EJSON.parse(text, { relaxed: false }) as BSON.Document;
+    const value = parseExact(text);
     const indexes: unknown = value['indexes'] ?? [];
     if (!Array.isArray(indexes)) throw new TypeError('indexes is not a list');
     const options: unknown = value['options'] ?? {};
@@ -48,6 +48,24 @@ export function parseMetadata(text: string): CollectionMetadata {
   } catch {
     return { state: 'invalid', options: {}, indexes: [] };
   }
+}
+
+// In the private use area of Unicode: no field of a collection's options begins with it.
+const HIDDEN = '\uE000';
+
+/**
+ * Extended JSON in which `{$regex: 'a', $ne: 'b'}` stays what it is: the library takes it for a regular expression and loses the rest.
+ * mongodump 100.x writes regular expressions as `$regularExpression`; to a query, the older tools' `{$regex, $options}` means the same.
+ */
+function parseExact(text: string): BSON.Document {
+  const hidden = text.replace(/"\$regex"(?=\s*:)/g, `"${HIDDEN}regex"`);
+  return shown(BSON.EJSON.parse(hidden, { relaxed: false })) as BSON.Document;
+}
+
+function shown(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shown);
+  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.replace(HIDDEN, '$'), shown(inner)]));
 }
 
 /** Writes metadata as mongodump 100.x does: canonical Extended JSON. Values must not be promoted (Int32, Long, Double kept apart). */
@@ -81,7 +99,20 @@ export function indexReports(specs: readonly BSON.Document[]): IndexReport[] {
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** A BSON value as plain JSON: numbers of any width become numbers, so that 1, 1.0 and int64 1 are the same index direction. */
+/**
+ * A BSON value as plain JSON, for comparing: numbers of any width become numbers, so that 1, 1.0 and int64 1 are the same index direction;
+ * a query's `{$regex, $options}` becomes the regular expression it stands for.
+ */
 export function plain(value: unknown): JsonValue {
-  return (JSON.parse(BSON.EJSON.stringify({ value }, { relaxed: true })) as { value: JsonValue }).value;
+  return (JSON.parse(BSON.EJSON.stringify({ value: literal(value) }, { relaxed: true })) as { value: JsonValue }).value;
+}
+
+/** Manifests hold options as the library's parser makes them of Extended JSON; those of a living server must look the same. */
+function literal(value: unknown): unknown {
+  try {
+    return (BSON.EJSON.parse(BSON.EJSON.stringify({ value }, { relaxed: false }), { relaxed: false }) as { value: unknown }).value;
+  } catch {
+    // A query whose field is called `$oid` or the like.
+    return value;
+  }
 }

@@ -120,6 +120,8 @@ const INDEX_DEFAULTS: Record<string, JsonValue> = {
   min: -180,
   max: 180,
   bits: 26,
+  // Told since 9.0; also what an index of a collection with a collation needs in order to have none itself.
+  collation: { locale: 'simple' },
 };
 
 function shape(index: IndexReport): string {

@@ -2,7 +2,7 @@
 import { MongoServerError, type MongoClient } from 'mongodb';
 import { BSON } from './bson.ts';
 import type { Namespace } from './archive.ts';
-import type { IndexSpec } from './collection-metadata.ts';
+import type { CollectionMetadata, IndexSpec } from './collection-metadata.ts';
 
 /** What `createIndexes` takes since 4.2; anything else is a leftover of an old server and would be refused (Rocket.Chat #8935). */
 const INDEX_OPTIONS = new Set([
@@ -34,15 +34,24 @@ export interface IndexFailure extends Namespace {
   reason: string;
 }
 
-/** The specifications as a server of today takes them: without `v`, `ns`, `background`, unknown options and legacy key values. */
-export function creatableIndexes(specs: readonly IndexSpec[]): IndexSpec[] {
-  return specs
+/**
+ * The specifications as a server of today takes them: without `v`, `ns`, `background`, unknown options and legacy key values; each with its
+ * own collation, since one that has none would get the collection's.
+ */
+export function creatableIndexes({ indexes, options }: Pick<CollectionMetadata, 'indexes' | 'options'>): IndexSpec[] {
+  const collation = hasCollation(options) ? { collation: { locale: 'simple' } } : {};
+  return indexes
     .filter(({ name, clustered }) => name !== '_id_' && clustered !== true)
     .map((spec) => {
       const kept = Object.entries(spec).filter(([name]) => INDEX_OPTIONS.has(name));
       const key = Object.fromEntries(Object.entries(spec.key).map(([field, kind]): [string, unknown] => [field, modernKind(kind)]));
-      return { ...Object.fromEntries(kept), key, name: spec.name };
+      return { ...collation, ...Object.fromEntries(kept), key, name: spec.name };
     });
+}
+
+function hasCollation(options: BSON.Document): boolean {
+  const { locale = 'simple' } = (options['collation'] ?? {}) as { locale?: string };
+  return locale !== 'simple';
 }
 
 /** Old servers took any value as a direction: true, "", 0. Today only numbers other than zero and names of kinds are. */
@@ -56,8 +65,8 @@ function modernKind(kind: unknown): unknown {
  * Builds the indexes of one collection. When the server refuses them together, each is tried alone, so that one bad index does not
  * take the others with it.
  */
-export async function buildIndexes(client: MongoClient, target: Namespace, specs: readonly IndexSpec[]): Promise<IndexFailure[]> {
-  const indexes = creatableIndexes(specs);
+export async function buildIndexes(client: MongoClient, target: Namespace, metadata: CollectionMetadata): Promise<IndexFailure[]> {
+  const indexes = creatableIndexes(metadata);
   if (indexes.length === 0) return [];
   const create = (some: IndexSpec[]): Promise<unknown> => client.db(target.db).command({ createIndexes: target.collection, indexes: some });
   try {

@@ -82,6 +82,7 @@ export interface Renaming {
  * @throws UsageError naming the pair
  */
 export function parseRenames(pairs: readonly string[]): Renaming[] {
+  const seen = new Set<string>();
   return pairs.map((pair) => {
     const match = /^([^=]+)=([^=]+)$/.exec(pair);
     if (!match) throw new UsageError(`The renaming "${pair}" is not from=to.`, { fix: 'Write it like shop=shop_check.' });
@@ -97,6 +98,10 @@ export function parseRenames(pairs: readonly string[]): Renaming[] {
         fix: 'Name a database on both sides, or db.collection on both.',
       });
     }
+    if (seen.has(match[1] as string)) {
+      throw new UsageError(`${match[1] as string} is given two new names.`, { fix: 'Give each database or collection one.' });
+    }
+    seen.add(match[1] as string);
     return { from: named(from), to: named(to) };
   });
 }

@@ -301,13 +301,8 @@ class ArchiveRestore implements ArchiveVisitor {
           `${namespaceName(task.result.from)}: its metadata in the archive cannot be read, so its options and indexes could not be restored.`,
         );
       }
-      indexFailures.push(
-        ...(await buildIndexes(
-          this.#server.client,
-          { db: task.result.to.db, collection: task.result.to.collection },
-          task.metadata.indexes,
-        )),
-      );
+      const { db, collection } = task.result.to;
+      indexFailures.push(...(await buildIndexes(this.#server.client, { db, collection }, task.metadata)));
     }
     for (const task of tasks) if (task.target && task.entry.type === 'view') await this.#createView(task);
     if (tasks.some(({ target, entry }) => target && isAccounts(entry))) await this.#mergeAccounts(tasks);

@@ -45,8 +45,14 @@ export function restoreArguments(
     ...(options.indexes ? [] : ['--noIndexRestore']),
     ...(options.include ?? []).map((name) => `--nsInclude=${nsPattern(name)}`),
     ...(options.exclude ?? []).map((name) => `--nsExclude=${nsPattern(name)}`),
-    ...(options.renames ?? []).flatMap(({ from, to }) => [`--nsFrom=${nsName(from)}`, `--nsTo=${nsName(to)}`]),
+    ...inTheirOrder(options.renames ?? []).flatMap(({ from, to }) => [`--nsFrom=${nsName(from)}`, `--nsTo=${nsName(to)}`]),
   ];
+}
+
+/** Of several patterns that fit, mongorestore takes the last one: a collection's own renaming must come after that of its database. */
+function inTheirOrder(renames: readonly Renaming[]): Renaming[] {
+  const isOfCollection = ({ from }: Renaming): number => Number(from.collection !== undefined);
+  return renames.toSorted((a, b) => isOfCollection(a) - isOfCollection(b));
 }
 
 /** A database alone means all its collections. `*` keeps its meaning; `$` and `\` would have one of their own. */

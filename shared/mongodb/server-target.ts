@@ -123,7 +123,7 @@ class ServerTarget implements RestoreTarget {
     for (const entry of entries) {
       if (!planned.has(namespaceName(entry)) || entry.type === 'view') continue;
       const { db, collection } = renamed(entry, renames);
-      failures.push(...(await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata).indexes)));
+      failures.push(...(await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata))));
     }
     return failures;
   }

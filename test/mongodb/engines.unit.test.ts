@@ -1,6 +1,8 @@
 // What the engines are told and how their words are understood: argument lists, output lines, connection strings, names.
 import { describe, expect, test } from '@jest/globals';
-import { redactUri, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
+import { MongoInvalidArgumentError, MongoServerClosedError } from 'mongodb';
+import { redactUri, refuseUnescapedLogin, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
+import { explainMongoError } from '../../shared/mongodb/connect.ts';
 import { dumpArguments, selectionArguments } from '../../shared/mongodb/dump-tools.ts';
 import { creatableIndexes } from '../../shared/mongodb/index-build.ts';
 import { merge, type Put } from '../../shared/mongodb/merge.ts';
@@ -9,7 +11,7 @@ import { restoreArguments } from '../../shared/mongodb/restore-tools.ts';
 import { parseToolLine, toolFailure } from '../../shared/mongodb/tool-output.ts';
 import { BSON } from '../../shared/mongodb/bson.ts';
 import { Secret } from '../../shared/step/input.ts';
-import { UsageError } from '../../shared/step/errors.ts';
+import { UsageError, UserError } from '../../shared/step/errors.ts';
 
 describe('mongodump', () => {
   test.each([
@@ -42,6 +44,11 @@ describe('mongorestore', () => {
     [
       { include: ['shop', 'a.b*'], exclude: ['x$y'] },
       ['--noIndexRestore', '--nsInclude=shop.*', '--nsInclude=a.b*', '--nsExclude=x\\$y.*'],
+    ],
+    [
+      { renames: parseRenames(['c.d=x.d', 'c=y']) },
+      // mongorestore takes the last one that fits.
+      ['--noIndexRestore', '--nsFrom=c.*', '--nsTo=y.*', '--nsFrom=c.d', '--nsTo=x.d'],
     ],
     [{ renames: parseRenames(['a=b', 'c.d=c.e']) }, ['--noIndexRestore', '--nsFrom=a.*', '--nsTo=b.*', '--nsFrom=c.d', '--nsTo=c.e']],
   ])('gets the arguments of %j', (options, expected) => {
@@ -102,9 +109,38 @@ describe('connection strings', () => {
     );
   });
 
+  test('may spell their options in any case', () => {
+    expect(toolUri(new Secret('mongodb://u:p@h/shop?authsource=admin'))).toBe('mongodb://u:p@h/?authSource=admin');
+    expect(singleHostUri(new Secret('mongodb://h,i/?replicaset=r&READPREFERENCE=secondary&maxStalenessSeconds=90'), 'i')).toBe(
+      'mongodb://i/?directConnection=true',
+    );
+  });
+
+  test('with an @ in the password are refused before its rest is taken for a host', () => {
+    const refused = (): void => {
+      refuseUnescapedLogin(new Secret('mongodb://root:se@cret@h:27017/'));
+    };
+    expect(refused).toThrow(UsageError);
+    expect(refused).not.toThrow(/cret/);
+    refuseUnescapedLogin(new Secret('mongodb://root:se%40cret@h:27017/?x=a@b'));
+  });
+
   test('are taken out of texts, as written and decoded', () => {
     const uri = new Secret('mongodb://root:p%40ss@h/');
     expect(redactUri('cannot use mongodb://root:p%40ss@h/ nor p@ss', uri)).toBe('cannot use *** nor ***');
+  });
+});
+
+describe('an error of the driver', () => {
+  const uri = new Secret('mongodb://u:p@h/');
+
+  test('is blamed on the connection string only when it is about that', () => {
+    expect(explainMongoError(new MongoInvalidArgumentError('bad option'), uri)).toBeInstanceOf(UsageError);
+    // A member that leaves the replica set in the middle of a dump.
+    const closed = explainMongoError(new MongoServerClosedError('Server is closed'), uri, 'The dump failed');
+    expect(closed).toBeInstanceOf(UserError);
+    expect(closed).not.toBeInstanceOf(UsageError);
+    expect(closed.message).toBe('The dump failed: Server is closed.');
   });
 });
 
@@ -128,6 +164,7 @@ describe('names', () => {
     expect(renamed({ db: 'a', collection: 'z' }, renames)).toEqual({ db: 'b', collection: 'z' });
     expect(renamed({ db: 'q', collection: 'x' }, renames)).toEqual({ db: 'q', collection: 'x' });
     for (const bad of ['a', 'a=', 'a=b.c', 'a.b=c', '=b']) expect(() => parseRenames([bad])).toThrow(UsageError);
+    expect(() => parseRenames(['a=b', 'a=c'])).toThrow('a is given two new names.');
   });
 
   test('of the server itself are left out as mongodump leaves them out', () => {
@@ -151,20 +188,40 @@ describe('names', () => {
 describe('old indexes', () => {
   test('are made acceptable to servers of today', () => {
     expect(
-      creatableIndexes([
-        { name: '_id_', key: { _id: 1 } },
-        {
-          v: 1,
-          ns: 'a.b',
-          background: true,
-          safe: null,
-          dropDups: true,
-          unique: true,
-          name: 'old',
-          key: { a: true, b: '', c: -1, d: 'text', e: new BSON.Double(2) },
-        },
-      ]),
+      creatableIndexes({
+        options: {},
+        indexes: [
+          { name: '_id_', key: { _id: 1 } },
+          {
+            v: 1,
+            ns: 'a.b',
+            background: true,
+            safe: null,
+            dropDups: true,
+            unique: true,
+            name: 'old',
+            key: { a: true, b: '', c: -1, d: 'text', e: new BSON.Double(2) },
+          },
+        ],
+      }),
     ).toEqual([{ unique: true, name: 'old', key: { a: 1, b: 1, c: -1, d: 'text', e: new BSON.Double(2) } }]);
+  });
+});
+
+describe('indexes of a collection with a collation', () => {
+  test('keep having none where they had none: the server would give them that of the collection', () => {
+    const german = { locale: 'de', strength: 2 };
+    const indexes = [
+      { name: 'exact', key: { a: 1 }, unique: true },
+      { name: 'loose', key: { b: 1 }, collation: german },
+    ];
+    expect(
+      creatableIndexes({ options: { collation: german }, indexes }).map(({ name, collation }) => [name, collation as unknown]),
+    ).toEqual([
+      ['exact', { locale: 'simple' }],
+      ['loose', german],
+    ]);
+    expect(creatableIndexes({ options: {}, indexes })[0]).not.toHaveProperty('collation');
   });
 });
 

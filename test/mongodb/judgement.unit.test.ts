@@ -113,6 +113,11 @@ describe('a comparison', () => {
     expect(result.rows[0]?.differences).toEqual(differences);
   });
 
+  test('takes an index without a collation for what it is, whether the server says so or not', () => {
+    const simple = live(namespace('a.b', 5, { indexes: [index('i', { collation: { locale: 'simple' } })] }));
+    expect(compare(report(namespace('a.b', 5, { indexes: [index('i')] })), simple).verdict).toBe('equal');
+  });
+
   test('says what a server cannot represent without calling the data different', () => {
     const result = compare(report(namespace('a.b', 5, { options: { validator: { a: 1 } } })), live(namespace('a.b', 5)));
     expect(result).toMatchObject({ verdict: 'equal', rows: [{ notes: ['the option validator is not the same on this server'] }] });
