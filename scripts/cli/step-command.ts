@@ -23,7 +23,7 @@ export function addStepCommand(program: Command, step: AnyStep, { positional = [
   for (const [name, spec] of inputsFor(step, 'terminal')) addInput(command, name, spec);
   command.optionsGroup('Output:');
   command.option('--json', 'print one JSON object on standard output and everything else on standard error');
-  command.option('--quiet', 'print only warnings and errors');
+  command.option('--quiet', 'print only warnings and errors, and ask nothing');
   command.option('--verbose', 'also print debug lines');
   command.optionsGroup('Help:');
   command.helpOption('-h, --help', 'show this help');

@@ -34,7 +34,7 @@ export interface TerminalOptions {
   secretInputs?: readonly string[];
   /** One JSON object on standard output at the end; everything for people goes to standard error. */
   json?: boolean;
-  /** Only warnings and errors (and the JSON object). */
+  /** Only warnings and errors (and the JSON object), and no questions. */
   quiet?: boolean;
   /** Debug lines, too. */
   verbose?: boolean;
@@ -148,7 +148,8 @@ export class TerminalHost implements Host {
 
   /** @throws CancelledError when the person presses Ctrl-C instead of answering. */
   async ask(question: string): Promise<string | undefined> {
-    if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+    // A question without what was said before it, such as a plan, cannot be answered.
+    if (this.#options.quiet || !process.stdin.isTTY || !process.stderr.isTTY) return undefined;
     this.#clearLive();
     const reader = createInterface({ input: process.stdin, output: process.stderr });
     // readline takes Ctrl-C for itself while it waits.

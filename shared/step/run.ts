@@ -238,7 +238,7 @@ async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { c
     host.notice('Dry run: nothing was touched.');
     return false;
   }
-  const typed = inputs.confirm ?? (await host.ask(`Type ${plan.confirmation} to go on: `))?.trim();
+  const typed = inputs.confirm ?? (await host.ask(`Type ${plan.confirmation} to continue: `))?.trim();
   // Ctrl-C at the question is a cancel, not a wrong answer.
   throwIfCancelled(host.signal);
   if (typed === plan.confirmation) return true;
@@ -246,6 +246,6 @@ async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { c
     typed === undefined || typed === ''
       ? `Not confirmed: ${host.spell('confirm')} is missing. Nothing was touched.`
       : `The confirmation "${typed}" does not match "${plan.confirmation}". Nothing was touched.`,
-    { fix: `Look at the plan above. When it is what you want, set ${host.spell('confirm')} to ${plan.confirmation}.` },
+    { fix: `Look at the plan. If it is what you want, set ${host.spell('confirm')} to ${plan.confirmation}.` },
   );
 }

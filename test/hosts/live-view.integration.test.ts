@@ -91,6 +91,14 @@ describeIf(findProgram('script') !== undefined, 'needs script of util-linux')('a
     ).toMatchObject({ step: 'try-host', outcome: 'cancelled' });
   });
 
+  test('--quiet asks nothing: what the question is about would not be shown', async () => {
+    const screen = onScreen([process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/cli.ts', 'init', '--quiet'], {
+      columns: 80,
+    });
+    expect(await screen.ended).toBe(2);
+    expect(screen.lines()[0]).toBe('error: --store and --vault are not given.');
+  });
+
   test('a summary fits the terminal, and a secret in it is masked', async () => {
     const screen = start('say', 40);
     await screen.ended;

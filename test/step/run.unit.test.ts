@@ -387,7 +387,7 @@ describe('confirmDestruction', () => {
   ])('%s is refused', async (_what, options, message) => {
     const { finish, touched: went } = await confirm(options);
     expect([went, finish.exitCode]).toEqual([[], 5]);
-    expect(finish.error).toMatchObject({ message, fix: 'Look at the plan above. When it is what you want, set confirm to shop.' });
+    expect(finish.error).toMatchObject({ message, fix: 'Look at the plan. If it is what you want, set confirm to shop.' });
   });
 
   test('a person may type it, with a blank at the end', async () => {

@@ -41,7 +41,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const { outcome, exitCode, said } = await restore({ replace: 'true', confirm: 'Shop' });
       expect([outcome, exitCode]).toEqual(['refused', 5]);
       expect(said).toBe(
-        'The confirmation "Shop" does not match "shop". Nothing was touched.\nLook at the plan above. When it is what you want, set confirm to shop.',
+        'The confirmation "Shop" does not match "shop". Nothing was touched.\nLook at the plan. If it is what you want, set confirm to shop.',
       );
       expect(await shop()).toEqual(before);
       expect(await place.listed()).toEqual({ backups: [[TIMESTAMP, 'verified']], leftovers: 0 });
