@@ -81,7 +81,8 @@ async function agrees(ask: Ask, question: string, preset: boolean): Promise<bool
 
 /** @throws UsageError for a word that is neither */
 function yesOrNo(text: string): void {
-  if (!/^(y|yes|true|n|no|false)$/i.test(text)) throw new UsageError(`${JSON.stringify(text)} is neither yes nor no.`);
+  if (!/^(y|yes|true|n|no|false)$/i.test(text))
+    throw new UsageError(`${JSON.stringify(text)} is neither yes nor no.`, { fix: 'Type yes or no.' });
 }
 
 async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, EXIT_CODES } from '../step/errors.ts';
+import { surviveLostOutput } from './output.ts';
 
 /** One Ctrl-C arrives twice when a wrapper (npm, a shell script) forwards it; closer than this counts as one. */
 const SAME_SIGNAL_MS = 300;
@@ -29,6 +30,7 @@ export class Lifecycle {
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
+    surviveLostOutput();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const) {
       this.#on(name, () => {
         this.#receive(name);

@@ -99,7 +99,7 @@ describe('init', () => {
     expect(finish.outcome).toBe('succeeded');
     expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
       expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\. "lifeboat init --help" explains/),
-      'warning: "maybe" is neither yes nor no.',
+      'warning: "maybe" is neither yes nor no. Type yes or no.',
       expect.stringMatching(/^warning: "ftp:\/\/x" is neither an https address nor a folder\. Write it like/),
     ]);
     expect(parseDr(written('dr.yml'), 'dr.yml').dr.name).toBe('my-app');

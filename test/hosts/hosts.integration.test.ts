@@ -99,6 +99,15 @@ describe.each(['github', 'azure', 'terminal'] as const)('the %s host', (kind) =>
     if (kind === 'azure') expect(taskResult).toBe('SucceededWithIssues');
   });
 
+  test('a reader that goes away, as `| head` does, ends no work half way', async () => {
+    const { child, result } = onHost(kind, 'say');
+    child.stdout?.destroy();
+    const { exitCode, log, leftInTemp } = await result;
+    // What the Azure agent would upload stays for it.
+    const left = leftInTemp.filter((name) => !name.endsWith('.md'));
+    expect([exitCode, log.includes('EPIPE'), left]).toEqual([0, false, []]);
+  });
+
   test('an error that nobody catches fails the step without showing the secret, and leaves nothing behind', async () => {
     const { log, exitCode, leftInTemp } = await onHost(kind, 'crash').result;
     expect(exitCode).toBe(1);

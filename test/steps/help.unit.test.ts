@@ -1,5 +1,6 @@
 // What --help promises: every command has examples, and every example is a command line that is understood.
 import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from '@jest/globals';
 import { decrypt } from '../../scripts/cli/decrypt.ts';
@@ -82,6 +83,17 @@ test('a command without its subcommand shows its help, and nothing but that, as 
   expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^Usage: lifeboat config/);
   expect(stderr).not.toContain('error');
+});
+
+test('output that a full disk does not take is a failure', () => {
+  const full = openSync('/dev/full', 'w');
+  try {
+    const args = ['--disable-warning=ExperimentalWarning', 'scripts/cli.ts', 'config', 'schema'];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^error: The output could not be written: ENOSPC/)]);
+  } finally {
+    closeSync(full);
+  }
 });
 
 test('what an option means when it is left away reads as a sentence', () => {
