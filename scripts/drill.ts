@@ -91,10 +91,12 @@ class Drill {
       exitCode = EXIT_CODES[kind];
       verdict = kind === 'verification' ? 'refused' : (outcomeOf(kind) as DrillVerdict);
     }
-    const result = this.#board.finish(verdict);
-    this.#show(result, failure);
-    await this.#cleanUp();
-    return exitCode;
+    try {
+      const reported = this.#show(this.#board.finish(verdict), failure);
+      return reported || exitCode !== EXIT_CODES.succeeded ? exitCode : EXIT_CODES.failed;
+    } finally {
+      await this.#cleanUp();
+    }
   }
 
   async #phases(): Promise<void> {
@@ -184,7 +186,8 @@ class Drill {
     phase.note(`byte ${formatCount(offset)} of ${name}`);
   }
 
-  #show(result: DrillResult, failure: unknown): void {
+  /** @returns whether the page could be written */
+  #show(result: DrillResult, failure: unknown): boolean {
     if (failure !== undefined && result.verdict !== 'cancelled') {
       process.stderr.write(`\n${errorMessage(failure)}\n`);
       if (failure instanceof UserError && failure.fix !== undefined) process.stderr.write(`${failure.fix}\n`);
@@ -195,9 +198,15 @@ class Drill {
       facts: this.#facts,
       footer: 'Made by ./scripts/drill: real steps, real SDKs, servers of its own.',
     });
-    writeFileSync(this.#options.report, page);
-    process.stderr.write(`Report: ${this.#options.report}\n`);
     if (this.#options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+    try {
+      writeFileSync(this.#options.report, page);
+    } catch (thrown) {
+      process.stderr.write(`The report could not be written: ${errorMessage(thrown)}\n`);
+      return false;
+    }
+    process.stderr.write(`Report: ${this.#options.report}\n`);
+    return true;
   }
 
   async #cleanUp(): Promise<void> {
