@@ -7,8 +7,9 @@ import { blobExists, discardUncommitted, putBlob, readBlockId, writeBlob } from 
 import { isBlobMissing, openBlob, readBlob, statBlob } from './azure-read.ts';
 import type { AzureTier } from './azure-tier.ts';
 import { azureTiering } from './azure-tiering.ts';
-import { checkMetadata, checkName, checkPrefix } from './names.ts';
+import { checkName, checkPrefix } from './names.ts';
 import type { PatienceOptions } from './patience.ts';
+import { readSmall } from './read-small.ts';
 import type { AzureBlobAddress } from './azure-address.ts';
 import type { TokenCredential } from '@azure/core-auth';
 import type { ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
@@ -99,13 +100,13 @@ class AzureBlobStore implements Store {
 
   async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
     checkName(name);
-    if (typeof options.metadata === 'object') checkMetadata(options.metadata);
     return writeBlob(this.#container, name, bytes, options);
   }
 
   async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {
     checkName(name);
-    return readBlob(this.#container, name, options.maxBytes ?? DEFAULT_MAX_BYTES, options.signal);
+    const bytes = await readBlob(this.#container, name, options.maxBytes ?? DEFAULT_MAX_BYTES, options.signal);
+    return bytes === 'large' ? readSmall(this, name, options) : bytes;
   }
 
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {

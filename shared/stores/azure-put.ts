@@ -1,8 +1,11 @@
-// Writing a blob from a stream: blocks with checksums, staged in parallel from a fixed set of buffers, then one commit that makes it visible.
+// Writing a blob: a small one with one request; a stream in blocks with checksums, staged in parallel from a fixed set of buffers, then one
+// commit that makes it visible.
 import { createHash, randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { transferChecksum, type TransferChecksum } from './azure-checksum.ts';
 import { ifUnchanged, plainEtag, type AzureContainer } from './azure-container.ts';
 import { azureFailure, isAzureError } from './azure-errors.ts';
+import { openBlob, statBlob } from './azure-read.ts';
 import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
 import { growingPart, keepsForLater, PartSender, type Growth } from './parts.ts';
@@ -73,9 +76,8 @@ class BlobWriter {
       this.#checksumOf = await transferChecksum();
       const offset = await this.#goOn();
       await this.#parts.sendAll(offset === 0 ? source : (this.#options.resume as Resumption).from(offset));
-      const metadata = typeof this.#options.metadata === 'function' ? this.#options.metadata() : (this.#options.metadata ?? {});
-      checkMetadata(metadata);
-      return await this.#commit(metadata);
+      const metadata = metadataOf(this.#options);
+      return await this.#container.guarded('Writing', this.#name, () => this.#commit(metadata));
     } catch (thrown) {
       await this.#parts.abort();
       const failure = this.#parts.failure ?? thrown;
@@ -134,47 +136,19 @@ class BlobWriter {
   }
 
   async #commit(metadata: Record<string, string>): Promise<ObjectInfo> {
-    const { tags } = this.#options;
-    return this.#container.guarded('Writing', this.#name, async () => {
-      try {
-        return await this.#commitOnce(metadata, tags);
-      } catch (thrown) {
-        if (tags === undefined || !tagsRefused(thrown)) throw thrown;
-        // Index tags need Storage Blob Data Owner (or a SAS with t), and do not exist with a hierarchical namespace. They only help searches.
-        this.#container.debug(`${this.#name}: written without index tags, which the identity or the account does not allow.`);
-        return this.#commitOnce(metadata, undefined);
-      }
-    });
-  }
-
-  async #commitOnce(metadata: Record<string, string>, tags: Record<string, string> | undefined): Promise<ObjectInfo> {
     const blob = this.#container.blob(this.#name);
-    const { contentType, ifAbsent } = this.#options;
     try {
       const answer = await this.#container.tries(
-        (abortSignal) =>
-          blob.commitBlockList(this.#ids, {
-            abortSignal,
-            metadata,
-            ...(tags === undefined ? {} : { tags }),
-            ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
-            ...(ifAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
-          }),
+        (abortSignal) => blob.commitBlockList(this.#ids, { abortSignal, ...settingsOf(this.#options, metadata) }),
         this.#options.signal,
       );
-      return {
-        name: this.#name,
-        size: this.#parts.total,
-        modified: answer.lastModified ?? new Date(),
-        etag: plainEtag(answer.etag),
-        metadata,
-      };
+      return written(this.#name, this.#parts.total, metadata, answer);
     } catch (thrown) {
       // The answer to an earlier attempt may have been lost although it succeeded; or another writer's commit dropped our blocks.
       if (isAzureError(thrown, 'BlobAlreadyExists', 'InvalidBlockList', 'ConditionNotMet')) {
         const ours = await this.#committedByUs(metadata);
         if (ours) return ours;
-        if (ifAbsent) throw blobExists(this.#container, this.#name, thrown);
+        if (this.#options.ifAbsent) throw blobExists(this.#container, this.#name, thrown);
       }
       throw thrown;
     }
@@ -188,13 +162,7 @@ class BlobWriter {
       const list = await this.#container.tries((abortSignal) => blob.getBlockList('committed', { abortSignal }), this.#options.signal);
       const first = list.committedBlocks?.[0]?.name;
       if (first === undefined || readBlockId(first)?.writer !== this.#writer) return undefined;
-      return {
-        name: this.#name,
-        size: this.#parts.total,
-        modified: list.lastModified ?? new Date(),
-        etag: plainEtag(list.etag),
-        metadata,
-      };
+      return written(this.#name, this.#parts.total, metadata, list);
     } catch (thrown) {
       if (azureFailure(thrown)?.status === 404) return undefined;
       throw thrown;
@@ -257,18 +225,62 @@ export function blobExists(container: AzureContainer, name: string, cause?: unkn
   return new ObjectExistsError(`${name} already exists in ${container.location} and is not overwritten.`, { cause });
 }
 
-/** Writes a small object whole; its identity is known by its one block, which a plain upload would not give. */
+/** Writes a small object whole, with one request: a run that is killed leaves all of it or nothing. See Store.write. */
 export async function writeBlob(container: AzureContainer, name: string, bytes: Uint8Array, options: WriteOptions): Promise<ObjectInfo> {
-  return putBlob(container, name, once(bytes), { ...options, sizeEstimate: bytes.length });
+  const metadata = metadataOf(options);
+  const checksum = (await transferChecksum())(bytes);
+  const blob = container.blob(name);
+  let attempts = 0;
+  return container.guarded('Writing', name, async () => {
+    try {
+      const upload = async (abortSignal: AbortSignal, attempt: number) => {
+        attempts = attempt;
+        return blob.upload(bytes, bytes.length, { abortSignal, ...checksum, ...settingsOf(options, metadata) });
+      };
+      return written(name, bytes.length, metadata, await container.tries(upload, options.signal, bytes.length));
+    } catch (thrown) {
+      if (!options.ifAbsent || !isAzureError(thrown, 'BlobAlreadyExists', 'ConditionNotMet')) throw thrown;
+      // The answer to an earlier attempt may have been lost although it succeeded.
+      const ours = attempts > 1 ? await sameBlob(container, name, bytes, metadata, options.signal) : undefined;
+      if (ours) return ours;
+      throw blobExists(container, name, thrown);
+    }
+  });
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
+/** The blob, when it is just what was to be written. */
+async function sameBlob(
+  container: AzureContainer,
+  name: string,
+  bytes: Uint8Array,
+  metadata: Record<string, string>,
+  signal: AbortSignal | undefined,
+): Promise<ObjectInfo | undefined> {
+  const there = await statBlob(container, name, signal);
+  if (there?.size !== bytes.length || !isDeepStrictEqual({ ...there.metadata }, metadata)) return undefined;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of openBlob(container, name, { signal })) chunks.push(chunk);
+  return Buffer.concat(chunks).equals(bytes) ? there : undefined;
 }
 
-function tagsRefused(thrown: unknown): boolean {
-  const failure = azureFailure(thrown);
-  return failure?.status === 403 || failure?.code.startsWith('FeatureNotYetSupportedForHierarchicalNamespace') === true;
+/** @throws StoreError when a store could not keep it */
+function metadataOf({ metadata = {} }: WriteOptions): Record<string, string> {
+  const facts = typeof metadata === 'function' ? metadata() : metadata;
+  checkMetadata(facts);
+  return facts;
+}
+
+/** What an upload and a commit are told alike. */
+function settingsOf({ contentType, ifAbsent }: WriteOptions, metadata: Record<string, string>) {
+  return {
+    metadata,
+    ...(contentType === undefined ? {} : { blobHTTPHeaders: { blobContentType: contentType } }),
+    ...(ifAbsent ? { conditions: { ifNoneMatch: '*' } } : {}),
+  };
+}
+
+function written(name: string, size: number, metadata: Record<string, string>, answer: { lastModified?: Date; etag?: string }): ObjectInfo {
+  return { name, size, modified: answer.lastModified ?? new Date(), etag: plainEtag(answer.etag), metadata };
 }
 
 function hex8(value: number): string {

@@ -1,4 +1,5 @@
 // Reading a blob: ranges fetched ahead in parallel, delivered in order, all pinned to one version.
+import type { Readable } from 'node:stream';
 import type { BlockBlobClient } from '@azure/storage-blob';
 import { azureFailure, isAzureError } from './azure-errors.ts';
 import { IncompleteAnswerError } from './azure-retry.ts';
@@ -34,13 +35,17 @@ export async function statBlob(container: AzureContainer, name: string, signal: 
   });
 }
 
-/** Reads a small blob whole with one request; undefined when it is not there. */
+/**
+ * Reads a blob whole with one request; undefined when it is not there. `large` when it has more bytes than a range: the time for an attempt
+ * is set before the size is known, and must be short enough for a connection that hangs to be noticed.
+ * @throws StoreError when it is larger than `maxBytes`
+ */
 export async function readBlob(
   container: AzureContainer,
   name: string,
   maxBytes: number,
   signal: AbortSignal | undefined,
-): Promise<Uint8Array | undefined> {
+): Promise<Uint8Array | 'large' | undefined> {
   const blob = container.blob(name);
   return container.guarded('Reading', name, async () => {
     try {
@@ -48,13 +53,13 @@ export async function readBlob(
         async (abortSignal) => {
           const answer = await blob.download(0, undefined, { abortSignal, maxRetryRequests: 0 });
           const size = answer.contentLength ?? 0;
-          if (size > maxBytes) {
-            throw new StoreError(`${name} in ${container.location} is ${size} bytes, more than the ${maxBytes} expected.`);
-          }
-          return await collect(answer.readableStreamBody, size);
+          if (size <= Math.min(maxBytes, RANGE_BYTES)) return await collect(answer.readableStreamBody, size);
+          (answer.readableStreamBody as Readable | undefined)?.destroy();
+          if (size <= maxBytes) return 'large';
+          throw new StoreError(`${name} in ${container.location} is ${size} bytes, more than the ${maxBytes} expected.`);
         },
         signal,
-        maxBytes,
+        RANGE_BYTES,
       );
     } catch (thrown) {
       if (isBlobMissing(thrown)) return undefined;

@@ -49,8 +49,6 @@ export interface WriteOptions {
   ifAbsent?: boolean;
   /** A function is called once, after the last byte: for facts that are known only then. */
   metadata?: Record<string, string> | (() => Record<string, string>);
-  /** Indexed tags where the store has them; ignored elsewhere. */
-  tags?: Record<string, string>;
   contentType?: string;
   signal?: AbortSignal | undefined;
 }
@@ -151,6 +149,8 @@ export interface Store {
   sweep(prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number>;
   /** How much room there is; undefined when it cannot be known. Absent: such stores have no end (a cloud's object storage). */
   space?(): Promise<StoreSpace | undefined>;
+  /** It lies in a folder of a disk. While that is not mounted the folder is empty, and looks like a new store. */
+  readonly onDisk?: true;
   /** Access tiers; absent where everything is always readable. */
   readonly tiering?: Tiering;
 }

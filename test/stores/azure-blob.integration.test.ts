@@ -52,7 +52,7 @@ describe('azure-blob store', () => {
   test('keeps a SAS out of its location and works with no more than the permissions it names', async () => {
     const store = await openStore(azurite.sasUrl('backups', 'racwdl').replace('?', '/sas?'));
     expect(store.location).toBe(`${address}/sas`);
-    await store.write('a/data', bytes('x'), { metadata: { a: '1' }, tags: { component: 'mongodb' } });
+    await store.write('a/data', bytes('x'), { metadata: { a: '1' } });
     expect(await listAll(store.list(''))).toHaveLength(1);
     const lock = await store.lock('lock', { owner: 'me', expiresAfter: 15_000 });
     await lock.release();
@@ -70,10 +70,16 @@ describe('azure-blob store', () => {
     await expect(openStore({ ...config, account: 'another' })).rejects.toThrow(/is for storage account devstore1/);
   });
 
-  test('writes index tags where it may', async () => {
-    const store = await openAt('/tags');
-    await store.write('a', bytes('x'), { tags: { component: 'mongodb', timestamp: '20241201_120000' } });
-    expect((await raw.getBlobClient('tags/a').getTags()).tags).toEqual({ component: 'mongodb', timestamp: '20241201_120000' });
+  test('writes a small object with one request, and reads a large one in ranges', async () => {
+    const store = await openAt('/small');
+    await store.write('a', bytes('x'), { ifAbsent: true, contentType: 'application/json' });
+    const { committedBlocks = [] } = await raw.getBlockBlobClient('small/a').getBlockList('committed');
+    expect(committedBlocks).toEqual([]);
+    expect((await raw.getBlobClient('small/a').getProperties()).contentType).toBe('application/json');
+    const content = randomBytes((9 << 20) + 5);
+    await store.write('b', content);
+    expect(Buffer.from((await store.read('b')) as Uint8Array).equals(content)).toBe(true);
+    await expect(store.read('b', { maxBytes: 8 << 20 })).rejects.toThrow(/9437189 bytes, more than the 8388608 expected/);
   });
 
   test('stores a blob of more than 5,000 blocks that grow on the way, in order, and reads it in parallel ranges', async () => {

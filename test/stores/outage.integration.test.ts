@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { VerificationError } from '../../shared/step/errors.ts';
-import { StoreError } from '../../shared/stores/errors.ts';
+import { ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
 import { openStore, type OpenStoreOptions, type StoreConfig } from '../../shared/stores/open.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { systemClock, type Clock } from '../../shared/tools/clock.ts';
@@ -244,11 +244,38 @@ describe('Azure Blob', () => {
       await store.stat('data');
       // All attempts of one round, and those of the question after it.
       for (const operation of ['block', 'blocks']) proxy.faults.add({ operation, times: 6, effect: { kind: 'answerLost' } });
-      await store.write('data', randomBytes(1000));
+      await store.put('data', inPieces(randomBytes(1000)));
       const sent = proxy.seen.map(({ operation }) => operation).filter((operation) => operation.startsWith('block'));
       expect(sent.filter((operation) => operation === 'block')).toHaveLength(6);
       expect(sent.filter((operation) => operation === 'blocks')).toHaveLength(7);
       expect(await store.read('data')).toHaveLength(1000);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test('a small object whose answer was lost is known again; that of somebody else is not', async () => {
+    const origin = new URL(address).origin;
+    const proxy = await startFaultProxy({ target: origin, certificate: azurite.certificate });
+    try {
+      const store = await openStore(`${address.replace(origin, proxy.origin)}/known`, {
+        credential: () => azurite.credential,
+        clock: hasty,
+      });
+      const bytes = Buffer.from('{"version":1}');
+      proxy.faults.add({ operation: 'upload', times: 2, effect: { kind: 'answerLost' } });
+      const written = await store.write('manifest.json', bytes, { ifAbsent: true, metadata: { a: '1' } });
+      expect(written).toEqual(await store.stat('manifest.json'));
+      expect(proxy.seen.filter(({ operation }) => operation === 'upload')).toHaveLength(3);
+      for (const [other, metadata] of [
+        ['{"version":2}', { a: '1' }],
+        ['{"version":1}', { a: '2' }],
+      ] as const) {
+        proxy.faults.add({ operation: 'upload', effect: { kind: 'cut' } });
+        await expect(store.write('manifest.json', Buffer.from(other), { ifAbsent: true, metadata })).rejects.toThrow(ObjectExistsError);
+      }
+      // Without a lost answer, equal bytes are somebody else's, too.
+      await expect(store.write('manifest.json', bytes, { ifAbsent: true, metadata: { a: '1' } })).rejects.toThrow(ObjectExistsError);
     } finally {
       await proxy.stop();
     }
