@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { ErrorKind, Outcome } from '../step/errors.ts';
 import type { RunIdentity } from '../step/host.ts';
-import type { Timestamp } from '../step/timestamp.ts';
+import { formatTimestamp, type Timestamp } from '../step/timestamp.ts';
 import { ObjectExistsError } from '../stores/errors.ts';
 import type { Store } from '../stores/store.ts';
 import type { JsonValue } from '../backup/json.ts';
@@ -23,8 +23,9 @@ export interface RunRecord {
   error?: string;
   /** What sort of failure it was; `bug` for one that was not foreseen. */
   errorKind?: ErrorKind | 'bug';
-  /** Backups that were found bad, as `<component>/<timestamp>`. */
+  /** Backups that were read and found bad, as `<component>/<timestamp>`; and those that were found good. */
   badBackups?: readonly string[];
+  goodBackups?: readonly string[];
   warnings?: readonly string[];
   /** The step's machine-readable result. */
   result?: JsonValue;
@@ -39,13 +40,14 @@ export interface ListedRun {
   component: string | undefined;
   backup: string | undefined;
   errorKind: string | undefined;
-  /** Backups that the run found bad, as `<component>/<timestamp>`. */
+  /** Backups that the run found bad, as `<component>/<timestamp>`, and good. Very long lists are cut: then some are missing here. */
   badBackups: string[];
+  goodBackups: string[];
 }
 
 const outcomes = z.enum(['succeeded', 'partial', 'failed', 'refused', 'cancelled']);
-/** Bad backups that a listing shows; the record has them all. Azure takes 8 KiB of metadata. */
-const MOST_LISTED_BAD = 64;
+/** Letters of each list of backups in the metadata; the record has them all. Azure takes 8 KiB of metadata. */
+const MOST_LISTED = 3000;
 /** Runs of one step in one second that get a record; more would be a fault somewhere. */
 const MAX_SAME_SECOND = 99;
 
@@ -67,7 +69,8 @@ export async function writeRunRecord(
   if (record.component !== undefined) metadata['component'] = record.component;
   if (record.backup !== undefined) metadata['backup'] = record.backup;
   if (record.errorKind !== undefined) metadata['errorkind'] = record.errorKind;
-  if (record.badBackups?.length) metadata['badbackups'] = record.badBackups.slice(0, MOST_LISTED_BAD).join(',');
+  if (record.badBackups?.length) metadata['badbackups'] = shortList(record.badBackups);
+  if (record.goodBackups?.length) metadata['goodbackups'] = shortList(record.goodBackups);
   for (let attempt = 1; ; attempt += 1) {
     const name = runName(prefix, timestamp, record.step, attempt);
     try {
@@ -79,10 +82,52 @@ export async function writeRunRecord(
   }
 }
 
+function shortList(names: readonly string[]): string {
+  let list = '';
+  for (const name of names) {
+    if (list.length + name.length >= MOST_LISTED) break;
+    list += list === '' ? name : `,${name}`;
+  }
+  return list;
+}
+
+function namesIn(list: string | undefined): string[] {
+  return (list ?? '').split(',').filter((name) => name !== '');
+}
+
 /** Lists run records, oldest first, without reading them. @throws StoreError */
 export async function listRuns(store: Store, prefix: string, signal?: AbortSignal): Promise<ListedRun[]> {
+  return runsBelow(store, prefix, runsFolder(prefix), signal);
+}
+
+const DAY_MS = 86_400_000;
+/** So many days are listed one by one; more at once. */
+const MOST_DAYS = 31;
+
+/**
+ * Lists the records from the day before a moment to the day after `now`, oldest first. Their names begin with the day: of thousands of
+ * records, only those of these days are looked at.
+ * @throws StoreError
+ */
+export async function listRunsSince(
+  store: Store,
+  prefix: string,
+  { since, now }: { since: Date; now: Date },
+  signal?: AbortSignal,
+): Promise<ListedRun[]> {
+  const days: string[] = [];
+  const until = Math.max(now.getTime(), since.getTime()) + DAY_MS;
+  for (let day = Math.floor(since.getTime() / DAY_MS - 1) * DAY_MS; day <= until && days.length <= MOST_DAYS; day += DAY_MS)
+    days.push(`${runsFolder(prefix)}${formatTimestamp(new Date(day)).slice(0, 'YYYYMMDD'.length)}`);
+  const folders = days.length > MOST_DAYS ? [runsFolder(prefix)] : days;
   const runs: ListedRun[] = [];
-  for await (const info of store.list(runsFolder(prefix), signal)) {
+  for (const folder of folders) runs.push(...(await runsBelow(store, prefix, folder, signal)));
+  return runs;
+}
+
+async function runsBelow(store: Store, prefix: string, names: string, signal: AbortSignal | undefined): Promise<ListedRun[]> {
+  const runs: ListedRun[] = [];
+  for await (const info of store.list(names, signal)) {
     const parsed = parseRunName(prefix, info.name);
     if (!parsed) continue;
     const outcome = outcomes.safeParse(info.metadata['outcome']);
@@ -93,7 +138,8 @@ export async function listRuns(store: Store, prefix: string, signal?: AbortSigna
       component: info.metadata['component'],
       backup: info.metadata['backup'],
       errorKind: info.metadata['errorkind'],
-      badBackups: (info.metadata['badbackups'] ?? '').split(',').filter((name) => name !== ''),
+      badBackups: namesIn(info.metadata['badbackups']),
+      goodBackups: namesIn(info.metadata['goodbackups']),
     });
   }
   return runs;

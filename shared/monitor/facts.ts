@@ -1,7 +1,9 @@
 // What is known of backups, from the catalog and the run records alone: data times, never whether a workflow was green.
-import { listBackups, type ListedBackup } from '../catalog/list.ts';
+import { isAhead, listBackups, type ListedBackup } from '../catalog/list.ts';
 import { listRuns, type ListedRun } from '../catalog/runs.ts';
+import { errorMessage, UserError } from '../step/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
+import { foundBad } from './figures.ts';
 import { longLivedKeys, type KeyFirstSeen, type LongLivedKey } from './keys.ts';
 
 /** What dr.yml promises of a component. */
@@ -30,8 +32,10 @@ export interface ComponentFacts {
   kind: string | undefined;
   /** The store's name. */
   store: string;
-  /** Oldest first; without leftovers. */
+  /** Oldest first; without leftovers, and without those dated ahead: they would hide for long that nothing new comes. */
   backups: readonly ListedBackup[];
+  /** Backups that a wrong clock has dated ahead of now. */
+  ahead: readonly ListedBackup[];
   /** Data without a manifest: interrupted runs, or one at work. */
   leftovers: readonly ListedBackup[];
   /** Runs about this component, or about several at once; oldest first. */
@@ -50,6 +54,8 @@ export interface CopyFacts {
   store: string;
   /** The newest backup that is there whole; undefined when there is not a single one. */
   newest: ListedBackup | undefined;
+  /** Copies that are damaged, or were found bad. */
+  bad: readonly ListedBackup[];
 }
 
 export interface StoreFacts {
@@ -60,6 +66,8 @@ export interface StoreFacts {
   usedBytes: number;
   /** Undefined where it cannot be known. */
   space: StoreSpace | undefined;
+  /** Why nothing is known of it: only ever a store for copies. */
+  problem?: string;
 }
 
 export interface Facts {
@@ -72,6 +80,7 @@ export interface GatherRequest {
   prefix: string;
   /** Without any, every component that is found is looked at. */
   expectations: readonly Expectation[];
+  now: Date;
   /** When long-lived keys were first seen by an earlier look. */
   keysSeen?: readonly KeyFirstSeen[];
   signal?: AbortSignal | undefined;
@@ -79,22 +88,19 @@ export interface GatherRequest {
 
 interface Listing extends WatchedStore {
   backups: ListedBackup[];
+  ahead: ListedBackup[];
   runs: ListedRun[];
   space: StoreSpace | undefined;
+  problem?: string;
 }
 
-/** Reads listings only: no key, no data. @throws StoreError */
-export async function gatherFacts({ stores, prefix, expectations, keysSeen = [], signal }: GatherRequest): Promise<Facts> {
-  const listings = await Promise.all(
-    stores.map(async ({ name, store }): Promise<Listing> => {
-      const [backups, runs, space] = await Promise.all([
-        listBackups(store, prefix, { signal }),
-        listRuns(store, prefix, signal),
-        store.space?.(),
-      ]);
-      return { name, store, backups, runs, space };
-    }),
-  );
+/**
+ * Reads listings only: no key, no data. A store for copies that does not answer is a fact, too: it must not hide what the others tell.
+ * @throws StoreError when a store that backups are made in cannot be listed
+ */
+export async function gatherFacts(request: GatherRequest): Promise<Facts> {
+  const { stores, prefix, expectations, keysSeen = [], signal } = request;
+  const listings = await Promise.all(stores.map(async (watched) => listing(watched, request)));
   const wanted = expectations.length > 0 ? expectations : listings.flatMap(found);
   const components = await Promise.all(
     wanted.flatMap((expectation) => {
@@ -105,9 +111,25 @@ export async function gatherFacts({ stores, prefix, expectations, keysSeen = [],
   return { components, stores: listings.map(storeFacts) };
 }
 
+async function listing({ name, store }: WatchedStore, { prefix, expectations, now, signal }: GatherRequest): Promise<Listing> {
+  try {
+    const [listed, runs, space] = await Promise.all([
+      listBackups(store, prefix, { signal }),
+      listRuns(store, prefix, signal),
+      store.space?.(),
+    ]);
+    const [ahead, backups] = [listed.filter((backup) => isAhead(backup, now)), listed.filter((backup) => !isAhead(backup, now))];
+    return { name, store, backups, ahead, runs, space };
+  } catch (thrown) {
+    const isForCopies = expectations.length > 0 && expectations.every((expectation) => expectation.store !== name);
+    if (!isForCopies || signal?.aborted || !(thrown instanceof UserError)) throw thrown;
+    return { name, store, backups: [], ahead: [], runs: [], space: undefined, problem: errorMessage(thrown) };
+  }
+}
+
 /** Components of a store that nobody named. Safety backups of restores have no schedule and no successor. */
-function found({ name, backups, runs }: Listing): Expectation[] {
-  const names = new Set([...backups, ...runs].flatMap(({ component }) => (component === undefined ? [] : [component])));
+function found({ name, backups, ahead, runs }: Listing): Expectation[] {
+  const names = new Set([...backups, ...ahead, ...runs].flatMap(({ component }) => (component === undefined ? [] : [component])));
   return [...names]
     .filter((component) => !(component.endsWith('-safety') && names.has(component.slice(0, -'-safety'.length))))
     .sort()
@@ -128,6 +150,7 @@ async function componentFacts(
     kind: kind ?? backups.at(-1)?.kind,
     store: home.name,
     backups,
+    ahead: home.ahead.filter((backup) => backup.component === component && backup.state !== 'leftover'),
     leftovers: own.filter(({ state }) => state === 'leftover'),
     runs: home.runs.filter((run) => run.component === component || run.component === undefined),
     expected,
@@ -143,21 +166,21 @@ async function componentFacts(
   };
 }
 
-/** Nothing for a store that is not looked at. */
+/** Nothing for a store that is not looked at, or does not answer. */
 function copyFacts(listing: Listing | undefined, component: string): CopyFacts[] {
-  if (listing === undefined) return [];
+  if (listing === undefined || listing.problem !== undefined) return [];
   const there = listing.backups.filter((backup) => backup.component === component);
-  return [
-    { store: listing.name, newest: there.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect') },
-  ];
+  const newest = there.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect');
+  return [{ store: listing.name, newest, bad: foundBad({ backups: there, runs: listing.runs }) }];
 }
 
-function storeFacts({ name, store, backups, space }: Listing): StoreFacts {
+function storeFacts({ name, store, backups, ahead, space, problem }: Listing): StoreFacts {
   return {
     name,
     location: store.location,
     kind: store.kind,
-    usedBytes: backups.reduce((sum, { dataBytes }) => sum + dataBytes, 0),
+    usedBytes: [...backups, ...ahead].reduce((sum, { dataBytes }) => sum + dataBytes, 0),
     space,
+    ...(problem === undefined ? {} : { problem }),
   };
 }

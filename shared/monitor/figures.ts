@@ -59,6 +59,19 @@ export function interruptedSinceSuccess(facts: Pick<ComponentFacts, 'backups' | 
   return facts.leftovers.find(({ time }) => (good === undefined || time > good) && now.getTime() - time.getTime() > AT_WORK_MS);
 }
 
+/**
+ * Backups that are damaged as the listing shows it, or that a run found bad. One that was found bad stays so until it is gone, or was read
+ * again and is good: that other ones are good meanwhile tells nothing about it.
+ */
+export function foundBad({ backups, runs }: Pick<ComponentFacts, 'backups' | 'runs'>): ListedBackup[] {
+  const bad = new Set<string>();
+  for (const { badBackups, goodBackups } of runs) {
+    for (const name of goodBackups) bad.delete(name);
+    for (const name of badBackups) bad.add(name);
+  }
+  return backups.filter(({ component, timestamp, state }) => state === 'damaged' || bad.has(`${component}/${timestamp}`));
+}
+
 /** The newest backup's figure and what is usual. */
 export interface Usual {
   newest: number;

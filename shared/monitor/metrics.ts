@@ -78,7 +78,12 @@ export function metricFamilies(status: StatusDocument): Family[] {
       'Median size before compression of up to ten backups before the newest; absent with fewer than three.',
       (one) => one.usual_plain_bytes,
     ),
-    of('backup_doubtful', 'gauge', '1: the newest backup is empty, or much smaller than the one before.', (one) => Number(one.doubtful)),
+    of(
+      'backup_doubtful',
+      'gauge',
+      '1: the newest backup is empty, or much smaller than the one before; or one is dated in the future.',
+      (one) => Number(one.doubtful),
+    ),
     of(
       'backup_verification_failed',
       'gauge',
@@ -117,6 +122,9 @@ export function metricFamilies(status: StatusDocument): Family[] {
       ({ free_bytes: free, total_bytes: total }) => (free === null || !total ? null : (1 - free / total) * 100),
     ),
     ofStores('backup_storage_used_bytes', 'Bytes of all backups in the store.', (one) => one.used_bytes),
+    ofStores('backup_store_reachable', '0: the store does not answer, and nothing is known of what it holds.', ({ problem }) =>
+      Number(problem === null),
+    ),
     {
       name: 'backup_status_timestamp',
       type: 'gauge',
@@ -165,8 +173,10 @@ export async function writeMetricsFile(path: string, text: string): Promise<void
   // The collector reads every *.prom: the unfinished one must not end so.
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`);
   try {
-    const handle = await open(temporary, 'wx', 0o644);
+    const handle = await open(temporary, 'wx');
     try {
+      // Whatever this user's umask: the exporter runs as another one.
+      await handle.chmod(0o644);
       await handle.writeFile(text);
       await handle.sync();
     } finally {

@@ -97,9 +97,9 @@ function backupRules(rule: MakeRule): AlertRule[] {
     rule(
       'BackupObjectiveMissed',
       'critical',
-      // One that was never verified is BackupNeverRan's, or not yet due.
-      'time() - backup_last_verified_timestamp > backup_rpo_seconds and backup_last_verified_timestamp > 0',
-      `The last verified backup of ${ONE} is older than its objective`,
+      // Where none was ever verified, the last good one must do; where there is none, BackupNeverRan fires.
+      'time() - (backup_last_verified_timestamp > 0 or backup_last_success_timestamp > 0) > backup_rpo_seconds',
+      `The last backup of ${ONE} is older than its objective`,
       `The last verified backup of ${THERE} is {{ $value | humanizeDuration }} old, more than objectives.rpo allows. ${again}`,
     ),
     rule(
@@ -114,7 +114,7 @@ function backupRules(rule: MakeRule): AlertRule[] {
       'warning',
       'backup_doubtful == 1',
       `The newest backup of ${ONE} is doubtful`,
-      `The newest backup of ${THERE} is empty, or much smaller than the one before. ${validate}`,
+      `The newest backup of ${THERE} is empty, or much smaller than the one before; or one is dated in the future. ${validate}`,
     ),
     rule(
       'BackupSlow',
@@ -154,6 +154,13 @@ function storeRules(rule: MakeRule): AlertRule[] {
   const critical = 100 - minFreePercent * CRITICAL_SPACE;
   const description = 'The file system of the store {{ $labels.store }} of {{ $labels.name }} is {{ $value | printf "%.1f" }} % full.';
   return [
+    rule(
+      'BackupStoreUnreachable',
+      'warning',
+      'backup_store_reachable == 0',
+      `The store {{ $labels.store }} does not answer`,
+      `Nothing is known of the copies in {{ $labels.store }} of {{ $labels.name }}. Run next: lifeboat doctor --only store-access`,
+    ),
     rule(
       'BackupStorageLow',
       'warning',

@@ -1,9 +1,11 @@
 // What is wrong, judged from facts: pure functions of facts and time, one per rule.
+import type { ListedBackup } from '../catalog/list.ts';
 import { formatBytes, formatSeconds, plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
 import type { ComponentFacts, Facts, StoreFacts } from './facts.ts';
 import {
   failuresSinceSuccess,
+  foundBad,
   interruptedSinceSuccess,
   lastAttempt,
   lastGood,
@@ -27,6 +29,7 @@ export type RuleName =
   | 'size'
   | 'replication-lag'
   | 'key-age'
+  | 'unreachable'
   | 'storage';
 
 /** Something a person should look at. */
@@ -77,7 +80,16 @@ const retry = ({ component, kind }: ComponentFacts): { next?: string } =>
   kind === 'mongodb' ? { next: `lifeboat mongodb-backup --component ${component}` } : {};
 
 const neverRan: ComponentRule = (facts) => {
-  if (!facts.expected || facts.backups.length > 0) return undefined;
+  const { backups } = facts;
+  if (!facts.expected || lastGood(facts) !== undefined) return undefined;
+  if (backups.length > 0) {
+    const all = backups.length === 1 ? 'the only one is' : `all ${backups.length} are`;
+    return {
+      severity: 'critical',
+      message: `${facts.component} is in dr.yml but has no good backup: ${all} doubtful or damaged.`,
+      ...retry(facts),
+    };
+  }
   const tried = lastAttempt(facts);
   const what = tried === undefined ? 'there was not even an attempt' : `the last attempt was at ${iso(tried)}`;
   return { severity: 'critical', message: `${facts.component} is in dr.yml but has no backup at all: ${what}.`, ...retry(facts) };
@@ -98,14 +110,16 @@ const missing: ComponentRule = (facts, now, { graceMs }) => {
 };
 
 const rpo: ComponentRule = (facts, now) => {
-  const last = lastVerified(facts);
+  // Where backups are never read back entirely (`verify: sample`), the last good one must do.
+  const verified = lastVerified(facts);
+  const last = verified ?? lastGood(facts);
   if (facts.rpoMs === undefined || last === undefined) return undefined;
   const age = now.getTime() - last.time.getTime();
   if (age <= facts.rpoMs) return undefined;
   const since = new Date(last.time.getTime() + facts.rpoMs);
   return {
     severity: 'critical',
-    message: `The last verified backup of ${facts.component}, ${last.timestamp}, is ${formatSeconds(age / 1000)} old, more than the rpo of ${formatSeconds(facts.rpoMs / 1000)}.`,
+    message: `The last ${verified ? 'verified' : 'good'} backup of ${facts.component}, ${last.timestamp}, is ${formatSeconds(age / 1000)} old, more than the rpo of ${formatSeconds(facts.rpoMs / 1000)}.`,
     since,
     ...retry(facts),
   };
@@ -134,19 +148,22 @@ const failure: ComponentRule = (facts, now) => {
 };
 
 const verification: ComponentRule = (facts) => {
-  const validation = facts.runs.findLast(({ step }) => step === 'backup-validation');
-  const bad = facts.backups.filter(
-    ({ component, timestamp, state }) => state === 'damaged' || validation?.badBackups.includes(`${component}/${timestamp}`),
-  );
+  const bad = foundBad(facts);
   const [first] = bad;
   if (first !== undefined) {
     return {
       severity: 'critical',
-      message: `${plural(bad.length, 'backup')} of ${facts.component} ${bad.length === 1 ? 'is' : 'are'} damaged: ${bad
-        .slice(-3)
-        .map(({ timestamp }) => timestamp)
-        .join(', ')}${bad.length > 3 ? ' and others' : ''}.`,
+      message: `${plural(bad.length, 'backup')} of ${facts.component} ${bad.length === 1 ? 'is' : 'are'} damaged: ${namesOf(bad)}.`,
       next: `lifeboat backup-validation --component ${facts.component} --timestamp ${first.timestamp}`,
+    };
+  }
+  const copy = facts.copies.find((one) => one.bad.length > 0);
+  if (copy !== undefined) {
+    const [worst] = copy.bad as [ListedBackup];
+    return {
+      severity: 'critical',
+      message: `${copy.bad.length === 1 ? 'A copy' : `${copy.bad.length} copies`} of ${facts.component} in ${copy.store} ${copy.bad.length === 1 ? 'is' : 'are'} damaged: ${namesOf(copy.bad)}.`,
+      next: `lifeboat backup-validation --component ${facts.component} --store ${copy.store} --timestamp ${worst.timestamp}`,
     };
   }
   const last = new Map(facts.runs.filter(({ outcome }) => outcome === 'succeeded' || outcome === 'failed').map((run) => [run.step, run]));
@@ -160,8 +177,20 @@ const verification: ComponentRule = (facts) => {
   };
 };
 
+function namesOf(backups: readonly ListedBackup[]): string {
+  const last = backups.slice(-3).map(({ timestamp }) => timestamp);
+  return `${last.join(', ')}${backups.length > 3 ? ' and others' : ''}`;
+}
+
 const doubtful: ComponentRule = (facts) => {
   const newest = facts.backups.at(-1);
+  const [ahead] = facts.ahead;
+  if (newest?.state !== 'suspect' && ahead !== undefined) {
+    return {
+      severity: 'warning',
+      message: `The backup ${ahead.timestamp} of ${facts.component} is dated in the future: the clock of the machine that made it was wrong. It counts for nothing until then.`,
+    };
+  }
   if (newest?.state !== 'suspect') return undefined;
   return {
     severity: 'warning',
@@ -246,6 +275,12 @@ const storage: StoreRule = ({ name, space }, { minFreePercent }) => {
   };
 };
 
+/** What a store for copies holds is not known: a lag or a damage there would stay hidden. */
+const unreachable: StoreRule = ({ name, problem }) =>
+  problem === undefined ? undefined : { severity: 'warning', message: `The store ${name} cannot be looked at: ${problem}` };
+
+const STORE_RULES: Partial<Record<RuleName, StoreRule>> = { unreachable, storage };
+
 /** Everything that is wrong, the worst first. */
 export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS): Finding[] {
   const ofComponents = facts.components.flatMap((component) =>
@@ -254,10 +289,12 @@ export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS):
       return found === undefined ? [] : [{ rule: rule as RuleName, component: component.component, store: component.store, ...found }];
     }),
   );
-  const ofStores = facts.stores.flatMap((store): Finding[] => {
-    const found = storage(store, limits);
-    return found === undefined ? [] : [{ rule: 'storage', store: store.name, ...found }];
-  });
+  const ofStores = facts.stores.flatMap((store) =>
+    Object.entries(STORE_RULES).flatMap(([rule, judgeRule]): Finding[] => {
+      const found = judgeRule(store, limits);
+      return found === undefined ? [] : [{ rule: rule as RuleName, store: store.name, ...found }];
+    }),
+  );
   const all = [...nothing(facts), ...ofComponents, ...ofStores];
   return [...all.filter(({ severity }) => severity === 'critical'), ...all.filter(({ severity }) => severity === 'warning')];
 }

@@ -90,7 +90,16 @@ export interface StatusDocument {
     next: string | null;
   }[];
   components: ComponentStatus[];
-  stores: { store: string; location: string; kind: string; used_bytes: number; free_bytes: number | null; total_bytes: number | null }[];
+  /** `problem`: why nothing is known of a store for copies; its sizes are null then. */
+  stores: {
+    store: string;
+    location: string;
+    kind: string;
+    used_bytes: number | null;
+    free_bytes: number | null;
+    total_bytes: number | null;
+    problem: string | null;
+  }[];
   /** Long-lived keys and since when they are in use. */
   keys: { id: string; since: string }[];
   /** When people were last told of these findings. */
@@ -185,9 +194,10 @@ export function statusDocument({ name, facts, findings, now, graceMs, memory, no
       store: store.name,
       location: store.location,
       kind: store.kind,
-      used_bytes: store.usedBytes,
+      used_bytes: store.problem === undefined ? store.usedBytes : null,
       free_bytes: store.space?.free ?? null,
       total_bytes: store.space?.total ?? null,
+      problem: store.problem ?? null,
     })),
     keys: facts.components
       .flatMap(({ keys }) => keys)

@@ -36,6 +36,7 @@ const ALERTS: Record<Exclude<RuleName, 'storage'>, string> = {
   size: 'BackupSizeUnusual',
   'replication-lag': 'BackupCopyLate',
   'key-age': 'BackupKeyOld',
+  unreachable: 'BackupStoreUnreachable',
 };
 
 /** Prometheus' tests begin in 1970: the time of a look is this, and every timestamp is moved along. */
@@ -73,6 +74,10 @@ function expected(world: Facts, now: Date): { labels: string; value: number }[] 
 
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
 const newest = (changes: Parameters<typeof backup>[1]): Facts => facts({ backups: [...DAILY.slice(0, -1), backup(0, changes)] });
+const offsiteDown: Facts = {
+  ...facts(),
+  stores: [...facts().stores, { name: 'offsite', location: '/mnt/off', kind: 'folder', usedBytes: 0, space: undefined, problem: 'Gone.' }],
+};
 const failed = run(-HOUR, { outcome: 'failed' });
 
 /** A world for each rule, on both sides of its border. */
@@ -84,6 +89,12 @@ const WORLDS: [what: string, world: Facts, now: Date][] = [
   ['late within its grace', facts(), later(DAY)],
   ['missing', facts(), later(DAY + 4 * HOUR)],
   ['never ran', facts({ backups: [] }), NOW],
+  ['nothing good yet', facts({ backups: [backup(0, { state: 'suspect' })] }), NOW],
+  ['dated in the future', facts({ ahead: [backup(-DAY)] }), NOW],
+  ['never verified, older than the rpo', facts({ rpoMs: HOUR, schedule: undefined, backups: [backup(0, { state: 'committed' })] }), NOW],
+  ['never verified, as old as the rpo', facts({ rpoMs: 2 * HOUR, schedule: undefined, backups: [backup(0, { state: 'committed' })] }), NOW],
+  ['a store for copies does not answer', offsiteDown, NOW],
+  ['a copy is damaged', facts({ copies: [{ store: 'offsite', newest: DAILY[5], bad: DAILY.slice(0, 1) }] }), NOW],
   ['older than the rpo', facts({ rpoMs: HOUR, schedule: undefined }), NOW],
   ['as old as the rpo', facts({ rpoMs: 2 * HOUR, schedule: undefined }), NOW],
   ['damaged', newest({ state: 'damaged' }), NOW],
@@ -93,9 +104,9 @@ const WORLDS: [what: string, world: Facts, now: Date][] = [
   ['half as large', newest({ plainBytes: 2 * GIB }), NOW],
   ['smaller than half', newest({ plainBytes: 2 * GIB - 1 }), NOW],
   ['larger than twice', newest({ plainBytes: 8 * GIB + 1 }), NOW],
-  ['copied', facts({ copies: [{ store: 'offsite', newest: DAILY[5] }] }), NOW],
-  ['not copied for long', facts({ copies: [{ store: 'offsite', newest: DAILY[4] }] }), NOW],
-  ['never copied', facts({ copies: [{ store: 'offsite', newest: undefined }] }), NOW],
+  ['copied', facts({ copies: [{ store: 'offsite', newest: DAILY[5], bad: [] }] }), NOW],
+  ['not copied for long', facts({ copies: [{ store: 'offsite', newest: DAILY[4], bad: [] }] }), NOW],
+  ['never copied', facts({ copies: [{ store: 'offsite', newest: undefined, bad: [] }] }), NOW],
   ['a key of 90 days', facts({ keys: [{ kind: 'escrow', id: 'ab', since: later(-90 * DAY) }] }), NOW],
   ['a key of more', facts({ keys: [{ kind: 'escrow', id: 'ab', since: later(-90 * DAY - 1000) }] }), NOW],
   ['19 % free', facts({}, { total: 100, free: 19 }), NOW],
@@ -119,7 +130,7 @@ async function printed(...args: string[]): Promise<string> {
 
 test('rules speak of nothing but metrics that are exported', () => {
   const full = facts(
-    { rpoMs: DAY, copies: [{ store: 'offsite', newest: undefined }], keys: [{ kind: 'escrow', id: 'ab', since: NOW }] },
+    { rpoMs: DAY, copies: [{ store: 'offsite', newest: undefined, bad: [] }], keys: [{ kind: 'escrow', id: 'ab', since: NOW }] },
     { total: 9, free: 5 },
   );
   const exported = new Set(series(full, new Date(DUE + HOUR)).map(({ series: name }) => name.replace(/\{.*/, '')));
@@ -151,7 +162,7 @@ describeIf(!('missing' in tools), 'missing' in tools ? tools.missing : '')('judg
   test.each([[[]], [['--name', 'a "quoted" name']]])('the file is right, with %j too', async (args) => {
     writeFileSync(join(scratch, 'checked.yml'), await printed(...args));
     expect(judged('check', 'rules', '--lint=all', '--lint-fatal', 'checked.yml')).toMatchObject({
-      said: expect.stringContaining('SUCCESS: 14 rules found'),
+      said: expect.stringContaining('SUCCESS: 15 rules found'),
       status: 0,
     });
   });
@@ -183,7 +194,7 @@ describeIf(!('missing' in tools), 'missing' in tools ? tools.missing : '')('judg
 
   test('an alert says what, how bad and what to run next; no metrics at all is one, too', async () => {
     writeFileSync(join(scratch, 'rules.yml'), await printed());
-    const world = facts({ copies: [{ store: 'offsite', newest: DAILY[4] }] });
+    const world = facts({ copies: [{ store: 'offsite', newest: DAILY[4], bad: [] }] });
     const { runbook_url } = (parse(await printed()) as RuleFile).groups[0]?.rules[0]?.annotations ?? {};
     expect(runbook_url).toMatch(/operations\.md#monitoring-and-alerts$/);
     const tests = {

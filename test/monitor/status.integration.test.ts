@@ -1,5 +1,5 @@
 // The step `status` over real stores: the document, the file, the push, and what a real promtool, push gateway and Prometheus make of it.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -50,6 +50,19 @@ notify: [{ kind: webhook, url: "\${env:STATUS_WEBHOOK}" }]
   );
   process.env['STATUS_WEBHOOK'] = `${receiver.url}/status`;
 });
+
+/** A dr.yml with a second store for copies, and with a second component where one is given. */
+function withOffsite(more = ''): void {
+  const file = join(scratch, 'dr.yml');
+  const text = readFileSync(file, 'utf8').replace('vault:', `  offsite: { kind: folder, path: ${scratch}/offsite }\nvault:`);
+  writeFileSync(
+    file,
+    text
+      .replace(/stores: \{ primary: (.*) \}\n/, 'stores:\n  primary: $1\n')
+      .replace('{ kind: mongodb,', '{ kind: mongodb, store: primary, copies: [offsite],')
+      .replace('notify:', `${more}notify:`),
+  );
+}
 
 /** What a backup leaves in a store, as a listing sees it. */
 async function backUp(time: number, durationMs = 60_000): Promise<void> {
@@ -133,14 +146,7 @@ describe('the document', () => {
   });
 
   test('a store for copies that never got one is told, with what to run', async () => {
-    const file = join(scratch, 'dr.yml');
-    const text = readFileSync(file, 'utf8').replace('vault:', `  offsite: { kind: folder, path: ${scratch}/offsite }\nvault:`);
-    writeFileSync(
-      file,
-      text
-        .replace(/stores: \{ primary: (.*) \}\n/, 'stores:\n  primary: $1\n')
-        .replace('{ kind: mongodb,', '{ kind: mongodb, store: primary, copies: [offsite],'),
-    );
+    withOffsite();
     await backUp(DUE);
     const { finish, status } = await look(DUE + 2 * HOUR);
     expect(finish.exitCode).toBe(0);
@@ -155,6 +161,62 @@ describe('the document', () => {
     expect(status.components[0]?.copies).toEqual([{ store: 'offsite', newest: null, lag_seconds: 7200 }]);
     // Asked about one store, it does not speak of others.
     expect((await look(DUE + 2 * HOUR, { store: 'primary' })).status.findings).toEqual([]);
+  });
+
+  test('a store for copies that does not answer is told, and hides nothing of the others', async () => {
+    withOffsite();
+    await backUp(DUE);
+    // A file where the folder should be.
+    writeFileSync(join(scratch, 'offsite'), '');
+    const { finish, status } = await look(DUE + 40 * HOUR);
+    expect(finish.exitCode).toBe(1);
+    expect(status.findings.map(({ rule, severity, store: where }) => [rule, severity, where])).toEqual([
+      ['missing', 'critical', 'primary'],
+      ['unreachable', 'warning', 'offsite'],
+    ]);
+    expect(status.stores[1]).toMatchObject({
+      store: 'offsite',
+      used_bytes: null,
+      free_bytes: null,
+      problem: expect.stringContaining('offsite'),
+    });
+  });
+
+  test('a backup that a wrong clock dated ahead hides nothing: neither that the next one is missing, nor that the last one is old', async () => {
+    await backUp(DUE);
+    await backUp(DUE + 365 * DAY);
+    const { status } = await look(DUE + 40 * HOUR);
+    expect(status.findings.map(({ rule, severity }) => [rule, severity])).toEqual([
+      ['missing', 'critical'],
+      ['doubtful', 'warning'],
+    ]);
+    expect(status).toMatchObject({ last_backup: '2024-12-01T02:17:00.000Z', storage_used: 2048 });
+    expect(status.findings[1]?.message).toContain('The backup 20251201_021700 of mongodb is dated in the future');
+  });
+
+  test('a backup that was found bad stays a finding until it is read again and good, whatever is validated meanwhile', async () => {
+    await backUp(DUE - DAY);
+    await backUp(DUE);
+    const validated = async (hours: number, lists: { badBackups?: string[]; goodBackups?: string[] }): Promise<void> => {
+      const outcome = lists.badBackups ? ('failed' as const) : ('succeeded' as const);
+      const when = new Date(DUE + hours * HOUR);
+      const record = {
+        step: 'backup-validation',
+        outcome,
+        component: 'mongodb',
+        started: when,
+        finished: when,
+        run: { id: '1' },
+        ...lists,
+      };
+      await writeRunRecord(store, 'shop', formatTimestamp(when), record);
+    };
+    await validated(1, { badBackups: ['mongodb/20241130_021700'], goodBackups: ['mongodb/20241201_021700'] });
+    await validated(2, { goodBackups: ['mongodb/20241201_021700'] });
+    const { status } = await look(DUE + 3 * HOUR);
+    expect(status.findings).toMatchObject([{ rule: 'verification', message: '1 backup of mongodb is damaged: 20241130_021700.' }]);
+    await validated(4, { goodBackups: ['mongodb/20241130_021700'] });
+    expect((await look(DUE + 5 * HOUR)).status.findings).toEqual([]);
   });
 
   test('without dr.yml it looks at whatever a store holds', async () => {
@@ -188,6 +250,36 @@ describe('who is told', () => {
     expect(events()).toEqual(['alert', 'alert', 'recovered']);
   });
 
+  test('a look at one component or store tells nobody that all is well, and leaves the status of everything as it is', async () => {
+    withOffsite('  users: { kind: mongodb, source: { uri: "${env:URI}" }, store: primary }\n');
+    await backUp(DUE);
+    await look(DUE + HOUR);
+    expect(events()).toEqual(['alert']);
+    const whole = await store.read('shop/status.json');
+    for (const part of [{ component: 'mongodb' }, { store: 'primary' }, { store: 'offsite' }] as Record<string, string>[]) {
+      const { host } = await look(DUE + 1.5 * HOUR, part);
+      expect(host.log.join('\n')).toContain('nobody is told, and status.json stays as it is');
+    }
+    expect(events()).toEqual(['alert']);
+    expect(await store.read('shop/status.json')).toEqual(whole);
+    expect(existsSync(join(scratch, 'offsite', 'shop', 'status.json'))).toBe(false);
+  });
+
+  test('who knew of one thing and could not be told of the next is told at the next look; the same when it is well again', async () => {
+    for (const days of [4, 3, 2, 1]) await backUp(DUE - days * DAY);
+    await backUp(DUE, 600_000);
+    await look(DUE + HOUR);
+    receiver.answers.push({ status: 400 });
+    await look(DUE + 28 * HOUR);
+    await look(DUE + 29 * HOUR);
+    await look(DUE + 30 * HOUR);
+    expect(events()).toEqual(['alert', 'alert', 'alert']);
+    await backUp(DUE + 30 * HOUR);
+    receiver.answers.push({ status: 400 });
+    for (const hours of [31, 32, 33]) await look(DUE + hours * HOUR);
+    expect(events()).toEqual(['alert', 'alert', 'alert', 'recovered', 'recovered']);
+  });
+
   test('one who could not be reached is told at the next look', async () => {
     receiver.answers.push({ status: 400 });
     const { host, finish } = await look(DUE);
@@ -203,7 +295,13 @@ describe('metrics', () => {
   test('the file is complete or not there, and readable by others', async () => {
     await backUp(DUE);
     const file = join(scratch, 'backup.prom');
-    expect((await look(DUE + HOUR, { metricsFile: file })).finish.outcome).toBe('succeeded');
+    const umask = process.umask(0o077);
+    try {
+      expect((await look(DUE + HOUR, { metricsFile: file })).finish.outcome).toBe('succeeded');
+    } finally {
+      process.umask(umask);
+    }
+    expect(statSync(file).mode & 0o777).toBe(0o644);
     expect(readFileSync(file, 'utf8')).toContain(
       'backup_last_success_timestamp{name="shop",component="mongodb",store="primary"} 1733019420\n',
     );

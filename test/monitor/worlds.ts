@@ -44,6 +44,7 @@ export function run(ago: number, changes: Partial<ListedRun> = {}): ListedRun {
     backup: timestamp,
     errorKind: undefined,
     badBackups: [],
+    goodBackups: [],
     ...changes,
   };
 }
@@ -57,6 +58,7 @@ export function component(changes: Partial<ComponentFacts> = {}): ComponentFacts
     kind: 'mongodb',
     store: 'primary',
     backups: DAILY,
+    ahead: [],
     leftovers: [],
     runs: [],
     expected: true,

@@ -57,6 +57,7 @@ function runs(...outcomes: Outcome[]): ListedRun[] {
     backup: undefined,
     errorKind: undefined,
     badBackups: [],
+    goodBackups: [],
   }));
 }
 const about = { step: 'mongodb-backup', component: 'mongodb' };

@@ -73,7 +73,11 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
   }
 
   const failed = checked.filter(({ problem }) => problem !== undefined);
-  notes.badBackups = failed.map(({ component, timestamp }) => `${component}/${timestamp}`);
+  const nameOf = ({ component, timestamp }: Checked): string => `${component}/${timestamp}`;
+  notes.badBackups = failed.map(nameOf);
+  // Only who read everything clears a backup that was found bad before.
+  if (inputs.depth === 'full' && inputs.subset === undefined)
+    notes.goodBackups = checked.filter(({ problem }) => problem === undefined).map(nameOf);
   const seconds = (clock.monotonic() - started) / 1000;
   context.setOutput('checked', checked.length);
   context.setOutput('failed', failed.length);

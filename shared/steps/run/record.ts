@@ -26,8 +26,9 @@ export interface RecordedRun {
 
 /** What a run finds out on its way and its record keeps, however it ends. */
 export interface RunNotes {
-  /** Backups that were found bad, as `<component>/<timestamp>`. */
+  /** Backups that were found bad, as `<component>/<timestamp>`; and those that were found good. */
   badBackups?: readonly string[];
+  goodBackups?: readonly string[];
   /** The backup that was chosen to be restored, for the audit log. */
   usedBackup?: Timestamp;
 }
@@ -152,6 +153,7 @@ async function write(context: StepContext, { store, prefix }: Place, run: Record
         ...(error === undefined ? {} : { error }),
         ...(errorKind === undefined ? {} : { errorKind }),
         ...(notes.badBackups?.length ? { badBackups: notes.badBackups } : {}),
+        ...(notes.goodBackups?.length ? { goodBackups: notes.goodBackups } : {}),
         ...(returned.doubts?.length ? { warnings: returned.doubts } : {}),
         ...(returned.result === undefined ? {} : { result: returned.result as JsonValue }),
       },

@@ -32,7 +32,7 @@ export function statusSummary(status: StatusDocument, now: Date): string {
       ['store', 'backups take', 'free'],
       stores.map(({ store, location, used_bytes: used, free_bytes: free, total_bytes: total }) => [
         store === location ? location : `${store} (${location})`,
-        formatBytes(used),
+        used === null ? 'not known' : formatBytes(used),
         free === null ? 'not known' : `${formatBytes(free)}${total ? ` (${((free / total) * 100).toFixed(0)} %)` : ''}`,
       ]),
     ),

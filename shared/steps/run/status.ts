@@ -35,26 +35,28 @@ interface Inputs {
 }
 
 export async function runStatus(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+  const given = context.inputs as unknown as Inputs;
   const { host, clock, signal } = context;
   const config = await openDrFile(context);
   const now = clock.now();
-  const { stores, expectations } = await openStores(context, inputs, config);
+  const { stores, expectations, partial } = await openStores(context, given, config);
   const home = stores[0] as WatchedStore;
+  const inputs = partial ? { ...given, publish: false, notify: false } : given;
+  if (partial) host.info(`This is only a part of what ${config?.label ?? 'dr.yml'} names: nobody is told, and status.json stays as it is.`);
   let memory: Memory | undefined;
   let findings: Finding[];
   let facts: Awaited<ReturnType<typeof gatherFacts>>;
   try {
     memory = await readMemory(home.store, inputs.name, signal);
-    facts = await gatherFacts({ stores, prefix: inputs.name, expectations, keysSeen: memory?.keys ?? [], signal });
+    facts = await gatherFacts({ stores, prefix: inputs.name, expectations, now, keysSeen: memory?.keys ?? [], signal });
     findings = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace });
   } catch (thrown) {
     // Nobody can see whether there are backups: that is an alarm by itself.
     if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
     throw thrown;
   }
-  const notified =
-    isNews(findings, memory, now) && (await tell(context, inputs, config, findings, lastGood(facts, findings))) ? now : memory?.notified;
+  const news = isNews(findings, memory, now);
+  const told = news && (await tell(context, inputs, config, findings, lastGood(facts, findings)));
   const status = statusDocument({
     name: inputs.name,
     facts,
@@ -62,7 +64,7 @@ export async function runStatus(context: StepContext): Promise<StepReturn> {
     now,
     graceMs: inputs.grace,
     memory,
-    notified: findings.length === 0 ? undefined : notified,
+    notified: nextNotified({ news, told, well: findings.length === 0 }, memory, now),
   });
   const doubts = await publish(context, inputs, home, status);
   outputs(context, status);
@@ -83,19 +85,23 @@ function failed(findings: readonly Finding[], status: StatusDocument): UserError
   return new UserError(message, next === undefined ? {} : { fix: `Run next: ${next}` });
 }
 
+interface Look {
+  /** The first one keeps status.json. */
+  stores: WatchedStore[];
+  expectations: Expectation[];
+  /** True when dr.yml promises more than is looked at: who is well here says nothing about the rest. */
+  partial: boolean;
+}
+
 /** The stores to look at and what dr.yml promises of them. @throws UsageError */
-async function openStores(
-  context: StepContext,
-  inputs: Inputs,
-  config: DrConfig | undefined,
-): Promise<{ stores: WatchedStore[]; expectations: Expectation[] }> {
+async function openStores(context: StepContext, inputs: Inputs, config: DrConfig | undefined): Promise<Look> {
   const { host } = context;
   const rpo = config?.dr.objectives?.rpo;
   const only = context.origin('component') === 'input' ? inputs.component : undefined;
   const all = (config?.componentNames() ?? []).flatMap((component): Expectation[] => {
     const entry = config?.component(component);
     const store = config?.storeNameOf(component);
-    if (!entry || store === undefined || (only !== undefined && only !== component)) return [];
+    if (!entry || store === undefined) return [];
     return [
       {
         component,
@@ -109,8 +115,9 @@ async function openStores(
   });
   const { store: given } = inputs;
   const named = given !== undefined && config?.hasStore(given) === true;
-  const expectations = given === undefined || named ? all.filter(({ store }) => given === undefined || store === given) : [];
-  const names = given === undefined ? [...new Set(expectations.flatMap(({ store, copies = [] }) => [store, ...copies]))] : [given];
+  const asked = all.filter(({ component, store }) => (only ?? component) === component && (given ?? store) === store);
+  const expectations = given === undefined || named ? asked : [];
+  const names = given === undefined ? storesOf(expectations) : [given];
   if (names.length === 0) {
     throw new UsageError(`${host.spell('store')} is missing. There is no dr.yml with a component and a store to look at.`, {
       fix: 'Go to the folder of your dr.yml, or name the store.',
@@ -122,18 +129,37 @@ async function openStores(
       return { name: config?.hasStore(name) ? name : store.location, store };
     }),
   );
-  if (given === undefined || named || only === undefined) return { stores, expectations };
-  return { stores, expectations: [{ component: only, store: (stores[0] as WatchedStore).name }] };
+  if (given === undefined || named) {
+    return { stores, expectations, partial: expectations.length < all.length || names.length < storesOf(all).length };
+  }
+  // A store that dr.yml does not name has a status of its own.
+  return { stores, expectations: only === undefined ? [] : [{ component: only, store: (stores[0] as WatchedStore).name }], partial: false };
+}
+
+function storesOf(expectations: readonly Expectation[]): string[] {
+  return [...new Set(expectations.flatMap(({ store, copies = [] }) => [store, ...copies]))];
 }
 
 /** True when people do not know yet, or have not been reminded for a day. */
 function isNews(findings: readonly Finding[], memory: Memory | undefined, now: Date): boolean {
-  if (findings.length === 0) return memory !== undefined && memory.status !== 'healthy' && memory.notified !== undefined;
+  if (findings.length === 0) return memory?.notified !== undefined;
   const before = memory?.findings ?? [];
   const isNew = findings.some(
     (finding) => !before.some((old) => sameFinding(old, finding) && (old.severity === finding.severity || finding.severity === 'warning')),
   );
   return isNew || memory?.notified === undefined || now.getTime() - memory.notified.getTime() >= REMIND_MS;
+}
+
+/** Since when people know how it stands. Undefined: the next look tells them, be it that nobody could be reached now. */
+function nextNotified(
+  { news, told, well }: { news: boolean; told: boolean; well: boolean },
+  memory: Memory | undefined,
+  now: Date,
+): Date | undefined {
+  // That all is well again is told only to who was told that it is not.
+  if (well) return told ? undefined : memory?.notified;
+  if (told) return now;
+  return news ? undefined : memory?.notified;
 }
 
 /** What the components concerned can be restored to; all components where nothing is wrong with one of them. */
