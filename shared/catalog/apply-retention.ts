@@ -12,7 +12,7 @@ import { listHolds } from './hold.ts';
 import { listBackups } from './list.ts';
 import { failedAttempts } from './pick.ts';
 import { pruneBackup, type PruneOutcome } from './prune.ts';
-import { planDifference, planSection, removals, type PlanSection, type SectionFacts } from './retention-plan.ts';
+import { planDifference, planSection, removals, sectionTitle, type PlanSection, type SectionFacts } from './retention-plan.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
 
@@ -24,16 +24,26 @@ export interface SectionPlace {
 }
 
 /** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
-export async function gatherFacts({ component, place, others }: SectionPlace, signal?: AbortSignal): Promise<SectionFacts> {
+export async function gatherFacts({ component, place, others }: SectionPlace, now: Date, signal?: AbortSignal): Promise<SectionFacts> {
   const everywhere = [place, ...others];
-  const [backups, holds, failed, records] = await Promise.all([
+  const [backups, holds, records] = await Promise.all([
     listBackups(place.store, place.prefix, { component, signal }),
     Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
-    Promise.all(everywhere.map(({ store, prefix }) => failedAttempts({ store, prefix, component, signal }))),
     copyRecords(place, component, signal),
   ]);
+  const failed = await Promise.all(everywhere.map(async (one) => failedAttempts(one, { component, backups, now, signal })));
   const sharedWith = records.map(({ store, name }) => store ?? name);
   return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat(), sharedWith };
+}
+
+/** Plans a section anew with the rules that it was planned with. @throws RefusedError when the outcome would be another one */
+export async function replanSection(at: SectionPlace, planned: PlanSection, now: Date, signal?: AbortSignal): Promise<PlanSection> {
+  const current = planSection(await gatherFacts(at, now, signal), planned, now);
+  const difference = planDifference(planned, current);
+  if (difference === undefined) return current;
+  throw new RefusedError(`The plan no longer matches the catalog: ${difference} Nothing of ${sectionTitle(planned)} was removed.`, {
+    fix: 'Make a new plan and look at it.',
+  });
 }
 
 export interface ApplyRequest extends SectionPlace {
@@ -72,13 +82,7 @@ export async function applySection(request: ApplyRequest): Promise<PruneOutcome[
   const signal = request.signal ? AbortSignal.any([request.signal, lost.signal]) : lost.signal;
   try {
     const now = request.clock.now();
-    const current = planSection(await gatherFacts(request, signal), planned, now);
-    const difference = planDifference(planned, current);
-    if (difference !== undefined) {
-      throw new RefusedError(`The plan no longer matches the catalog: ${difference} Nothing of ${component} was removed.`, {
-        fix: 'Make a new plan and look at it.',
-      });
-    }
+    const current = await replanSection(request, planned, now, signal);
     const outcomes: PruneOutcome[] = [];
     for (const timestamp of [...current.unfinished, ...removals(current).map((backup) => backup.timestamp)]) {
       const outcome = await pruneBackup({ ...request, now, signal }, timestamp);

@@ -73,7 +73,7 @@ async function look(place: CatalogPlace, component: string, limited: AbortSignal
   const { store, prefix, label } = place;
   try {
     const backups = await listBackups(store, prefix, { component, signal: limited });
-    return { place, backups, failed: await failedAttempts({ store, prefix, component, signal: limited }) };
+    return { place, backups, failed: await failedAttempts(place, { component, backups, signal: limited }) };
   } catch (thrown) {
     if (signal.aborted || !(thrown instanceof UserError)) throw thrown;
     const problem =

@@ -51,10 +51,18 @@ export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise
     clearInterval(renewal);
     await releaseHolds(store, prefix, { component, timestamp, id }, AbortSignal.timeout(RELEASE_MS)).catch(() => undefined);
   };
-  const marker = await store.stat(backupNames(prefix, component, timestamp).prune, signal).catch(() => undefined);
-  if (marker && Date.now() - marker.modified.getTime() < REMOVAL_MS) {
+  if (await isBeingRemoved({ store, prefix }, use).catch(() => false)) {
     await release();
     throw new StoreError(`${component} ${timestamp} in ${store.location} is being removed by retention.`);
   }
   return release;
+}
+
+/** True while retention removes a backup: to be asked after a hold was written, which retention looks for after its own mark. @throws StoreError */
+export async function isBeingRemoved(
+  { store, prefix }: CopyPlace,
+  { component, timestamp, signal }: Pick<Use, 'component' | 'timestamp' | 'signal'>,
+): Promise<boolean> {
+  const marker = await store.stat(backupNames(prefix, component, timestamp).prune, signal);
+  return marker !== undefined && Date.now() - marker.modified.getTime() < REMOVAL_MS;
 }

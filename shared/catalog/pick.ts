@@ -1,9 +1,10 @@
 // Which backup to restore: the one that was named, or the latest verified one, never an older one by surprise.
 import { RefusedError, UserError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
+import type { CopyPlace } from '../backup/leftovers.ts';
 import type { Store } from '../stores/store.ts';
 import { isAhead, listBackups, type BackupState, type ListedBackup } from './list.ts';
-import { listRuns } from './runs.ts';
+import { listRuns, listRunsSince } from './runs.ts';
 
 export interface PickRequest {
   store: Store;
@@ -31,7 +32,7 @@ export interface PickedBackup {
 export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
   const { store, prefix, component, signal } = request;
   const backups = await listBackups(store, prefix, { component, signal });
-  const failed = request.timestamp === undefined ? await failedAttempts(request) : [];
+  const failed = request.timestamp === undefined ? await failedAttempts(request, { component, backups, now: request.now, signal }) : [];
   return pickFrom({ backups, failed, where: store.location }, request);
 }
 
@@ -122,15 +123,24 @@ export function newestAttempt(backups: readonly ListedBackup[], failed: readonly
   return attempts.reduce<Attempt | undefined>((newest, next) => (newest && newest.timestamp > next.timestamp ? newest : next), undefined);
 }
 
-/** Runs that tried to back this component up and left nothing: told by their records. */
-export async function failedAttempts({
-  store,
-  prefix,
-  component,
-  signal,
-}: Pick<PickRequest, 'store' | 'prefix' | 'component' | 'signal'>): Promise<Attempt[]> {
+/**
+ * Runs that tried to back this component up and left nothing: told by their records. What failed before the last verified backup is over,
+ * and not looked for.
+ * @param query with the place's backups, oldest first
+ */
+export async function failedAttempts(
+  { store, prefix }: CopyPlace,
+  {
+    component,
+    backups,
+    now = new Date(),
+    signal,
+  }: { component: string; backups: readonly ListedBackup[]; now?: Date | undefined; signal?: AbortSignal | undefined },
+): Promise<Attempt[]> {
+  const since = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now))?.time;
+  const runs = since ? await listRunsSince(store, prefix, { since, now }, signal) : await listRuns(store, prefix, signal);
   const attempts: Attempt[] = [];
-  for (const run of await listRuns(store, prefix, signal)) {
+  for (const run of runs) {
     if (run.component !== component || run.backup === undefined || parseTimestamp(run.backup) === undefined) continue;
     if (run.outcome === 'failed' || run.outcome === 'cancelled')
       attempts.push({ timestamp: run.backup, what: run.outcome === 'failed' ? 'failed' : 'was cancelled' });

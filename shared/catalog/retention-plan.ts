@@ -153,6 +153,11 @@ function doubt({ component, backups, failed }: SectionFacts, last: ListedBackup 
   return `The newest attempt to back up ${component}, ${newest.timestamp}, ${newest.what}: nothing is removed before a later one is verified.`;
 }
 
+/** `mongodb in <store>` */
+export function sectionTitle({ component, store }: Pick<PlanSection, 'component' | 'store'>): string {
+  return `${component} in ${store}`;
+}
+
 /** What a section removes, oldest first. */
 export function removals(section: PlanSection): PlannedBackup[] {
   return section.backups.filter(({ keep }) => !keep).reverse();
@@ -165,7 +170,7 @@ export function removals(section: PlanSection): PlannedBackup[] {
  * @param current the same section, planned now with the same rules
  */
 export function planDifference(planned: PlanSection, current: PlanSection): string | undefined {
-  const where = `${planned.component} in ${planned.store}`;
+  const where = sectionTitle(planned);
   if (current.blocked !== undefined && removals(planned).length > 0) return current.blocked;
   const before = new Map(planned.backups.map((backup) => [backup.timestamp, backup]));
   const after = new Map(current.backups.map((backup) => [backup.timestamp, backup]));

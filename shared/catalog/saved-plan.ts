@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { UsageError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
+import { keepsNothing } from './retention.ts';
 import type { RetentionPlan } from './retention-plan.ts';
 
 const period = z.strictObject({ years: z.int(), months: z.int(), days: z.int(), milliseconds: z.number() }).optional();
@@ -21,10 +22,12 @@ const planSchema = z.strictObject({
       component: z.string(),
       store: z.string(),
       prefix: z.string(),
-      rules: z.strictObject({
-        ...{ last: count, hourly: count, daily: count, weekly: count, monthly: count, yearly: count, within: period },
-        ...{ withinHourly: period, withinDaily: period, withinWeekly: period, withinMonthly: period, withinYearly: period },
-      }),
+      rules: z
+        .strictObject({
+          ...{ last: count, hourly: count, daily: count, weekly: count, monthly: count, yearly: count, within: period },
+          ...{ withinHourly: period, withinDaily: period, withinWeekly: period, withinMonthly: period, withinYearly: period },
+        })
+        .refine((rules) => !keepsNothing(rules), 'rules that keep nothing'),
       policy: z.string(),
       blocked: z.string().optional(),
       backups: z.array(

@@ -13,8 +13,10 @@ const DAY_MS = 86_400_000;
 export const RUN_RECORD_DAYS = 400;
 
 export interface TidyRequest {
-  /** Every known store of every component that the run is about. */
+  /** The stores that the run works in: nothing goes from others. */
   places: readonly CopyPlace[];
+  /** Further stores that may have parts of a point. */
+  others: readonly CopyPlace[];
   /** Backups that are about to go, as `leavingKey` says it: a point of nothing else goes with them. */
   leaving?: ReadonlySet<string>;
   now: Date;
@@ -54,9 +56,9 @@ export async function applyTidy({ points, runs }: TidyPlan, signal?: AbortSignal
 }
 
 /** Moments of which any store still has anything: backups, leftovers, what is half removed. */
-async function timestampsLeft({ places, leaving, signal }: TidyRequest): Promise<Set<Timestamp>> {
+async function timestampsLeft({ places, others, leaving, signal }: TidyRequest): Promise<Set<Timestamp>> {
   const listed = await Promise.all(
-    places.map(async ({ store, prefix }) => {
+    [...places, ...others].map(async ({ store, prefix }) => {
       const backups = await listBackups(store, prefix, { signal });
       return backups.filter(({ component, timestamp }) => !leaving?.has(leavingKey(store.location, component, timestamp)));
     }),
@@ -65,9 +67,10 @@ async function timestampsLeft({ places, leaving, signal }: TidyRequest): Promise
 }
 
 /** True when no store that was not looked at can have a part of the point. One that cannot be read stays. */
-async function nothingElsewhere({ places, signal }: TidyRequest, place: CopyPlace, timestamp: Timestamp): Promise<boolean> {
-  const locations = new Set(places.map(({ store }) => store.location));
-  const keys = new Set(places.map(({ store, prefix }) => placeKey({ store: store.location, prefix })));
+async function nothingElsewhere({ places, others, signal }: TidyRequest, place: CopyPlace, timestamp: Timestamp): Promise<boolean> {
+  const known = [...places, ...others];
+  const locations = new Set(known.map(({ store }) => store.location));
+  const keys = new Set(known.map(({ store, prefix }) => placeKey({ store: store.location, prefix })));
   try {
     const point = await readPoint(place.store, place.prefix, timestamp, signal);
     for (const { component, store } of point?.components ?? []) {

@@ -105,6 +105,39 @@ describe('apply-retention', () => {
     expect(await listed()).toEqual([timestamps[3], newest]);
   });
 
+  test('a saved plan of which one store has changed is refused before anything goes from the other one', async () => {
+    const offsite = new FolderStore(at('b'));
+    expect((await run('copy-backups', { component: 'mongodb', days: '0' })).finish.exitCode).toBe(0);
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    const { data } = backupNames('prod', 'mongodb', timestamps[1] as Timestamp);
+    await offsite.delete(data);
+    const { finish } = await run('apply-retention', { plan: at('plan.json') });
+    expect(finish).toMatchObject({
+      exitCode: 5,
+      error: { message: expect.stringContaining(`${timestamps[1] as string} of mongodb in ${at('b')} is damaged`) },
+    });
+    expect(await listed()).toEqual(timestamps);
+  });
+
+  test.each([
+    ['without any rule', '"rules": {}'],
+    ['with rules that keep nothing', '"rules": { "last": 0 }'],
+  ])('a plan %s is no plan', async (_what, rules) => {
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    writeFileSync(at('plan.json'), readFileSync(at('plan.json'), 'utf8').replace(/"rules": \{[^}]*\}/g, rules));
+    const { finish } = await run('apply-retention', { plan: at('plan.json') });
+    expect(finish).toMatchObject({
+      exitCode: 2,
+      error: { message: expect.stringContaining('is not a retention plan (at sections.0.rules)') },
+    });
+    expect(await listed()).toEqual(timestamps);
+  });
+
+  test('a plan that cannot be written is said to be so', async () => {
+    const { finish } = await run('apply-retention', { dryRun: 'true', savePlan: at('nowhere/plan.json') });
+    expect(finish).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('The plan cannot be written to') } });
+  });
+
   test("refuses another place's plan", async () => {
     await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
     writeFileSync(at('plan.json'), readFileSync(at('plan.json'), 'utf8').replace('"name": "prod"', '"name": "staging"'));
@@ -213,6 +246,27 @@ describe('apply-retention', () => {
     expect(left).not.toEqual(expect.arrayContaining([old]));
   });
 
+  test('of a run about one store, no record of another one goes', async () => {
+    expect((await run('copy-backups', { component: 'mongodb', days: '0' })).finish.exitCode).toBe(0);
+    const long = (days: number): Timestamp => formatTimestamp(new Date(Date.now() - days * DAY));
+    const records = async (where: FolderStore): Promise<number> => {
+      let found = 0;
+      for await (const { name } of where.list('prod/runs/')) if (name.includes(long(500).slice(0, 8))) found += 1;
+      return found;
+    };
+    for (const where of [store, new FolderStore(at('b'))]) {
+      for (const days of [500, 450]) {
+        await writeRunRecord(where, 'prod', long(days), {
+          ...{ step: 'mongodb-backup', outcome: 'succeeded', component: 'mongodb', backup: long(days) },
+          ...{ started: new Date(), finished: new Date(), run: { id: '1' } },
+        });
+      }
+    }
+    const { finish } = await run('apply-retention', { store: 'primary', confirm: 'prod' });
+    expect(finish).toMatchObject({ exitCode: 0, result: { records: { runs: 1 } } });
+    expect([await records(store), await records(new FolderStore(at('b')))]).toEqual([0, 1]);
+  });
+
   test('says what to do without dr.yml rules', async () => {
     writeFileSync(at('dr.yml'), readFileSync(at('dr.yml'), 'utf8').replace(/, retention:.*}/, ' }'));
     const { finish } = await run('apply-retention', { confirm: 'prod' });
@@ -235,6 +289,12 @@ describe('hold-backup and release-hold', () => {
     expect(none.finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('has no hold') } });
     await run('apply-retention', { confirm: 'prod' });
     expect(await listed()).toEqual(timestamps.slice(2));
+  });
+
+  test('a hold on a backup that retention is removing at this moment comes too late, and says so', async () => {
+    await store.write(backupNames('prod', 'mongodb', timestamps[0] as Timestamp).prune, Buffer.from('{}'));
+    const { finish } = await run('hold-backup', { timestamp: timestamps[0] as string, reason: 'INC-4711' });
+    expect(finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('the hold came too late') } });
   });
 
   test.each([

@@ -1,48 +1,34 @@
-// What `apply-retention` does: rules → plan → guards → confirmation or saved plan → prune → report.
-import { readFile, writeFile } from 'node:fs/promises';
-import { safetyComponent, safetyOf } from '../../backup/layout.ts';
-import { applySection, gatherFacts } from '../../catalog/apply-retention.ts';
-import { listBackups } from '../../catalog/list.ts';
+// What `apply-retention` does: plan → confirmation or saved plan → prune → report.
+import { applySection, replanSection } from '../../catalog/apply-retention.ts';
 import type { PruneOutcome } from '../../catalog/prune.ts';
-import { planSection, removals, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
-import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
+import { removals, sectionTitle, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
+import { reportOf, type SectionResults } from '../../catalog/retention-report.ts';
 import type { TidyPlan } from '../../catalog/tidy.ts';
-import { parsedRules, presetRules, retentionRules, rulesText, type WrittenRules } from '../../config/retention.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage, RefusedError, UsageError, UserError, withFix } from '../../step/errors.ts';
+import { RefusedError, UserError } from '../../step/errors.ts';
 import { formatBytes, plural } from '../../step/format.ts';
 import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
-import { PlaceOpener, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { PlaceOpener, type NamedPlace } from './component-places.ts';
 import { openKeys } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { recordsText, recordsToGo, removeRecords } from './retention-records.ts';
-import { retentionSummary, sectionTitle } from './retention-summary.ts';
+import { componentsOf } from './retention-rules.ts';
+import { retentionSummary } from './retention-summary.ts';
+import { othersOf, planWork, savePlan, type Work } from './retention-work.ts';
 
 const STEP = 'apply-retention';
-/** Removals that the plan on the terminal names one by one, per component and store. */
+/** Removals that the plan names one by one, per component and store. */
 const NAMED_LOSSES = 20;
-/** A plan of a hundred thousand backups is 20 MiB. */
-const MOST_PLAN_BYTES = 256 * 2 ** 20;
 
 interface Inputs {
   component: string | undefined;
-  name: string;
   store: string | undefined;
-  copies: string[] | undefined;
   vault: string | undefined;
   recipients: string[] | undefined;
-  preset: string | undefined;
   plan: string | undefined;
   savePlan: string | undefined;
   dryRun: boolean;
-}
-
-/** A section of the plan and where to carry it out. */
-interface Work {
-  section: PlanSection;
-  places: ComponentPlaces;
-  place: NamedPlace;
 }
 
 export async function runApplyRetention(context: StepContext): Promise<StepReturn> {
@@ -50,162 +36,30 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
   const opener = await PlaceOpener.open(context);
   const home = async (): Promise<NamedPlace> => {
     if (inputs.store !== undefined) return opener.at(inputs.store);
-    return (await opener.of((await components(context, opener))[0] as string, undefined)).chosen[0] as NamedPlace;
+    return (await opener.of(componentsOf(context, opener.dr)[0] as string, undefined)).chosen[0] as NamedPlace;
   };
   return recorded(context, home, { step: STEP, component: inputs.component, effects: 'destroys' }, async () => {
-    const now = context.clock.now();
-    const saved = inputs.plan === undefined ? undefined : await readPlan(context, inputs.plan, inputs.name);
-    const work = saved ? await workOf(saved, opener, inputs.copies) : await planAll(context, opener, now);
-    const plan: RetentionPlan = saved ?? {
-      formatVersion: 1,
-      name: inputs.name,
-      created: now.toISOString(),
-      sections: work.map(({ section }) => section),
-    };
-    if (inputs.savePlan !== undefined) {
-      await writeFile(inputs.savePlan, planToJson(plan));
-      context.host.info(`The plan is in ${inputs.savePlan}.`);
-    }
+    const { plan, work } = await planWork(context, opener);
+    if (inputs.savePlan !== undefined) await savePlan(context, plan, inputs.savePlan);
     const records = await recordsToGo(context, work);
-    const carried = (await confirmed(context, plan, saved !== undefined, records)) ? await carryOut(context, opener, work) : undefined;
-    return finish(context, work, carried, inputs.dryRun ? records : await removeRecords(context, work));
+    const results = (await confirmed(context, plan, records)) ? await carryOut(context, opener, work) : undefined;
+    return report(context, plan, results, inputs.dryRun ? records : await removeRecords(context, work));
   });
-}
-
-/** The components that the run is about. */
-async function components(context: StepContext, { dr }: PlaceOpener): Promise<string[]> {
-  const { component } = context.inputs as unknown as Inputs;
-  if (component !== undefined) return [component];
-  const { host } = context;
-  if (dr === undefined) {
-    throw new UsageError(`${host.spell('component')} is missing: without dr.yml it must say whose backups these rules are for.`, {
-      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb.`,
-    });
-  }
-  const names = dr.componentNames().filter((name) => inputRules(context) !== undefined || dr.component(name).retention !== undefined);
-  if (names.length > 0) return names;
-  throw new UsageError(`No component of ${dr.label} has retention rules.`, {
-    fix: `Add retention: { preset: 7-4-6 } to a component, or give rules, such as ${host.spell('keepDaily')}.`,
-  });
-}
-
-/** The rules that inputs give; undefined when they give none. */
-function inputRules({ inputs }: StepContext): WrittenRules | undefined {
-  const { preset } = inputs as unknown as Inputs;
-  if (preset !== undefined) {
-    try {
-      return presetRules(preset);
-    } catch (thrown) {
-      throw new UsageError(`The preset is ${JSON.stringify(preset)}: ${errorMessage(thrown)}.`, {
-        fix: 'Write daily-weekly-monthly, such as 7-4-6, or days, such as 14d.',
-      });
-    }
-  }
-  const given = Object.entries(inputs as Record<string, unknown>).filter(
-    ([name, value]) => name.startsWith('keep') && typeof value === 'string',
-  );
-  if (given.length === 0) return undefined;
-  return Object.fromEntries(
-    given.map(([name, text]) => {
-      const rule = name.charAt(4).toLowerCase() + name.slice(5);
-      return [rule, rule.startsWith('within') || text === 'unlimited' ? text : Number(text)];
-    }),
-  );
-}
-
-function rulesFor(context: StepContext, { dr }: PlaceOpener, component: string, store: string | undefined): WrittenRules {
-  const given = inputRules(context);
-  if (given) return given;
-  const name = dr?.componentNames().includes(component) ? component : (safetyOf(component) ?? component);
-  const retention = dr?.componentNames().includes(name) ? dr.component(name).retention : undefined;
-  if (retention) return retentionRules(retention, store);
-  throw new UsageError(`There are no retention rules for ${component}.`, {
-    fix: `Add retention to the component in dr.yml, or give rules, such as ${context.host.spell('keepDaily')}.`,
-  });
-}
-
-async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Work[]> {
-  const { store, copies } = context.inputs as unknown as Inputs;
-  const { signal } = context;
-  const work: Work[] = [];
-  const plan = async (component: string, places: ComponentPlaces): Promise<void> => {
-    for (const place of places.chosen) {
-      const written = rulesFor(context, opener, component, place.name);
-      const facts = await gatherFacts({ component, place, others: othersOf(places, place) }, signal);
-      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
-    }
-  };
-  for (const component of await components(context, opener)) {
-    const places = await opener.of(component, store, copies);
-    await plan(component, places);
-    const safety = safetyComponent(component);
-    const [first] = places.chosen;
-    // What restores replaced ages by the same rules, once its hold has ended.
-    if (
-      safetyOf(component) === undefined &&
-      first &&
-      (await listBackups(first.store, first.prefix, { component: safety, signal })).length > 0
-    )
-      await plan(safety, { ...places, component: safety });
-  }
-  return work;
-}
-
-function othersOf(places: ComponentPlaces, place: NamedPlace): NamedPlace[] {
-  return places.all.filter(({ store }) => store.location !== place.store.location);
-}
-
-async function readPlan({ host }: StepContext, file: string, name: string): Promise<RetentionPlan> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    throw new UsageError(`The plan ${file} cannot be read: ${errorMessage(cause)}`, {
-      fix: `Check the path; ${host.spell('savePlan')} of an earlier run wrote it.`,
-      cause,
-    });
-  }
-  if (bytes.length > MOST_PLAN_BYTES)
-    throw new UsageError(`${file} is too large for a plan.`, { fix: `Give the file that ${host.spell('savePlan')} wrote.` });
-  const plan = planFromJson(bytes.toString(), file);
-  if (plan.name === name) return plan;
-  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. Nothing was touched.`, {
-    fix: `Make a plan for ${name}, or go to the folder of the dr.yml of ${plan.name}.`,
-  });
-}
-
-/** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
-async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
-  return Promise.all(
-    sections.map(async (section) => {
-      const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
-        if (thrown instanceof UsageError) return undefined;
-        throw thrown;
-      });
-      const places = known?.all.some(({ store }) => store.location === section.store)
-        ? known
-        : await opener.of(section.component, section.store, copies);
-      const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
-      if (place) return { section, places, place };
-      throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
-        fix: 'Make a new plan and look at it.',
-      });
-    }),
-  );
 }
 
 /** Shows the plan; true when it may be carried out. A saved plan needs no typing: somebody has looked at it. */
-async function confirmed(context: StepContext, plan: RetentionPlan, saved: boolean, records: TidyPlan): Promise<boolean> {
-  const { host, inputs } = context;
+async function confirmed(context: StepContext, plan: RetentionPlan, records: TidyPlan): Promise<boolean> {
+  const { host } = context;
+  const { plan: saved, dryRun } = context.inputs as unknown as Inputs;
   const shown = destructionPlan(plan, recordsText(records));
+  // The summary of a dry run names every backup, those that stay, too: once is enough.
+  if (dryRun) return context.confirmDestruction({ ...shown, losses: [] });
   const nothing = shown.losses.length === 0 && plan.sections.every(({ unfinished }) => unfinished.length === 0);
-  if (!(inputs as unknown as Inputs).dryRun && (saved || nothing)) {
-    host.info(shown.title);
-    for (const [label, value] of shown.facts) host.info(`  ${label}  ${value}`);
-    for (const loss of shown.losses) host.info(`  ! ${loss}`);
-    return !nothing;
-  }
-  return context.confirmDestruction(shown);
+  if (saved === undefined && !nothing) return context.confirmDestruction(shown);
+  host.info(shown.title);
+  for (const [label, value] of shown.facts) host.info(`  ${label}  ${value}`);
+  for (const loss of shown.losses) host.info(`  ! ${loss}`);
+  return !nothing;
 }
 
 function destructionPlan({ name, created, sections }: RetentionPlan, records: string | undefined): DestructionPlan {
@@ -238,41 +92,62 @@ function counts(section: PlanSection): string {
   return `${section.policy}: ${section.backups.length - going.length} stay, ${going.length} go (${formatBytes(bytes)})`;
 }
 
-/** Removes, section by section. One that is in use or refused does not stop the others. */
-async function carryOut(
-  context: StepContext,
-  opener: PlaceOpener,
-  work: readonly Work[],
-): Promise<Map<PlanSection, PruneOutcome[] | UserError>> {
-  const { host, clock, signal } = context;
+/**
+ * Removes, section by section. One that is locked or has changed since does not stop the others.
+ * @throws RefusedError before anything is removed, when a section of a saved plan is not what it was
+ */
+async function carryOut(context: StepContext, opener: PlaceOpener, work: readonly Work[]): Promise<SectionResults> {
+  const { clock, signal } = context;
+  const due = work.filter(({ section }) => removals(section).length + section.unfinished.length > 0);
+  if ((context.inputs as unknown as Inputs).plan !== undefined) {
+    for (const { section, places, place } of due)
+      await replanSection({ component: section.component, place, others: othersOf(places, place) }, section, clock.now(), signal);
+  }
   const recipients = await keysOf(context, work);
-  const total = work.reduce((sum, { section }) => sum + removals(section).length + section.unfinished.length, 0);
+  const onOutcome = progressOf(context, due);
   const results = new Map<PlanSection, PruneOutcome[] | UserError>();
-  let done = 0;
-  for (const { section, places, place } of work) {
-    if (removals(section).length + section.unfinished.length === 0) continue;
+  for (const part of due) {
     try {
-      const outcomes = await applySection({
-        ...{ component: section.component, place, others: othersOf(places, place), othersKnown: places.known },
-        ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
-        openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
-        onNotice: (message) => {
-          host.notice(message);
-        },
-        onOutcome: ({ timestamp }) => {
-          done += 1;
-          host.progress({ phase: 'Removing', done, total, unit: 'objects', detail: `${section.component} ${timestamp}` });
-        },
-      });
-      results.set(section, outcomes);
+      results.set(part.section, await removeSection(context, opener, part, recipients, onOutcome));
     } catch (thrown) {
-      // A saved plan is all or nothing as far as it can be: its refusal is the answer.
       const refused = thrown instanceof RefusedError && !(thrown instanceof LockedError);
-      if (refused || signal.aborted || !(thrown instanceof UserError)) throw thrown;
-      results.set(section, thrown);
+      // Refused is a run that touched nothing.
+      if ((refused && results.size === 0) || signal.aborted || !(thrown instanceof UserError)) throw thrown;
+      results.set(part.section, thrown);
     }
   }
   return results;
+}
+
+async function removeSection(
+  context: StepContext,
+  opener: PlaceOpener,
+  { section, places, place }: Work,
+  recipients: readonly KeyRecipient[],
+  onOutcome: (component: string, outcome: PruneOutcome) => void,
+): Promise<PruneOutcome[]> {
+  const { host, clock, signal } = context;
+  const { component } = section;
+  return applySection({
+    ...{ component, place, others: othersOf(places, place), othersKnown: places.known },
+    ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
+    openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
+    onNotice: (message) => {
+      host.notice(message);
+    },
+    onOutcome: (outcome) => {
+      onOutcome(component, outcome);
+    },
+  });
+}
+
+function progressOf({ host }: StepContext, due: readonly Work[]): (component: string, outcome: PruneOutcome) => void {
+  const total = due.reduce((sum, { section }) => sum + removals(section).length + section.unfinished.length, 0);
+  let done = 0;
+  return (component, { timestamp }) => {
+    done += 1;
+    host.progress({ phase: 'Removing', done, total, unit: 'objects', detail: `${component} ${timestamp}` });
+  };
 }
 
 /** Keys can be forgotten only where a vault is given; without one they stay, and the summary says so. */
@@ -281,63 +156,26 @@ async function keysOf(context: StepContext, [first]: readonly Work[]): Promise<K
   return first && (vault !== undefined || recipients !== undefined) ? openKeys(context, first.place) : [];
 }
 
-async function finish(
-  context: StepContext,
-  work: readonly Work[],
-  results: ReadonlyMap<PlanSection, PruneOutcome[] | UserError> | undefined,
+async function report(
+  { host, setOutput }: StepContext,
+  { sections }: RetentionPlan,
+  results: SectionResults | undefined,
   records: TidyPlan,
 ): Promise<StepReturn> {
-  const sections = work.map(({ section }) => section);
-  const outcomes = [...(results?.entries() ?? [])].flatMap(([section, result]) =>
-    result instanceof UserError ? [] : result.map((outcome) => ({ section, ...outcome })),
-  );
-  const removed = results === undefined ? undefined : outcomes.filter(({ result }) => result === 'removed');
-  const planned = sections.flatMap((section) => removals(section));
-  const gone = new Set(removed?.map(({ section, timestamp }) => `${section.store} ${section.component} ${timestamp}`));
-  const freed = sections.reduce(
-    (sum, section) =>
-      sum +
-      removals(section)
-        .filter(({ timestamp }) => removed === undefined || gone.has(`${section.store} ${section.component} ${timestamp}`))
-        .reduce((bytes, backup) => bytes + backup.bytes, 0),
-    0,
-  );
-  const kept = sections.reduce((sum, { backups }) => sum + backups.length, 0) - (removed?.length ?? planned.length);
-  const doubts = [
-    ...sections.flatMap(({ blocked }) => blocked ?? []),
-    ...[...(results?.entries() ?? [])].flatMap(([section, result]) =>
-      result instanceof UserError ? `Nothing of ${sectionTitle(section)} was removed: ${withFix(result)}` : [],
-    ),
-    ...outcomes
-      .filter(({ result }) => result !== 'removed')
-      .map(({ section, timestamp, result, notice = '' }) =>
-        result === 'stays'
-          ? `${section.component} ${timestamp} stays: ${notice}`
-          : `${section.component} ${timestamp} is not removed entirely, the next run goes on: ${notice}`,
-      ),
-  ];
-  for (const { section, timestamp, notice, result } of outcomes)
-    if (result === 'removed' && notice !== undefined) context.host.notice(`${section.component} ${timestamp}: ${notice}.`);
-  context.setOutput('removed', removed?.length ?? planned.length);
-  context.setOutput('kept', kept);
-  context.setOutput('freedBytes', freed);
-  await context.host.summary(retentionSummary(sections, results === undefined ? 'planned' : 'done', freed, recordsText(records)));
+  const found = reportOf(sections, results);
+  const { removed, kept, freedBytes, keysForgotten, doubts } = found;
+  for (const notice of found.notices) host.notice(notice);
+  setOutput('removed', removed);
+  setOutput('kept', kept);
+  setOutput('freedBytes', freedBytes);
+  await host.summary(retentionSummary(sections, found, results === undefined ? 'planned' : 'done', recordsText(records)));
   return {
     doubts,
     result: {
       dryRun: results === undefined,
-      removed: removed?.length ?? planned.length,
-      kept,
-      freedBytes: freed,
+      ...{ removed, kept, freedBytes, keysForgotten },
       records: { points: records.points.length, runs: records.runs.length },
-      keysForgotten: outcomes.reduce((sum, { keysForgotten }) => sum + keysForgotten, 0),
-      sections: sections.map(({ component, store, policy, blocked, backups }) => ({
-        component,
-        store,
-        policy,
-        blocked: blocked ?? null,
-        backups,
-      })),
+      sections: sections.map(({ component, store, policy, blocked = null, backups }) => ({ component, store, policy, blocked, backups })),
     },
   };
 }

@@ -1,5 +1,6 @@
 // What `hold-backup` and `release-hold` do: a hold in every store of the component, or away with it.
 import { listHolds, releaseHolds, writeHold } from '../../catalog/hold.ts';
+import { isBeingRemoved } from '../../catalog/in-use.ts';
 import { pickBackup } from '../../catalog/pick.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
@@ -44,6 +45,15 @@ export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
     for (const { store, prefix } of places.chosen) {
       const hold = { component, timestamp: backup.timestamp, reason, until, by: host.run, now, ...(id === undefined ? {} : { id }) };
       id = await writeHold(store, prefix, hold, signal);
+    }
+    for (const place of places.chosen) {
+      if (!(await isBeingRemoved(place, { component, timestamp: backup.timestamp, signal }))) continue;
+      throw new UserError(
+        `${component} ${backup.timestamp} in ${place.store.location} is being removed by retention: the hold came too late.`,
+        {
+          fix: 'list-backups shows what is left; hold another one.',
+        },
+      );
     }
     const end = until === undefined ? 'until it is released' : `until ${until.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     context.setOutput('timestamp', backup.timestamp);

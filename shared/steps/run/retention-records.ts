@@ -10,6 +10,8 @@ import type { NamedPlace } from './component-places.ts';
 /** The part of a retention run that records need. */
 export interface SectionOfPlaces {
   section: PlanSection;
+  /** Where the section is carried out. */
+  place: NamedPlace;
   places: { all: readonly NamedPlace[] };
 }
 
@@ -37,9 +39,17 @@ export async function removeRecords(context: StepContext, work: readonly Section
 }
 
 async function look(context: StepContext, work: readonly SectionOfPlaces[], leaving?: ReadonlySet<string>): Promise<TidyPlan> {
-  const places = [...new Map(work.flatMap(({ places: { all } }) => all).map((place) => [place.store.location, place])).values()];
+  const places = new Map(work.map(({ place }) => [place.store.location, place]));
+  const others = new Map(work.flatMap(({ places: { all } }) => all).map((place) => [place.store.location, place]));
+  for (const location of places.keys()) others.delete(location);
   try {
-    return await planTidy({ places, ...(leaving ? { leaving } : {}), now: context.clock.now(), signal: context.signal });
+    return await planTidy({
+      places: [...places.values()],
+      others: [...others.values()],
+      ...(leaving ? { leaving } : {}),
+      now: context.clock.now(),
+      signal: context.signal,
+    });
   } catch (thrown) {
     return failed(context, thrown);
   }

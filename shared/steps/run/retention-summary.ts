@@ -1,25 +1,27 @@
 // A retention plan as the job summary shows it: what goes, what stays, and why.
-import { removals, type PlannedBackup, type PlanSection } from '../../catalog/retention-plan.ts';
+import { removals, sectionTitle, type PlannedBackup, type PlanSection } from '../../catalog/retention-plan.ts';
+import type { RetentionReport } from '../../catalog/retention-report.ts';
 import { formatBytes, plural } from '../../step/format.ts';
 import { details, page, table } from './summary.ts';
 
 /** Rows that a table shows before it is summed up. */
 const MOST_ROWS = 100;
 
-/** `mongodb in <store>` */
-export function sectionTitle({ component, store }: Pick<PlanSection, 'component' | 'store'>): string {
-  return `${component} in ${store}`;
-}
-
 /** The summary of a plan, or of what was done by it. */
-export function retentionSummary(sections: readonly PlanSection[], tense: 'planned' | 'done', freed: number, records?: string): string {
-  const going = sections.reduce((sum, section) => sum + removals(section).length, 0);
-  const title =
-    going === 0
-      ? 'Retention: nothing goes'
-      : `Retention: ${plural(going, 'backup')} ${tense === 'done' ? 'to go' : 'would go'}, ${formatBytes(freed)} ${tense === 'done' ? 'freed' : 'in all'}`;
+export function retentionSummary(
+  sections: readonly PlanSection[],
+  { removed, freedBytes, doubts }: RetentionReport,
+  tense: 'planned' | 'done',
+  records?: string,
+): string {
+  const what = `${plural(removed, 'backup')} ${tense === 'done' ? 'removed' : 'would go'}, ${formatBytes(freedBytes)}`;
   return page(
-    `### ${title}`,
+    `### Retention: ${removed === 0 ? `nothing ${tense === 'done' ? 'was removed' : 'goes'}` : what}`,
+    // Why a whole section stays is told below its title.
+    doubts
+      .filter((doubt) => !sections.some(({ blocked }) => blocked === doubt))
+      .map((doubt) => `- **${doubt}**`)
+      .join('\n'),
     ...sections.map((section) => sectionPart(section)),
     records === undefined ? undefined : `${tense === 'done' ? 'Gone' : 'Go'} with them: ${records}.`,
   );

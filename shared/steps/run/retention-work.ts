@@ -1,0 +1,121 @@
+// The plan of a retention run, and where each of its sections is carried out: planned now, or read from a file.
+import { readFile, writeFile } from 'node:fs/promises';
+import { safetyComponent, safetyOf } from '../../backup/layout.ts';
+import { gatherFacts } from '../../catalog/apply-retention.ts';
+import { listBackups } from '../../catalog/list.ts';
+import { planSection, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
+import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
+import { parsedRules, rulesText } from '../../config/retention.ts';
+import type { StepContext } from '../../step/define.ts';
+import { errorMessage, RefusedError, UsageError } from '../../step/errors.ts';
+import type { ComponentPlaces, NamedPlace, PlaceOpener } from './component-places.ts';
+import { componentsOf, rulesFor } from './retention-rules.ts';
+
+/** A plan of a hundred thousand backups is 20 MiB. */
+const MOST_PLAN_BYTES = 256 * 2 ** 20;
+
+/** A section of the plan and where to carry it out. */
+export interface Work {
+  section: PlanSection;
+  places: ComponentPlaces;
+  place: NamedPlace;
+}
+
+interface Inputs {
+  name: string;
+  store: string | undefined;
+  copies: string[] | undefined;
+  plan: string | undefined;
+}
+
+/** Plans now, or takes the saved plan that the call names. @throws UsageError, RefusedError, StoreError */
+export async function planWork(context: StepContext, opener: PlaceOpener): Promise<{ plan: RetentionPlan; work: Work[] }> {
+  const { name, plan: file, copies } = context.inputs as unknown as Inputs;
+  if (file !== undefined) {
+    const plan = await readPlan(context, file, name);
+    return { plan, work: await workOf(plan, opener, copies) };
+  }
+  const now = context.clock.now();
+  const work = await planAll(context, opener, now);
+  return { plan: { formatVersion: 1, name, created: now.toISOString(), sections: work.map(({ section }) => section) }, work };
+}
+
+async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Work[]> {
+  const { store, copies } = context.inputs as unknown as Inputs;
+  const { signal } = context;
+  const work: Work[] = [];
+  const plan = async (component: string, places: ComponentPlaces): Promise<void> => {
+    for (const place of places.chosen) {
+      const written = rulesFor(context, opener.dr, component, place.name);
+      const facts = await gatherFacts({ component, place, others: othersOf(places, place) }, now, signal);
+      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
+    }
+  };
+  for (const component of componentsOf(context, opener.dr)) {
+    const places = await opener.of(component, store, copies);
+    await plan(component, places);
+    // What restores replaced ages by the same rules, once its hold has ended.
+    const safety = safetyOf(component) === undefined ? safetyComponent(component) : undefined;
+    const [first] = places.chosen;
+    if (safety && first && (await listBackups(first.store, first.prefix, { component: safety, signal })).length > 0)
+      await plan(safety, { ...places, component: safety });
+  }
+  return work;
+}
+
+/** Every other store that may have the same backups. */
+export function othersOf(places: ComponentPlaces, place: NamedPlace): NamedPlace[] {
+  return places.all.filter(({ store }) => store.location !== place.store.location);
+}
+
+async function readPlan({ host }: StepContext, file: string, name: string): Promise<RetentionPlan> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    throw new UsageError(`The plan ${file} cannot be read: ${errorMessage(cause)}`, {
+      fix: `Check the path; ${host.spell('savePlan')} of an earlier run wrote it.`,
+      cause,
+    });
+  }
+  if (bytes.length > MOST_PLAN_BYTES)
+    throw new UsageError(`${file} is too large for a plan.`, { fix: `Give the file that ${host.spell('savePlan')} wrote.` });
+  const plan = planFromJson(bytes.toString(), file);
+  if (plan.name === name) return plan;
+  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. Nothing was touched.`, {
+    fix: `Make a plan for ${name}, or go to the folder of the dr.yml of ${plan.name}.`,
+  });
+}
+
+/** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
+async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
+  return Promise.all(
+    sections.map(async (section) => {
+      const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
+        if (thrown instanceof UsageError) return undefined;
+        throw thrown;
+      });
+      const places = known?.all.some(({ store }) => store.location === section.store)
+        ? known
+        : await opener.of(section.component, section.store, copies);
+      const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
+      if (place) return { section, places, place };
+      throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
+        fix: 'Make a new plan and look at it.',
+      });
+    }),
+  );
+}
+
+/** Writes the plan for a person to look at, and for a later run. @throws UsageError when the file cannot be written */
+export async function savePlan({ host }: StepContext, plan: RetentionPlan, file: string): Promise<void> {
+  try {
+    await writeFile(file, planToJson(plan));
+  } catch (cause) {
+    throw new UsageError(`The plan cannot be written to ${file}: ${errorMessage(cause)}`, {
+      fix: `Set ${host.spell('savePlan')} to a file in a folder that exists.`,
+      cause,
+    });
+  }
+  host.info(`The plan is in ${file}.`);
+}
