@@ -17,7 +17,11 @@ lifeboat_stamp=node_modules/.lifeboat-installed
 lifeboat_lock=$(cksum package-lock.json package.json | cksum)
 if [ ! -e "$lifeboat_stamp" ] || [ "$(cat "$lifeboat_stamp")" != "$lifeboat_lock" ]; then
   echo "Installing npm packages (once)…" >&2
-  npm ci --no-audit --no-fund --loglevel=error >&2
+  # With the development packages also where NODE_ENV=production; twice, because a registry may have a bad minute.
+  for attempt in 1 2; do
+    npm ci --include=dev --no-audit --no-fund --loglevel=error >&2 && break
+    [ "$attempt" = 1 ] || exit 1
+  done
   for package in node node-20; do
     # npm may be set to block install scripts; this is the one of the `node` packages, which links the real binary.
     [ -x "node_modules/$package/bin/node" ] || (cd "node_modules/$package" && node installArchSpecificPackage.js >&2)
