@@ -54,14 +54,14 @@ export async function runInit(context: StepContext, published: Published): Promi
   return { result: { files: files.map(({ path }) => path), remaining, next: NEXT_COMMANDS } };
 }
 
-/** Asks a person, again after a wrong answer; the preset when there is no answer. */
+/** Asks a person, again after a wrong answer; the preset when there is no answer. A question without a preset has a line of its own. */
 type Ask = (question: string, preset: string | undefined, check?: (text: string) => unknown) => Promise<string | undefined>;
 
 function asker(host: Host, yes: boolean): Ask {
   return async (question, preset, check) => {
     if (yes) return preset;
     for (;;) {
-      const typed = (await host.ask(`${question}${preset === undefined ? '' : ` [${preset}]`}: `))?.trim();
+      const typed = (await host.ask(preset === undefined ? `${question}\n> ` : `${question} [${preset}]: `))?.trim();
       if (typed === undefined || typed === '') return preset;
       try {
         check?.(typed);
@@ -91,8 +91,10 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
   const tryOut = (answer: Partial<InitAnswers>): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, ...answer }, published, host);
   const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), (text) => tryOut({ name: text })));
   const kubernetes = await podAnswer(inputs, ask, (pod) => tryOut({ kubernetes: pod }));
-  const store = inputs.store ?? (await ask('Store (https://<account>.blob.core.windows.net/<container>, or a folder)', undefined, address));
-  const vault = inputs.vault ?? (await ask('Vault for the keys (https://<name>.vault.azure.net, or a folder)', undefined, address));
+  const store =
+    inputs.store ??
+    (await ask('Store for the backups: a folder, or https://<account>.blob.core.windows.net/<container>', undefined, address));
+  const vault = inputs.vault ?? (await ask('Vault for the keys: a folder, or https://<name>.vault.azure.net', undefined, address));
   const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
   if (name === undefined || store === undefined || vault === undefined) {
     throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
@@ -102,9 +104,9 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
   const { component, escrow, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
   return {
     ...{ name, store: address(store), vault: address(vault), component, kubernetes, escrow, retention, rpo, rto, hour, schedule },
-    github: inputs.github ?? (await agrees(ask, 'Write a GitHub workflow', existsSync(join(folder, '.github')))),
+    github: inputs.github ?? (await agrees(ask, 'Write a GitHub workflow?', existsSync(join(folder, '.github')))),
     azure:
-      inputs.azure ?? (await agrees(ask, 'Write an Azure pipeline', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0)),
+      inputs.azure ?? (await agrees(ask, 'Write an Azure pipeline?', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0)),
     ...{ serviceConnection, branch },
   };
 }
@@ -113,7 +115,7 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
 async function podAnswer(inputs: Inputs, ask: Ask, tryOut: (pod: InitPod) => unknown): Promise<InitPod | undefined> {
   const { kubernetesPod: pod, kubernetesContainer: container, kubernetesContext: context } = inputs;
   const isNamespace = (text: string): unknown => tryOut({ namespace: text, selector: USUAL_SELECTOR });
-  const question = 'Is MongoDB reachable only from inside a Kubernetes cluster';
+  const question = 'Is MongoDB reachable only from inside a Kubernetes cluster?';
   const namespace =
     inputs.kubernetesNamespace ??
     ((await agrees(ask, question, false)) ? await ask('Namespace of its pods', 'default', isNamespace) : undefined);

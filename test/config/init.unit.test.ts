@@ -153,7 +153,7 @@ describe('init', () => {
     };
     expect((await runStep(init, host)).outcome).toBe('succeeded');
     expect(asked.slice(1, 6)).toEqual([
-      'Is MongoDB reachable only from inside a Kubernetes cluster [no]: ',
+      'Is MongoDB reachable only from inside a Kubernetes cluster? [no]: ',
       'Namespace of its pods [default]: ',
       'Namespace of its pods [default]: ',
       'Label selector of its pods [app.kubernetes.io/name=mongodb]: ',

@@ -40,11 +40,11 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     const init = lifeboat('init');
     for (const [question, answer] of [
       [/Name of what is protected \[.+\]:/, 'shop'],
-      [/Is MongoDB reachable only from inside a Kubernetes cluster \[no\]/, ''],
-      [/Store \(.*\):\s*$/, './backups'],
+      [/Is MongoDB reachable only from inside a Kubernetes cluster\? \[no\]/, ''],
+      [/Store for the backups: .*\n>\s*$/, './backups'],
       [/Vault for the keys/, './keys'],
-      [/Write a GitHub workflow \[no\]/, 'yes'],
-      [/Write an Azure pipeline \[no\]/, ''],
+      [/Write a GitHub workflow\? \[no\]/, 'yes'],
+      [/Write an Azure pipeline\? \[no\]/, ''],
     ] as const) {
       await init.shows(question);
       init.type(`${answer}\r`);
