@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { closingLines, failedFiles, tally, type JestOutput, type Tally } from './testing/outcome.ts';
 
 const PROJECTS = ['unit', 'integration', 'acceptance'];
@@ -59,7 +59,7 @@ function runProject(project: string): void {
     count(tally(run));
     return;
   }
-  console.log(`Once more, alone: ${failed.join(' ')}`);
+  console.log(`Once more, alone: ${failed.map((file) => relative('', file)).join(' ')}`);
   count(tally(run, runJest(project, ['--runInBand', '--runTestsByPath', ...failed])));
 }
 
