@@ -65,8 +65,17 @@ function held(
       }
     },
     async release() {
+      const signal = AbortSignal.timeout(10_000);
       const conditions = { leaseId: lease.leaseId };
-      await container.tries((abortSignal) => blob.delete({ abortSignal, conditions }), AbortSignal.timeout(10_000));
+      const remove = () => container.tries((abortSignal) => blob.delete({ abortSignal, conditions }), signal);
+      try {
+        await remove();
+      } catch (thrown) {
+        if (!isAzureError(thrown, 'LeaseNotPresentWithBlobOperation', 'LeaseLost')) throw thrown;
+        // It ran out while the store was away. When nobody has taken it since, it can be renewed.
+        await container.tries((abortSignal) => lease.renewLease({ abortSignal }), signal);
+        await remove();
+      }
     },
   });
 }

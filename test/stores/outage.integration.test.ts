@@ -255,6 +255,23 @@ describe('Azure Blob', () => {
     }
   });
 
+  test('a lock that ran out while the store was away, and that nobody took, is given back without a trace', async () => {
+    const origin = new URL(address).origin;
+    const proxy = await startFaultProxy({ target: origin, certificate: azurite.certificate });
+    try {
+      const store = await openStore(`${address.replace(origin, proxy.origin)}/lapsed`, { credential: () => azurite.credential });
+      const lock = await store.lock('mongodb', { owner: 'me', expiresAfter: 15_000, resumable: true });
+      proxy.faults.add({ operation: 'lease', times: Infinity, effect: { kind: 'busy' } });
+      await delay(16_500);
+      proxy.faults.clear();
+      await lock.release();
+      expect(lock.lost.aborted).toBe(false);
+      expect(await store.stat('mongodb')).toBeUndefined();
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test('a small object whose answer was lost is known again; that of somebody else is not', async () => {
     const origin = new URL(address).origin;
     const proxy = await startFaultProxy({ target: origin, certificate: azurite.certificate });
