@@ -1,9 +1,10 @@
 // File operations of the folder store that survive a power cut: durable folders and files, no symbolic links, errors in plain words.
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { link, lstat, mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../step/errors.ts';
+import { makeFolder } from '../tools/make-folder.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
 import { StoreError } from './errors.ts';
 
@@ -20,6 +21,7 @@ const REASONS: Record<string, [reason: string, fix: string]> = {
   EACCES: ['permission denied', 'Give this user read and write access to the folder.'],
   EPERM: ['the operation is not permitted', 'Give this user ownership of the folder.'],
   EROFS: ['the file system is read-only', 'Mount it writable, or choose another store.'],
+  ENOENT: ['the folder cannot be made there', 'Check that the path is right and the file system above it is mounted.'],
   ENOTDIR: ['a file is in the place of a folder', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
   EISDIR: ['a folder is in the place of the file', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
   ENAMETOOLONG: ['the name is too long for this file system', 'Use a shorter prefix or component name.'],
@@ -45,28 +47,10 @@ export function folderError(what: string, thrown: unknown): UserError {
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
 }
 
-/** Creates a folder (0700) and its missing parents, durably. */
-export async function ensureFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (thrown) {
-    const code = errorCode(thrown);
-    if (code === 'EEXIST') {
-      if ((await lstatOrNone(folder))?.isFile()) throw Object.assign(new Error(`not a folder: ${folder}`), { code: 'ENOTDIR' });
-      return;
-    }
-    if (code !== 'ENOENT') throw thrown;
-    await ensureFolder(dirname(folder));
-    await ensureFolder(folder);
-    return;
-  }
-  await syncFolder(dirname(folder));
-}
-
 /** Runs `work`, which puts a file into `folder`; the folder is made (again) when it is missing, as a concurrent delete prunes empty ones. */
 export async function inFolder<T>(folder: string, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
-    await ensureFolder(folder);
+    await makeFolder(folder);
     try {
       return await work();
     } catch (thrown) {

@@ -1,9 +1,10 @@
 // A folder as a vault: one file (mode 0600) per version of a secret, written whole or not at all.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { chmod, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { makeFolder } from '../tools/make-folder.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
 import { VaultError } from './errors.ts';
 import { checkSecretName } from './secret-name.ts';
@@ -49,7 +50,7 @@ export class FolderVault implements Vault {
     return this.#doing(`store the secret ${name}`, options.signal, async () => {
       await this.#prepare();
       const folder = this.#folderOf(name);
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder);
       const previous = await this.#latest(name);
       const number = previous === undefined ? 1 : Number(previous.slice(0, 6)) + 1;
       const version = `${String(number).padStart(6, '0')}-${randomBytes(8).toString('hex')}`;
@@ -171,7 +172,7 @@ export class FolderVault implements Vault {
   }
 
   async #prepare(): Promise<void> {
-    await mkdir(this.location, { recursive: true, mode: 0o700 });
+    await makeFolder(this.location);
     await this.#checkPrivate(this.location, '700');
   }
 
