@@ -51,16 +51,16 @@ export interface DocumentWalker {
 
 /** What the parser tells, in the order of the stream. */
 export interface ArchiveVisitor extends DocumentWalker {
-  /** `raw`: the document's bytes, valid during the call. */
+  /** `raw`, here and below: the bytes of what is told, valid during the call. */
   header(header: ArchiveHeader, raw: Uint8Array): void;
   collection(entry: CollectionEntry, raw: Uint8Array): void;
   /** All entries of the prelude have been told. */
   preludeEnd?(): void;
   /** The documents that follow belong to `entry`. */
-  beginBlock(entry: CollectionEntry): void;
+  beginBlock(entry: CollectionEntry, raw: Uint8Array): void;
   endBlock(entry: CollectionEntry): void;
   /** `entry` is complete; `crc` is the checksum the writer noted for its documents. */
-  endNamespace(entry: CollectionEntry, crc: bigint, offset: number): void;
+  endNamespace(entry: CollectionEntry, crc: bigint, offset: number, raw: Uint8Array): void;
 }
 
 /** A document whose bytes cannot be BSON; `index` is relative to the bytes that were walked. */
@@ -281,11 +281,11 @@ export class ArchiveParser {
     if (namespace.closed) this.#fail(offset, 'data follow after its end');
     if (header.eof) {
       namespace.closed = true;
-      this.#visitor.endNamespace(namespace.entry, header.crc, offset);
+      this.#visitor.endNamespace(namespace.entry, header.crc, offset, bytes.subarray(start, end));
       this.#state = 'closing';
     } else {
       if (header.crc !== 0n) this.#fail(offset, 'the header of a block carries a checksum before the end');
-      this.#visitor.beginBlock(namespace.entry);
+      this.#visitor.beginBlock(namespace.entry, bytes.subarray(start, end));
       this.#state = 'documents';
     }
   }

@@ -8,9 +8,10 @@ import type { LiveNamespace } from './read-back.ts';
 
 /**
  * `equal`: proved. `different`: something is missing, extra or changed. `replayed`: the dump's oplog changed it after it was dumped, so
- * there is no digest to hold it against. `not-compared`: users, roles and the server's version, which servers merge.
+ * there is no digest to hold it against. `expired`: nothing but documents is missing, and an index of its own removes those by their age.
+ * `not-compared`: users, roles and the server's version, which servers merge.
  */
-export type Verdict = 'equal' | 'different' | 'replayed' | 'not-compared';
+export type Verdict = 'equal' | 'different' | 'replayed' | 'expired' | 'not-compared';
 
 export interface ComparisonRow {
   /** Name in the backup and on the server. */
@@ -22,6 +23,8 @@ export interface ComparisonRow {
   found: number | undefined;
   /** What differs, one phrase each; empty when equal. */
   differences: string[];
+  /** Number or content of documents is all that differs, as in a database that is in use. */
+  documentsOnly: boolean;
   /** What the server cannot represent or writes in its own way; no reason to call it different. */
   notes: string[];
 }
@@ -39,6 +42,10 @@ export interface CompareOptions {
   only?: (namespace: Namespace) => boolean;
   /** False when the backup's oplog was not replayed: then every collection must be exactly as dumped. Default true. */
   replayed?: boolean;
+  /** Collections of the backup that the replayed oplog drops. */
+  dropped?: ReadonlySet<string>;
+  /** The server took every document just now: what an index removes by age may be missing again. Default false. */
+  mayExpire?: boolean;
 }
 
 /** Compares a backup's report with what was read back. Names in `live` are those on the server, after renaming. */
@@ -48,7 +55,9 @@ export function compare(report: ArchiveReport, live: ReadonlyMap<string, LiveNam
     .filter((namespace) => options.only?.(namespace) ?? true)
     .map((namespace) => {
       const to = namespaceName(renamed(namespace, options.renames ?? []));
-      return compareOne(namespace, to, live.get(to), touched.has(namespaceName(namespace)));
+      const from = namespaceName(namespace);
+      const replayed = !touched.has(from) ? 'no' : options.dropped?.has(from) ? 'dropped' : 'changed';
+      return compareOne(namespace, to, live.get(to), { replayed, mayExpire: options.mayExpire ?? false });
     });
   return {
     verdict: rows.length > 0 && rows.every(({ verdict }) => verdict !== 'different') ? 'equal' : 'different',
@@ -62,20 +71,30 @@ export function compare(report: ArchiveReport, live: ReadonlyMap<string, LiveNam
   };
 }
 
-function compareOne(expected: NamespaceReport, to: string, found: LiveNamespace | undefined, replayed: boolean): ComparisonRow {
-  const row = { from: namespaceName(expected), to, expected: expected.documents, found: found?.documents };
+function compareOne(
+  expected: NamespaceReport,
+  to: string,
+  found: LiveNamespace | undefined,
+  { replayed, mayExpire }: { replayed: 'no' | 'changed' | 'dropped'; mayExpire: boolean },
+): ComparisonRow {
+  const documents = { expected: expected.documents, found: found?.documents };
+  const row = { from: namespaceName(expected), to, ...documents, differences: [], documentsOnly: false };
   if (isAccounts(expected))
-    return { ...row, verdict: 'not-compared', differences: [], notes: ['users, roles and versions are merged by the server'] };
+    return { ...row, verdict: 'not-compared', notes: ['servers keep users, roles and their version in their own way'] };
+  if (!found && replayed === 'dropped') return { ...row, verdict: 'replayed', notes: ['dropped during the dump'] };
   if (!found) return { ...row, verdict: 'different', differences: ['missing on the server'], notes: [] };
-  const documents = documentDifferences(expected, found);
-  // What the oplog repeats may well be in the dump already; then the digest proves it after all.
-  const changed = replayed && documents.length > 0;
-  const differences = [...kindDifferences(expected, found), ...(changed ? [] : documents), ...indexDifferences(expected, found)];
-  const notes = [
-    ...optionNotes(expected, found),
-    ...(changed ? ['changed by the oplog during the dump: its documents cannot be compared'] : []),
-  ];
-  return { ...row, verdict: differences.length > 0 ? 'different' : changed ? 'replayed' : 'equal', differences, notes };
+  const ofDocuments = documentDifferences(expected, found);
+  const others = [...kindDifferences(expected, found), ...indexDifferences(expected, found)];
+  const differences = [...ofDocuments, ...others];
+  const notes = optionNotes(expected, found);
+  // What the oplog repeats may well be in the dump already; then digest and indexes prove it after all.
+  if (differences.length > 0 && replayed !== 'no' && expected.type === found.type)
+    return { ...row, verdict: 'replayed', notes: [...notes, `changed during the dump, as its oplog says: ${differences.join(', ')}`] };
+  const remover = expected.indexes.find(({ options }) => 'expireAfterSeconds' in options);
+  if (mayExpire && remover && found.documents < expected.documents && others.length === 0)
+    return { ...row, verdict: 'expired', notes: [...notes, `${ofDocuments.join()}: the index ${remover.name} removes them by their age`] };
+  const verdict = differences.length > 0 ? 'different' : 'equal';
+  return { ...row, verdict, differences, documentsOnly: ofDocuments.length > 0 && others.length === 0, notes };
 }
 
 function kindDifferences(expected: NamespaceReport, found: LiveNamespace): string[] {

@@ -128,11 +128,13 @@ export function isAccounts({ db, collection }: Namespace): boolean {
 
 /**
  * Is this the server's own business, which mongodump leaves out? `local` and `config` as a whole, and system collections other than
- * stored functions, time-series buckets, users and roles.
+ * stored functions, time-series buckets, users and roles. Also what no server takes as a collection: `$admin.system.users` and the like, in
+ * which `mongodump --dumpDbUsersAndRoles` puts the users of one database.
  */
 export function isInternal({ db, collection }: Namespace): boolean {
   if (db === 'local' || db === 'config') return true;
   if (isAccounts({ db, collection })) return false;
   if (db === 'admin' && (collection === 'tempusers' || collection === 'temproles')) return true;
+  if (collection.startsWith('$')) return true;
   return collection.startsWith('system.') && collection !== 'system.js' && !collection.startsWith('system.buckets.');
 }

@@ -8,8 +8,7 @@ import { openPodMongo, podProgram, type PodMongo, type PodOptions } from './pod-
 import { joined } from './prelude.ts';
 import type { LiveNamespace } from './read-back.ts';
 import type { RestoreJob, RestoreOutcome, RestoreTarget, TargetCollection } from './restore-target.ts';
-import { restoreWithTools } from './restore-tools.ts';
-import { isRefusal } from './tool-output.ts';
+import { restoreByTools } from './restore-by-tools.ts';
 
 export interface PodTargetOptions extends PodOptions {
   hangMs?: number;
@@ -71,31 +70,15 @@ class PodTarget implements RestoreTarget {
 
   async write(archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {
     const { signal, hangMs, log } = this.#options;
-    const refusals: string[] = [];
-    const result = await restoreWithTools(archive, {
-      ...(job.include ? { include: job.include } : {}),
-      ...(job.exclude ? { exclude: job.exclude } : {}),
-      ...(signal ? { signal } : {}),
-      ...(hangMs === undefined ? {} : { hangMs }),
+    const { outcome } = await restoreByTools(archive, job, {
       program: podProgram('mongorestore', this.#pod),
-      renames: job.renames,
-      replace: job.replace,
-      oplog: job.replaysOplog,
       // Nobody else can build them there; one that fails ends mongorestore with an error.
       indexes: true,
-      onProgress: job.onProgress,
-      log: (line) => {
-        if (isRefusal(line) && refusals.length < 5) refusals.push(line);
-        log?.(line);
-      },
+      ...(signal ? { signal } : {}),
+      ...(hangMs === undefined ? {} : { hangMs }),
+      ...(log ? { log } : {}),
     });
-    return {
-      documents: result.documents,
-      failed: result.failed,
-      refusals: result.failed > 0 ? refusals : [],
-      indexFailures: [],
-      notes: [],
-    };
+    return outcome;
   }
 
   async readBack(

@@ -1,21 +1,26 @@
 // The built-in restore engine: reads a mongodump archive and writes its raw documents in bulk, then indexes, views, users and roles.
-import { MongoServerError, type Document } from 'mongodb';
+import type { Document } from 'mongodb';
 import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
 import { release } from '../tools/release.ts';
 import { CancelledError, throwIfCancelled, UserError } from '../step/errors.ts';
 import { ArchiveParser, documentEnd, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
+import { createCollection, createView, dropQuietly } from './create-collection.ts';
 import { plainArchive } from './plain-archive.ts';
 import { buildIndexes, type IndexFailure } from './index-build.ts';
-import { compileSelection, isAccounts, isInternal, renamed, type Renaming, type Selection } from './namespaces.ts';
+import { isAccounts, renamed, type Renaming } from './namespaces.ts';
+import { ACCOUNT_STAGING, mergeAccounts } from './restore-accounts.ts';
+import { hasRawData, takesZeroTimestamps } from './server-abilities.ts';
 
-export interface DriverRestoreOptions extends Selection {
-  renames?: readonly Renaming[];
+export interface DriverRestoreOptions {
+  /** Collections of the archive to restore, `db.collection` each. */
+  planned: ReadonlySet<string>;
+  renames: readonly Renaming[];
   /** Drop each collection just before its first document is written. */
-  replace?: boolean;
+  replace: boolean;
   /** Take over users and roles when the archive has them. */
-  accounts?: boolean;
+  accounts: boolean;
   signal?: AbortSignal;
   onProgress?: (done: { documents: number; bytes: number; namespace: string }) => void;
 }
@@ -55,7 +60,7 @@ const INSERTS_IN_FLIGHT = 4;
 export async function restoreWithDriver(
   server: MongoServer,
   archive: AsyncIterable<Uint8Array>,
-  options: DriverRestoreOptions = {},
+  options: DriverRestoreOptions,
 ): Promise<RestoreResult> {
   const restore = new ArchiveRestore(server, options);
   const parser = new ArchiveParser(restore);
@@ -81,6 +86,8 @@ interface Task {
   result: RestoredNamespace;
   /** Resolves when the collection exists; inserts wait for it. */
   ready: Promise<void> | undefined;
+  /** The last insert of a collection in which the order of documents means something. */
+  tail: Promise<void> | undefined;
   buffer: Buffer;
   filled: number;
   count: number;
@@ -89,7 +96,6 @@ interface Task {
 class ArchiveRestore implements ArchiveVisitor {
   readonly #server: MongoServer;
   readonly #options: DriverRestoreOptions;
-  readonly #selector;
   readonly #tasks = new Map<CollectionEntry, Task>();
   readonly #inFlight = new Set<Promise<void>>();
   readonly #notes: string[] = [];
@@ -101,7 +107,6 @@ class ArchiveRestore implements ArchiveVisitor {
   constructor(server: MongoServer, options: DriverRestoreOptions) {
     this.#server = server;
     this.#options = options;
-    this.#selector = compileSelection(options);
   }
 
   header(): void {
@@ -109,14 +114,11 @@ class ArchiveRestore implements ArchiveVisitor {
   }
 
   collection(entry: CollectionEntry): void {
-    const to = renamed(entry, this.#options.renames ?? []);
-    const accounts = isAccounts(entry) && this.#selector.everything && this.#options.accounts !== false;
-    const taken = entry.db !== '' && this.#selector.matches(entry) && !isInternal(entry) && (!isAccounts(entry) || accounts);
-    const target = !taken ? undefined : isAccounts(entry) ? ACCOUNT_STAGING[entry.collection] : dataTarget(entry, to);
+    const to = renamed(entry, this.#options.renames);
     this.#tasks.set(entry, {
       entry,
       metadata: parseMetadata(entry.metadata),
-      target,
+      target: this.#targetOf(entry, to),
       result: {
         from: { db: entry.db, collection: entry.collection },
         to: isAccounts(entry) ? entry : to,
@@ -125,10 +127,20 @@ class ArchiveRestore implements ArchiveVisitor {
         reasons: [],
       },
       ready: undefined,
+      tail: undefined,
       buffer: Buffer.alloc(0),
       filled: 0,
       count: 0,
     });
+  }
+
+  /** Where the documents are written; undefined when they are passed over. */
+  #targetOf(entry: CollectionEntry, to: Namespace): Namespace | undefined {
+    if (isAccounts(entry)) return this.#options.accounts ? ACCOUNT_STAGING[entry.collection] : undefined;
+    if (!this.#options.planned.has(namespaceName(entry))) return undefined;
+    // A time series takes its documents through its buckets, under the series' new name.
+    const inBuckets = entry.type === 'timeseries' && !hasRawData(this.#server);
+    return inBuckets ? { db: to.db, collection: `system.buckets.${to.collection}` } : to;
   }
 
   beginBlock(entry: CollectionEntry): void {
@@ -187,8 +199,11 @@ class ArchiveRestore implements ArchiveVisitor {
     task.buffer = Buffer.alloc(0);
     task.filled = 0;
     task.count = 0;
-    this.#track(async () => {
+    // A capped collection gives its documents back in the order in which they came.
+    const before = task.metadata.options['capped'] === true ? task.tail : undefined;
+    task.tail = this.#track(async () => {
       await task.ready;
+      await before;
       await this.#insert(task, buffer.subarray(0, filled), count);
       // The server has answered: nobody reads the batch any more.
       release(buffer);
@@ -198,16 +213,18 @@ class ArchiveRestore implements ArchiveVisitor {
   #prepared(task: Task): void {
     if (task.ready || task.entry.type === 'view') return;
     task.ready = this.#prepare(task);
-    this.#track(() => task.ready as Promise<void>);
+    void this.#track(() => task.ready as Promise<void>);
   }
 
-  #track(work: () => Promise<void>): void {
+  /** Counts some work among what is in flight. What is returned never rejects: failures are kept for `settle`. */
+  #track(work: () => Promise<void>): Promise<void> {
     const running: Promise<void> = work()
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
       })
       .finally(() => this.#inFlight.delete(running));
     this.#inFlight.add(running);
+    return running;
   }
 
   /** Waits until few enough commands are in flight to take more of the archive. */
@@ -227,24 +244,14 @@ class ArchiveRestore implements ArchiveVisitor {
   }
 
   async #prepare(task: Task): Promise<void> {
-    const { db } = task.target as Namespace;
-    const database = this.#server.client.db(db);
-    if (this.#options.replace || isAccounts(task.entry)) await dropQuietly(this.#server, { db, collection: visibleName(task) });
-    const options = creationOptions(task.metadata);
-    const create = (some: Document): Promise<unknown> => database.command({ create: visibleName(task), ...some });
-    try {
-      await create(isAccounts(task.entry) ? {} : options);
-    } catch (thrown) {
-      if (!(thrown instanceof MongoServerError)) throw thrown;
-      if (thrown.code === NAMESPACE_EXISTS) return;
-      if (Object.keys(options).length === 0) return;
-      this.#notes.push(
-        `${namespaceName(task.result.to)}: the target does not take its options (${Object.keys(options).join(', ')}): ${thrown.message}.`,
-      );
-      await create({}).catch((again: unknown) => {
-        if (!(again instanceof MongoServerError)) throw again;
-      });
-    }
+    const accounts = isAccounts(task.entry);
+    const name = accounts ? (task.target as Namespace) : task.result.to;
+    if (this.#options.replace || accounts) await dropQuietly(this.#server, name);
+    this.#note(await createCollection(this.#server, name, accounts ? {} : task.metadata.options));
+  }
+
+  #note(sentence: string | undefined): void {
+    if (sentence !== undefined) this.#notes.push(sentence);
   }
 
   async #insert(task: Task, documents: Buffer, count: number): Promise<void> {
@@ -254,13 +261,7 @@ class ArchiveRestore implements ArchiveVisitor {
     const reply = await this.#server.client
       .db(target.db)
       .command(
-        {
-          insert: target.collection,
-          ordered: false,
-          bypassDocumentValidation: true,
-          ...(this.#server.topology === 'standalone' ? {} : { writeConcern: { w: 'majority' } }),
-          documents: sequence,
-        },
+        { insert: target.collection, ...insertOptions(this.#server, task.entry), documents: sequence },
         this.#options.signal ? { signal: this.#options.signal } : {},
       )
       .catch((thrown: unknown) => {
@@ -304,8 +305,12 @@ class ArchiveRestore implements ArchiveVisitor {
       const { db, collection } = task.result.to;
       indexFailures.push(...(await buildIndexes(this.#server.client, { db, collection }, task.metadata)));
     }
-    for (const task of tasks) if (task.target && task.entry.type === 'view') await this.#createView(task);
-    if (tasks.some(({ target, entry }) => target && isAccounts(entry))) await this.#mergeAccounts(tasks);
+    for (const task of tasks) {
+      if (!task.target || task.entry.type !== 'view') continue;
+      if (this.#options.replace) await dropQuietly(this.#server, task.result.to);
+      this.#note(await createView(this.#server, task.result.to, task.metadata.options));
+    }
+    await this.#finishAccounts(tasks);
     const namespaces = tasks.filter(({ target, entry }) => target && !isAccounts(entry)).map(({ result }) => result);
     return {
       namespaces,
@@ -316,68 +321,29 @@ class ArchiveRestore implements ArchiveVisitor {
     };
   }
 
-  async #createView(task: Task): Promise<void> {
-    const { to } = task.result;
-    if (this.#options.replace) await dropQuietly(this.#server, to);
-    try {
-      await this.#server.client.db(to.db).command({ create: to.collection, ...task.metadata.options });
-    } catch (thrown) {
-      if (!(thrown instanceof MongoServerError)) throw thrown;
-      this.#notes.push(`The view ${namespaceName(to)} could not be created: ${thrown.message}.`);
-    }
-  }
-
-  /** As mongorestore does: users and roles are written aside, and the server itself merges them. */
-  async #mergeAccounts(tasks: readonly Task[]): Promise<void> {
-    const admin = this.#server.client.db('admin');
+  async #finishAccounts(tasks: readonly Task[]): Promise<void> {
+    const staged = tasks.filter(({ entry, target }) => target && isAccounts(entry));
+    if (staged.length === 0) return;
+    const refused = staged.reduce((sum, { result }) => sum + result.failed, 0);
+    if (refused > 0)
+      this.#note(`${refused} users or roles were not taken by the server: ${staged.flatMap(({ result }) => result.reasons)[0] ?? ''}.`);
     const has = (collection: string): boolean =>
-      tasks.some(({ entry, target, result }) => target && entry.collection === collection && isAccounts(entry) && result.documents > 0);
-    try {
-      if (!has('system.users') && !has('system.roles')) return;
-      await admin.command({
-        _mergeAuthzCollections: 1,
-        ...(has('system.users') ? { tempUsersCollection: 'admin.tempusers' } : {}),
-        ...(has('system.roles') ? { tempRolesCollection: 'admin.temproles' } : {}),
-        drop: false,
-        db: '',
-      });
-    } catch (thrown) {
-      if (!(thrown instanceof MongoServerError)) throw thrown;
-      this.#notes.push(`Users and roles were not restored: ${thrown.message}.`);
-    } finally {
-      for (const staging of Object.values(ACCOUNT_STAGING)) if (staging) await dropQuietly(this.#server, staging).catch(() => undefined);
-    }
+      staged.some(({ entry, result }) => entry.collection === collection && result.documents > 0);
+    this.#note(await mergeAccounts(this.#server, { users: has('system.users'), roles: has('system.roles') }));
   }
 }
 
-const NAMESPACE_EXISTS = 48;
-
-/** Where users and roles wait until the server merges them; `system.version` belongs to the server and is not restored. */
-const ACCOUNT_STAGING: Record<string, Namespace | undefined> = {
-  'system.users': { db: 'admin', collection: 'tempusers' },
-  'system.roles': { db: 'admin', collection: 'temproles' },
-};
-
-/** A time series takes its documents through its buckets, under the series' new name. */
-function dataTarget(entry: CollectionEntry, to: Namespace): Namespace {
-  return entry.type === 'timeseries' ? { db: to.db, collection: `system.buckets.${to.collection}` } : to;
-}
-
-/** The name a collection is created and dropped by. */
-function visibleName(task: Task): string {
-  return isAccounts(task.entry) ? (task.target as Namespace).collection : task.result.to.collection;
-}
-
-/** Options as `create` takes them: without what the server adds by itself. */
-function creationOptions(metadata: CollectionMetadata): Document {
-  return Object.fromEntries(Object.entries(metadata.options).filter(([name]) => !['autoIndexId', 'flags', 'temp'].includes(name)));
-}
-
-/** Drops a collection; one that is not there is fine. */
-async function dropQuietly(server: MongoServer, { db, collection }: Namespace): Promise<void> {
-  try {
-    await server.client.db(db).command({ drop: collection });
-  } catch (thrown) {
-    if (!(thrown instanceof MongoServerError) || (thrown.code !== 26 && !/ns not found/i.test(thrown.message))) throw thrown;
-  }
+/** What an insert command says besides its documents, so that they are written as they are. */
+export function insertOptions(
+  server: Pick<MongoServer, 'topology' | 'product' | 'version'>,
+  { type }: Pick<CollectionEntry, 'type'>,
+): Document {
+  return {
+    ordered: false,
+    // They were valid, or were taken all the same, where they come from. Buckets have a validator of the server's own.
+    ...(type === 'timeseries' ? {} : { bypassDocumentValidation: true }),
+    ...(type === 'timeseries' && hasRawData(server) ? { rawData: true } : {}),
+    ...(takesZeroTimestamps(server) ? { bypassEmptyTsReplacement: true } : {}),
+    ...(server.topology === 'standalone' ? {} : { writeConcern: { w: 'majority' } }),
+  };
 }

@@ -46,6 +46,8 @@ export interface RestorePlan {
   untouched: string[];
   /** The dump's oplog is applied after its documents, which makes the result of one point in time. */
   replaysOplog: boolean;
+  /** Users and roles of the backup are merged into those of the target. */
+  mergesAccounts: boolean;
   /** What should be known before: versions, what the engine cannot do. */
   warnings: string[];
 }
@@ -99,7 +101,9 @@ export async function makePlan(wishes: RestoreWishes, target: RestoreTarget, ren
     });
   }
   const planned = new Set(namespaces.map(({ to }) => to));
-  const replay = oplogReplay(report, target, renames.length === 0 && selector.everything);
+  const whole = renames.length === 0 && selector.everything;
+  const replay = oplogReplay(report, target, whole);
+  const accounts = accountsMerge(chosen, target, whole);
   return {
     fingerprint: target.fingerprint,
     targetVersion: target.version,
@@ -108,7 +112,8 @@ export async function makePlan(wishes: RestoreWishes, target: RestoreTarget, ren
     occupied: namespaces.filter(({ existing }) => (existing ?? 0) > 0),
     untouched: [...there.keys()].filter((name) => !planned.has(name)).sort(),
     replaysOplog: replay.possible,
-    warnings: [...warningsOf(report, target, chosen.some(isAccounts)), ...replay.warnings],
+    mergesAccounts: accounts.possible,
+    warnings: [...warningsOf(report, target), ...accounts.warnings, ...replay.warnings],
   };
 }
 
@@ -128,7 +133,7 @@ function refuseCollisions(
   }
 }
 
-function warningsOf(report: ArchiveReport, target: RestoreTarget, accounts: boolean): string[] {
+function warningsOf(report: ArchiveReport, target: RestoreTarget): string[] {
   const warnings: string[] = [];
   const [from, to] = [report.serverVersion, target.version].map((version) => Number.parseFloat(version));
   if (from !== undefined && to !== undefined && from > to) {
@@ -137,8 +142,30 @@ function warningsOf(report: ArchiveReport, target: RestoreTarget, accounts: bool
     );
   }
   if (target.product !== undefined) warnings.push(`The target is ${target.product}, not MongoDB: some options and types may not be taken.`);
-  if (accounts) warnings.push('Users and roles of the backup are merged into those of the target.');
+  const ofDatabase = report.namespaces.filter(({ collection }) => collection.startsWith('$admin.system.'));
+  if (ofDatabase.length > 0)
+    warnings.push(`${ofDatabase.map(namespaceName).join(', ')}: users and roles of a single database are not restored.`);
   return warnings;
+}
+
+/** Whether users and roles come along, and what there is to know about it. */
+function accountsMerge(
+  chosen: readonly NamespaceReport[],
+  target: RestoreTarget,
+  whole: boolean,
+): { possible: boolean; warnings: string[] } {
+  const isThere = chosen.some((namespace) => isAccounts(namespace) && namespace.collection !== 'system.version' && namespace.documents > 0);
+  if (!isThere) return { possible: false, warnings: [] };
+  const obstacle = !whole
+    ? 'that needs the whole backup under its own names'
+    : target.product !== undefined
+      ? `${target.product} keeps them in its own way`
+      : undefined;
+  const text =
+    obstacle === undefined
+      ? 'Users and roles of the backup replace those of the same name on the target, passwords included; the others stay. A rollback does not undo that.'
+      : `Users and roles of the backup are not restored: ${obstacle}.`;
+  return { possible: obstacle === undefined, warnings: [text] };
 }
 
 /** Whether the dump's oplog will be replayed; a warning when it has one that will not be. */

@@ -3,7 +3,7 @@ import type { Progress } from '../step/host.ts';
 import type { ArchiveReport } from './archive-inspector.ts';
 import type { Namespace } from './archive.ts';
 import type { IndexFailure } from './index-build.ts';
-import type { Renaming, Selection } from './namespaces.ts';
+import type { Renaming } from './namespaces.ts';
 import type { LiveNamespace } from './read-back.ts';
 
 /** A collection that is there. */
@@ -12,7 +12,7 @@ export interface TargetCollection extends Namespace {
 }
 
 /** What is to be written. */
-export interface RestoreJob extends Selection {
+export interface RestoreJob {
   report: ArchiveReport;
   /** Names in the backup of what is planned: `db.collection`. */
   planned: ReadonlySet<string>;
@@ -20,6 +20,8 @@ export interface RestoreJob extends Selection {
   /** Drop each collection just before its own documents are written. */
   replace: boolean;
   replaysOplog: boolean;
+  /** Merge users and roles of the backup into those of the target. */
+  accounts: boolean;
   onProgress: (done: { documents: number; namespace: string }) => void;
 }
 
@@ -30,6 +32,9 @@ export interface RestoreOutcome {
   /** The first refusals by collection, in the server's words. */
   refusals: string[];
   indexFailures: IndexFailure[];
+  /** Collections, by their names in the backup, that the replayed oplog drops. */
+  dropped: ReadonlySet<string>;
+  /** What is not as it was in the backup although all documents are there. One sentence each. */
   notes: string[];
 }
 

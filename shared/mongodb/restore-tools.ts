@@ -2,11 +2,11 @@
 import { CancelledError, UserError } from '../step/errors.ts';
 import { inTime, type ProcessEnd, type StreamingProcess } from '../tools/process.ts';
 import { HANG_MS } from './dump-tools.ts';
-import type { Renaming, Selection } from './namespaces.ts';
+import type { Renaming } from './namespaces.ts';
 import { parseToolLine, toolFailure } from './tool-output.ts';
 import type { ToolProgram } from './tool-program.ts';
 
-export interface ToolRestoreOptions extends Selection {
+export interface ToolRestoreOptions {
   program: ToolProgram;
   renames?: readonly Renaming[];
   /** Drop each collection before it is restored (`--drop`). */
@@ -30,21 +30,12 @@ export interface ToolRestoreResult {
 }
 
 /** mongorestore's arguments but for where to connect. Never holds a secret. */
-export function restoreArguments(
-  options: Selection & {
-    renames?: readonly Renaming[];
-    replace?: boolean;
-    oplog?: boolean;
-    indexes?: boolean;
-  },
-): string[] {
+export function restoreArguments(options: Pick<ToolRestoreOptions, 'renames' | 'replace' | 'oplog' | 'indexes'>): string[] {
   return [
     '--archive',
     ...(options.replace ? ['--drop'] : []),
     ...(options.oplog ? ['--oplogReplay'] : []),
     ...(options.indexes ? [] : ['--noIndexRestore']),
-    ...(options.include ?? []).map((name) => `--nsInclude=${nsPattern(name)}`),
-    ...(options.exclude ?? []).map((name) => `--nsExclude=${nsPattern(name)}`),
     ...inTheirOrder(options.renames ?? []).flatMap(({ from, to }) => [`--nsFrom=${nsName(from)}`, `--nsTo=${nsName(to)}`]),
   ];
 }
@@ -55,14 +46,9 @@ function inTheirOrder(renames: readonly Renaming[]): Renaming[] {
   return renames.toSorted((a, b) => isOfCollection(a) - isOfCollection(b));
 }
 
-/** A database alone means all its collections. `*` keeps its meaning; `$` and `\` would have one of their own. */
-function nsPattern(name: string): string {
-  const escaped = name.replace(/[\\$]/g, '\\$&');
-  return name.includes('.') ? escaped : `${escaped}.*`;
-}
-
+/** A database alone means all its collections. */
 function nsName({ db, collection }: { db: string; collection?: string }): string {
-  const escape = (text: string): string => text.replace(/[\\$*]/g, '\\$&');
+  const escape = (text: string): string => text.replace(/[\\*]/g, '\\$&');
   return collection === undefined ? `${escape(db)}.*` : `${escape(db)}.${escape(collection)}`;
 }
 

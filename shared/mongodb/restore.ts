@@ -44,6 +44,7 @@ export class Restore {
   readonly #wishes: RestoreWishes;
   readonly #target: RestoreTarget;
   readonly #renames: readonly Renaming[];
+  #outcome: RestoreOutcome | undefined;
 
   constructor(wishes: RestoreWishes, target: RestoreTarget, renames: readonly Renaming[], plan: RestorePlan) {
     this.#wishes = wishes;
@@ -74,20 +75,21 @@ export class Restore {
    */
   async run(archive: AsyncIterable<Uint8Array>, onProgress?: (progress: Progress) => void): Promise<RestoreOutcome> {
     this.refuseOccupied();
-    const { report, include, exclude, replace = false, signal } = this.#wishes;
+    const { report, replace = false, signal } = this.#wishes;
     try {
-      return await this.#target.write(archive, {
+      const outcome = await this.#target.write(archive, {
         report,
         planned: this.#planned(),
-        ...(include ? { include } : {}),
-        ...(exclude ? { exclude } : {}),
         renames: this.#renames,
         replace,
         replaysOplog: this.plan.replaysOplog,
+        accounts: this.plan.mergesAccounts,
         onProgress: ({ documents, namespace }) => {
           onProgress?.({ phase: 'Restoring', done: documents, total: report.totals.documents, unit: 'documents', detail: namespace });
         },
       });
+      this.#outcome = outcome;
+      return outcome;
     } catch (thrown) {
       if (signal?.aborted)
         throw new CancelledError('Cancelled during the restore; the target holds a part of the backup.', { cause: thrown });
@@ -118,7 +120,12 @@ export class Restore {
         report.namespaces.filter(only).map((namespace) => renamed(namespace, this.#renames)),
         { ...(onProgress ? { onProgress } : {}), totalDocuments: report.totals.documents },
       );
-      return compare(report, live, { renames: this.#renames, only, replayed: this.plan.replaysOplog });
+      return compare(report, live, {
+        renames: this.#renames,
+        only,
+        replayed: this.plan.replaysOplog,
+        ...(this.#outcome ? { dropped: this.#outcome.dropped, mayExpire: this.#outcome.failed === 0 } : {}),
+      });
     } catch (thrown) {
       if (signal?.aborted) throw new CancelledError('Cancelled while proving the restore.', { cause: thrown });
       throw this.#target.explain(thrown, 'Reading the target back failed');

@@ -1,20 +1,17 @@
 // The target of a restore that the driver reaches: planned, read back and indexed by it; written by either engine.
-import { UserError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
 import type { Secret } from '../step/input.ts';
-import { ArchiveParser, namespaceName, type CollectionEntry, type Namespace } from './archive.ts';
+import { namespaceName, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata } from './collection-metadata.ts';
 import { connectMongo, explainMongoError, type MongoServer } from './connect.ts';
-import { dropCollections } from './drop.ts';
+import { dropQuietly } from './create-collection.ts';
 import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
 import { buildIndexes, type IndexFailure } from './index-build.ts';
 import { renamed } from './namespaces.ts';
-import { Prelude } from './prelude.ts';
 import { listCollections, readBack, type LiveNamespace } from './read-back.ts';
 import { restoreWithDriver } from './restore-driver.ts';
 import type { RestoreJob, RestoreOutcome, RestoreTarget, TargetCollection } from './restore-target.ts';
-import { restoreWithTools } from './restore-tools.ts';
-import { isRefusal } from './tool-output.ts';
+import { restoreByTools } from './restore-by-tools.ts';
 import { localProgram } from './tool-program.ts';
 
 export interface ServerOptions {
@@ -73,7 +70,10 @@ class ServerTarget implements RestoreTarget {
   }
 
   async count({ db, collection, type }: TargetCollection): Promise<number> {
-    return type === 'view' ? 0 : this.#server.client.db(db).collection(collection).estimatedDocumentCount();
+    if (type === 'view') return 0;
+    const found = this.#server.client.db(db).collection(collection);
+    // After a crash the estimate may be 0 for a full collection, and that would pass for an empty one.
+    return (await found.estimatedDocumentCount()) || found.countDocuments({}, { limit: 1 });
   }
 
   write(archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {
@@ -81,7 +81,7 @@ class ServerTarget implements RestoreTarget {
   }
 
   async #writeWithDriver(archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {
-    const result = await restoreWithDriver(this.#server, archive, { ...this.#selection(job), onProgress: job.onProgress });
+    const result = await restoreWithDriver(this.#server, archive, { ...job, ...this.#signal() });
     return {
       documents: result.documents,
       failed: result.failed,
@@ -89,60 +89,57 @@ class ServerTarget implements RestoreTarget {
         .filter(({ failed }) => failed > 0)
         .map(({ to, failed, reasons }) => `${namespaceName(to)}: ${failed} refused (${reasons[0] ?? 'no reason given'})`),
       indexFailures: result.indexFailures,
+      dropped: new Set(),
       notes: result.notes,
     };
   }
 
-  async #writeWithTools(engine: Engine & { kind: 'tools' }, archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {
+  async #writeWithTools(
+    { tool }: Engine & { kind: 'tools' },
+    archive: AsyncIterable<Uint8Array>,
+    job: RestoreJob,
+  ): Promise<RestoreOutcome> {
     const { uri, tempDir, log } = this.#options;
-    const prelude = new Prelude();
-    const refusals: string[] = [];
-    const result = await restoreWithTools(tapPrelude(archive, prelude), {
-      ...this.#selection(job),
-      // Another product's users collection is not mongod's, and mongorestore would stop there. It takes no excludes beside an oplog replay.
-      exclude: [...(job.exclude ?? []), ...(this.product === undefined || job.replaysOplog ? [] : ['admin.system.*'])],
-      program: localProgram({ tool: engine.tool, uri, tempDir }),
-      oplog: job.replaysOplog,
-      onProgress: job.onProgress,
-      log: (line) => {
-        if (isRefusal(line) && refusals.length < 5) refusals.push(line);
-        log?.(line);
-      },
+    const written = await restoreByTools(archive, job, {
+      program: localProgram({ tool, uri, tempDir }),
+      // Built by the driver below, which sees each failure.
+      indexes: false,
+      ...this.#signal(),
+      ...(log ? { log } : {}),
     });
-    return {
-      documents: result.documents,
-      failed: result.failed,
-      refusals: result.failed > 0 ? refusals : [],
-      indexFailures: await this.#buildIndexes(prelude.entries, job),
-      notes: [],
-    };
+    const indexFailures = await this.#buildIndexes(written.entries, written.outcome.dropped, job);
+    return { ...written.outcome, indexFailures };
   }
 
-  async #buildIndexes(entries: readonly CollectionEntry[], { planned, renames }: RestoreJob): Promise<IndexFailure[]> {
+  async #buildIndexes(entries: readonly CollectionEntry[], dropped: ReadonlySet<string>, { renames }: RestoreJob): Promise<IndexFailure[]> {
     const failures: IndexFailure[] = [];
     for (const entry of entries) {
-      if (!planned.has(namespaceName(entry)) || entry.type === 'view') continue;
+      // An index would bring a dropped collection back.
+      if (entry.type === 'view' || dropped.has(namespaceName(entry))) continue;
       const { db, collection } = renamed(entry, renames);
       failures.push(...(await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata))));
     }
     return failures;
   }
 
-  #selection({ include, exclude, renames, replace }: RestoreJob) {
+  #signal(): { signal?: AbortSignal } {
     const { signal } = this.#options;
-    return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}), ...(signal ? { signal } : {}), renames, replace };
+    return signal ? { signal } : {};
   }
 
   readBack(
     names: readonly Namespace[],
     options: { onProgress?: (progress: Progress) => void; totalDocuments?: number },
   ): Promise<ReadonlyMap<string, LiveNamespace>> {
-    const { signal } = this.#options;
-    return readBack(this.#server, names, { ...(signal ? { signal } : {}), ...options });
+    return readBack(this.#server, names, { ...this.#signal(), ...options });
   }
 
   async drop(names: readonly string[]): Promise<string[]> {
-    await dropCollections(this.#options.uri, names, this.#options.signal);
+    for (const name of names) {
+      // A database's name holds no dot.
+      const dot = name.indexOf('.');
+      await dropQuietly(this.#server, { db: name.slice(0, dot), collection: name.slice(dot + 1) });
+    }
     return [];
   }
 
@@ -152,18 +149,5 @@ class ServerTarget implements RestoreTarget {
 
   close(): Promise<void> {
     return this.#server.close();
-  }
-}
-
-/** Lets an archive pass and notes its prelude, for what mongorestore is not asked to do. */
-async function* tapPrelude(archive: AsyncIterable<Uint8Array>, prelude: Prelude): AsyncGenerator<Uint8Array> {
-  const parser = new ArchiveParser(prelude);
-  let first = true;
-  for await (const chunk of archive) {
-    if (first && chunk[0] === 0x1f)
-      throw new UserError('mongorestore cannot restore this gzip archive from here.', { fix: 'Use engine: driver.' });
-    first = false;
-    if (!prelude.ended) parser.push(chunk);
-    yield chunk;
   }
 }

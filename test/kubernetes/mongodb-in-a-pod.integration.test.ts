@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
+import { readPoint } from '../../shared/catalog/points.ts';
+import type { Timestamp } from '../../shared/step/timestamp.ts';
+import { FolderStore } from '../../shared/stores/folder.ts';
 import { startFerretDb } from '../backends/ferretdb.ts';
 import { kubernetesProgram, LIMITED_USER, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
 import { mongoToolsStandIns } from '../backends/mongo-tools-stand-ins.ts';
 import { mongoTools } from '../backends/mongo-tools.ts';
 import { canBuildMongoJavaServer, startMongoJavaServer } from '../backends/mongo-java-server.ts';
+import { buildArchive } from '../mongodb/archives.ts';
 import { run, startBench, type Bench, type Place } from '../steps/bench.ts';
 import { describeIf } from '../support/needs.ts';
 
@@ -178,6 +182,62 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect((await run('mongodb-restore', { config, dryRun: 'true', name: reading['name'] ?? '' })).log.join('\n')).toContain(
       'messages.messages: 500 documents are in the way',
     );
+  });
+
+  test('users and roles go to mongorestore on their own, without the option that would remove all others', async () => {
+    const archive = await buildArchive([
+      { db: 'admin', collection: 'system.users', documents: [{ _id: 'shop.clerk' }] },
+      { db: 'admin', collection: 'system.version', documents: [{ _id: 'authSchema', currentVersion: 5 }] },
+      { db: 'shop', collection: 'orders', documents: [{ _id: 1 }, { _id: 2 }] },
+    ]);
+    const standIns = mongoToolsStandIns({ mongodump: 'honest', mongorestore: 'says-all-restored', archive, documents: 2 });
+    try {
+      const namespace = `users-${(made += 1)}`;
+      const { mongodump, mongorestore } = standIns;
+      await kubernetes.addPod({ namespace, name: 'mongodb-0', programs: { mongodump, mongorestore } });
+      const inputs = { ...bench.place().reading, kubernetesNamespace: namespace, kubernetesPod: 'mongodb-0' };
+      expect(await run('mongodb-backup', inputs)).toMatchObject({ said: '', exitCode: 0 });
+      const restored = await run('mongodb-restore', { ...inputs, replace: 'true', confirm: 'shop' });
+      expect(restored).toMatchObject({ said: '', exitCode: 0 });
+      expect(restored.log.join('\n')).toContain('Users and roles of the backup replace those of the same name on the target');
+      const calls = (): string[][] =>
+        standIns
+          .calls()
+          .filter(({ program, args }) => program === 'mongorestore' && args.includes('--archive'))
+          .map(({ args }) => args.slice(1));
+      expect(calls()).toEqual([['--archive', '--drop'], ['--archive']]);
+      // Beside the living data they are none of its business.
+      const beside = await run('mongodb-restore', { ...inputs, rename: 'shop=shop_check', confirm: 'shop' });
+      expect(beside.log.join('\n')).toContain(
+        'Users and roles of the backup are not restored: that needs the whole backup under its own names',
+      );
+      expect(calls().slice(2)).toEqual([['--archive', '--nsFrom=shop.*', '--nsTo=shop_check.*']]);
+    } finally {
+      standIns.remove();
+    }
+  });
+
+  test('backup-all goes through the pod as well', async () => {
+    const { store, vault } = bench.place();
+    const config = join(store, '..', 'dr.yml');
+    const source = { kubernetes: { namespace: NAMESPACE, selector: SELECTOR, container: 'mongodb' } };
+    const components = {
+      talk: { kind: 'mongodb', source, include: ['messages'] },
+      rooms: { kind: 'mongodb', source, include: ['rooms'] },
+    };
+    const stores = { primary: { kind: 'folder', path: store } };
+    writeFileSync(config, JSON.stringify({ version: 1, name: 'shop', stores, vault: { kind: 'folder', path: vault }, components }));
+    const ran = await run('backup-all', { config });
+    expect(ran).toMatchObject({ said: '', exitCode: 0, outputs: { components: '2', failed: '0' } });
+    expect(ran.log.join('\n')).toContain(`kubernetes:${NAMESPACE}/${SELECTOR}`);
+    const point = await readPoint(new FolderStore(store), 'shop', ran.outputs['timestamp'] as Timestamp);
+    expect(point).toMatchObject({
+      complete: true,
+      components: [
+        { component: 'talk', verified: true, documents: 500 },
+        { component: 'rooms', verified: true, documents: 7 },
+      ],
+    });
   });
 
   test('a stream that the way cuts off with exit code 0 is no backup', async () => {

@@ -165,6 +165,30 @@ describeIf(ferretAvailable, 'needs Go 1.24')('with FerretDB', () => {
     expect((await compareWithServer({ uri: new Secret(server.uri), report: builtIn.report })).verdict).toBe('equal');
   });
 
+  test('a capped collection keeps the order of its documents', async () => {
+    await withClient(server.uri, async (client) => {
+      const log = await client.db('order').createCollection('log', { capped: true, size: 100_000_000 });
+      // Several inserts, the first ones much slower than the last.
+      const entries = Array.from({ length: 60 }, (_, index) => ({ _id: index, text: 'x'.repeat(index < 30 ? 1_300_000 : 10) }));
+      for (const entry of entries) await log.insertOne(entry as never);
+    });
+    const result = await restore(server.uri, 'driver', await dump(server.uri, 'driver', { include: ['order'] }), {
+      targetDatabase: 'ordered',
+    });
+    expect(result.problem).toBeUndefined();
+    const order = await withClient(server.uri, (client) =>
+      client
+        .db('ordered')
+        .collection('log')
+        .find({}, { projection: { _id: 1 } })
+        .toArray(),
+    );
+    expect(order.map(({ _id }) => _id as unknown)).toEqual(Array.from({ length: 60 }, (_, index) => index));
+    await withClient(server.uri, async (client) => {
+      for (const name of ['order', 'ordered']) await client.db(name).dropDatabase();
+    });
+  });
+
   test('only what is asked for is dumped and restored', async () => {
     const some = await dump(server.uri, 'driver', { include: ['chat'], exclude: ['chat.rocket*'] });
     expect(some.report.namespaces.map(({ collection }) => collection)).toEqual(['empty', 'users']);

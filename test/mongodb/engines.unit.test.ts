@@ -1,12 +1,13 @@
 // What the engines are told and how their words are understood: argument lists, output lines, connection strings, names.
 import { describe, expect, test } from '@jest/globals';
-import { MongoInvalidArgumentError, MongoServerClosedError } from 'mongodb';
+import { MongoInvalidArgumentError, MongoServerClosedError, type Document } from 'mongodb';
 import { redactUri, refuseUnescapedLogin, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
 import { explainMongoError } from '../../shared/mongodb/connect.ts';
 import { dumpArguments, selectionArguments } from '../../shared/mongodb/dump-tools.ts';
 import { creatableIndexes } from '../../shared/mongodb/index-build.ts';
 import { merge, type Put } from '../../shared/mongodb/merge.ts';
 import { compileSelection, isInternal, parseRenames, renamed } from '../../shared/mongodb/namespaces.ts';
+import { insertOptions } from '../../shared/mongodb/restore-driver.ts';
 import { restoreArguments } from '../../shared/mongodb/restore-tools.ts';
 import { parseToolLine, toolFailure } from '../../shared/mongodb/tool-output.ts';
 import { BSON } from '../../shared/mongodb/bson.ts';
@@ -41,10 +42,6 @@ describe('mongorestore', () => {
   test.each([
     [{}, ['--noIndexRestore']],
     [{ replace: true, oplog: true, indexes: true }, ['--drop', '--oplogReplay']],
-    [
-      { include: ['shop', 'a.b*'], exclude: ['x$y'] },
-      ['--noIndexRestore', '--nsInclude=shop.*', '--nsInclude=a.b*', '--nsExclude=x\\$y.*'],
-    ],
     [
       { renames: parseRenames(['c.d=x.d', 'c=y']) },
       // mongorestore takes the last one that fits.
@@ -175,7 +172,9 @@ describe('names', () => {
       internal('a', 'system.profile'),
       internal('a', 'system.views'),
       internal('admin', 'system.keys'),
-    ]).toEqual(Array(5).fill(true));
+      // Of mongodump --dumpDbUsersAndRoles.
+      internal('shop', '$admin.system.users'),
+    ]).toEqual(Array(6).fill(true));
     expect([
       internal('admin', 'system.users'),
       internal('a', 'system.js'),
@@ -222,6 +221,37 @@ describe('indexes of a collection with a collation', () => {
       ['loose', german],
     ]);
     expect(creatableIndexes({ options: {}, indexes })[0]).not.toHaveProperty('collation');
+  });
+});
+
+describe('an insert of the built-in engine', () => {
+  const options = (version: string, type = '', product?: string): Document =>
+    insertOptions({ topology: 'replica-set', version, ...(product === undefined ? {} : { product }) }, { type });
+
+  test.each([
+    ['8.0.4', true],
+    ['7.0.13', true],
+    ['7.0.12', false],
+    ['6.3.2', false],
+    ['5.0.29', true],
+    ['4.4.29', false],
+  ])('into %s keeps Timestamp(0, 0) where the server can: %s', (version, can) => {
+    expect(options(version)).toEqual({
+      ordered: false,
+      bypassDocumentValidation: true,
+      writeConcern: { w: 'majority' },
+      ...(can ? { bypassEmptyTsReplacement: true } : {}),
+    });
+  });
+
+  test('asks for nothing of that where the server is not a mongod', () => {
+    expect(options('8.3.0', 'timeseries', 'FerretDB')).toEqual({ ordered: false, writeConcern: { w: 'majority' } });
+  });
+
+  test('writes the buckets of a time series by its own name from 8.3 on', () => {
+    expect(options('8.3.0', 'timeseries')).toHaveProperty('rawData', true);
+    expect(options('8.2.9', 'timeseries')).not.toHaveProperty('rawData');
+    expect(options('8.3.0')).not.toHaveProperty('rawData');
   });
 });
 

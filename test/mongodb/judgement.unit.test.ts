@@ -113,6 +113,29 @@ describe('a comparison', () => {
     expect(result.rows[0]?.differences).toEqual(differences);
   });
 
+  test('knows why documents are missing that an index removes by their age, right after a restore', () => {
+    const ttl = { indexes: [index('seen_1', { expireAfterSeconds: 60 })] };
+    const backup = report(namespace('a.sessions', 5, ttl));
+    expect(compare(backup, live(namespace('a.sessions', 3, ttl)), { mayExpire: true })).toMatchObject({
+      verdict: 'equal',
+      rows: [{ verdict: 'expired', notes: ['2 documents missing: the index seen_1 removes them by their age'] }],
+    });
+    // At any other time nobody knows what became of them; and nothing else is forgiven.
+    expect(compare(backup, live(namespace('a.sessions', 3, ttl))).verdict).toBe('different');
+    expect(compare(backup, live(namespace('a.sessions', 6, ttl)), { mayExpire: true }).verdict).toBe('different');
+    expect(compare(backup, live(namespace('a.sessions', 3, { indexes: [] })), { mayExpire: true }).verdict).toBe('different');
+  });
+
+  test('tells whether documents are all that differs: a living database may lose some, but not turn a view into a collection', () => {
+    const of = (expected: NamespaceReport, found: NamespaceReport): boolean | undefined =>
+      compare(report(expected), live(found)).rows[0]?.documentsOnly;
+    expect(of(namespace('a.b', 5), namespace('a.b', 6))).toBe(true);
+    expect(of(namespace('a.b', 5), namespace('a.b', 6, { indexes: [] }))).toBe(true);
+    expect(of(namespace('a.b', 5, { indexes: [index('i')] }), namespace('a.b', 6))).toBe(false);
+    expect(of(namespace('a.b', 0, { type: 'view' }), namespace('a.b', 0))).toBe(false);
+    expect(of(namespace('a.b', 5), namespace('a.b', 5))).toBe(false);
+  });
+
   test('takes an index without a collation for what it is, whether the server says so or not', () => {
     const simple = live(namespace('a.b', 5, { indexes: [index('i', { collation: { locale: 'simple' } })] }));
     expect(compare(report(namespace('a.b', 5, { indexes: [index('i')] })), simple).verdict).toBe('equal');
@@ -130,6 +153,20 @@ describe('a comparison', () => {
     };
     expect(compare(backup, live(namespace('a.b', 6))).rows[0]?.verdict).toBe('replayed');
     expect(compare(backup, live(namespace('a.b', 6)), { replayed: false }).rows[0]?.verdict).toBe('different');
+  });
+
+  test('takes what the oplog did besides: indexes it made, collections it dropped, but not those it only changed', () => {
+    const backup: ArchiveReport = {
+      ...report(namespace('a.b', 5)),
+      oplog: { entries: 1, bytes: 1, crc64: '', digest: '', touched: ['a.b'] },
+    };
+    const indexed = live(namespace('a.b', 5, { indexes: [...namespace('a.b', 5).indexes, index('new')] }));
+    expect(compare(backup, indexed).rows[0]).toMatchObject({
+      verdict: 'replayed',
+      notes: ['changed during the dump, as its oplog says: index new too many'],
+    });
+    expect(compare(backup, live(), { dropped: new Set(['a.b']) }).rows[0]?.verdict).toBe('replayed');
+    expect(compare(backup, live()).rows[0]?.verdict).toBe('different');
   });
 
   test('of nothing is not equal', () => {

@@ -6,6 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { mongoTools } from '../backends/mongo-tools.ts';
 import { mongoToolsStandIns, type RestoreBehaviour, type StandIns } from '../backends/mongo-tools-stand-ins.ts';
+import { BSON } from '../../shared/mongodb/bson.ts';
+import { buildArchive } from '../mongodb/archives.ts';
 import { describeIf } from '../support/needs.ts';
 import { fill, run, startBench, stateOf, type Bench, type Place, type Ran } from './bench.ts';
 
@@ -22,6 +24,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     place = bench.place();
     await bench.client.db('shop').dropDatabase();
     await bench.client.db('shop_check').dropDatabase();
+    await bench.client.db('shop_orders').dropDatabase();
     await fill(bench.client, 'shop');
     expect((await backUp()).outcome).toBe('succeeded');
   });
@@ -214,6 +217,20 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     });
   });
 
+  test('what the target cannot keep is a doubt, although all documents are back', async () => {
+    const file = join(bench.root, 'old_20260101_020000.archive');
+    const options = { validator: { number: { $gt: new BSON.Int32(0) } } };
+    writeFileSync(file, await buildArchive([{ db: 'shop', collection: 'orders', documents: [{ _id: 1, number: 1 }], options }]));
+    const old = { ...place.reading, component: 'old' };
+    expect((await run('import-backup', { ...old, file })).outcome).toBe('succeeded');
+    const { mongodbUri = '' } = place.inputs;
+    const restored = await run('mongodb-restore', { ...old, mongodbUri, engine: 'driver', targetDatabase: 'shop_check', confirm: 'shop' });
+    expect([restored.outcome, restored.exitCode]).toEqual(['partial', 3]);
+    expect(restored.finish.warnings).toEqual([
+      expect.stringMatching(/^shop_check\.orders: the target does not take its options \(validator\): /),
+    ]);
+  });
+
   describe('with a mongorestore that goes wrong', () => {
     let standIns: StandIns | undefined;
     const path = process.env['PATH'];
@@ -256,6 +273,28 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     });
     afterAll(() => {
       process.env['PATH'] = path;
+    });
+
+    test('what is replaced is backed up first and comes back, although mongodump takes no list of collections', async () => {
+      await bench.client
+        .db('shop')
+        .collection('orders')
+        .deleteMany({ number: { $lt: 70 } });
+      const former = await shop();
+      const replaced = await restore({ engine: 'tools', replace: 'true' });
+      expect([replaced.outcome, replaced.said]).toEqual(['succeeded', '']);
+      expect((await shop())['orders']?.documents).toBe(300);
+      const back = await restore({ engine: 'tools', replace: 'true', rollback: 'true' });
+      expect([back.outcome, back.said]).toEqual(['succeeded', '']);
+      expect(await shop()).toEqual(former);
+    });
+
+    test('a collection that is renamed beside its database goes where the plan says', async () => {
+      const before = await shop();
+      const { outcome, said } = await restore({ engine: 'tools', rename: 'shop.orders=shop_orders.all, shop=shop_check' });
+      expect([outcome, said]).toEqual(['succeeded', '']);
+      expect((await stateOf(bench.client, 'shop_orders'))['all']).toEqual(before['orders']);
+      expect(Object.keys(await stateOf(bench.client, 'shop_check'))).toEqual(['customers']);
     });
 
     test("each engine restores the other's backup to the same state", async () => {

@@ -84,13 +84,18 @@ export function podOptions({ host, signal }: StepContext, address: PodAddress): 
   };
 }
 
-/** Prepares a dump of the step's database. @param selection what of it; the step's own when absent */
-export async function openDump(context: StepContext, selection?: Selection): Promise<MongoDump> {
-  const { host, signal } = context;
+/** Prepares a dump of what the step's inputs select of its database. */
+export async function openDump(context: StepContext): Promise<MongoDump> {
   const { engine, include, exclude } = context.inputs as unknown as MongoInputs;
+  return openDumpOf(context, { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) }, engine);
+}
+
+/** Prepares a dump of just these collections, by mongodump where that has words for them, else by the built-in engine. */
+export async function openDumpOf(context: StepContext, selection: Selection, engine: EngineChoice = 'auto'): Promise<MongoDump> {
+  const { host, signal } = context;
   const { uri, pod } = mongoAddress(context);
   const common = {
-    ...chosen(selection ?? { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) }),
+    ...selection,
     signal,
     onProgress: (progress: Parameters<typeof host.progress>[0]) => {
       host.progress(progress);
@@ -100,10 +105,6 @@ export async function openDump(context: StepContext, selection?: Selection): Pro
     },
   };
   return pod ? dumpPod({ ...podOptions(context, pod), ...common }) : dumpMongo({ uri, engine, tempDir: host.tempDir, ...common });
-}
-
-function chosen({ include, exclude }: Selection): Selection {
-  return { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) };
 }
 
 /** Connects to the step's database and plans a restore into it. */

@@ -1,29 +1,25 @@
 // What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
 import { lockName, safetyComponent } from '../../backup/layout.ts';
 import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
-import { writeHold } from '../../catalog/hold.ts';
-import { listBackups } from '../../catalog/list.ts';
 import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { restoreProblem, type Restore, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
-import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
 import { openKeys } from './open.ts';
-import { copyPlaces, withCopies } from './copy-backups.ts';
-import { openDump, openRestoreInto, type MongoInputs } from './mongodb-address.ts';
-import { backUpDump } from './mongodb-backup.ts';
+import { withCopies } from './copy-backups.ts';
+import { openRestoreInto, type MongoInputs } from './mongodb-address.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource, type ReadWishes } from './restore-source.ts';
 import { engineText, occupiedLines, restoreSummary, staysText } from './restore-summary.ts';
+import { backUpReplaced, madeBy } from './safety-backup.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 
 const STEP = 'mongodb-restore';
 const LOCK_EXPIRY_MS = 60_000;
-/** How long retention stays away from a safety backup. */
-const SAFETY_HOLD_DAYS = 30;
 
 interface Inputs extends MongoInputs, ReadWishes {
   component: string | undefined;
@@ -251,71 +247,25 @@ class RestoreRun {
     return [...occupiedLines(occupied, after), ...this.#madeByRestore().map((name) => `${name}: made by that restore, is dropped`)];
   }
 
-  /** Collections that the restore to be rolled back had made: noted in its safety backup. */
+  /** Collections that the restore to be rolled back had made. */
   #madeByRestore(): string[] {
-    const made = this.#inputs.rollback ? this.#source.opened.manifest.source['made'] : undefined;
-    return Array.isArray(made) ? made.map(String) : [];
+    return this.#inputs.rollback ? madeBy(this.#source.opened.manifest) : [];
   }
 
   async #backUpTarget(): Promise<void> {
-    const { occupied, namespaces } = this.#restore.plan;
-    if (occupied.length === 0 || !this.#inputs.safetyBackup) return;
-    const { host } = this.#context;
-    host.info(`Backing up ${plural(occupied.length, 'collection')} that will be replaced.`);
-    // Empty collections and views, too: a rollback must leave them as they were, not full.
-    const present = this.#restore.present();
-    const dump = await openDump(this.#context, present);
-    const { timestamp } = await backUpDump(this.#context, {
+    if (!this.#inputs.safetyBackup) return;
+    this.#safety = await backUpReplaced(this.#context, {
+      restore: this.#restore,
       place: this.#place,
       recipients: this.#source.recipients,
-      component: safetyComponent(this.#component),
-      timestamp: await this.#safetyTimestamp(),
-      inputs: {
-        verify: 'full',
-        compression: 'zstd',
-        compressionLevel: 3,
-        maxShrink: 100,
-        include: present.include,
-        exclude: present.exclude,
-        limitRate: this.#inputs.limitRate,
-      },
-      dump,
-      copies: await copyPlaces(this.#context, this.#place.copies),
-      source: {
-        replacedBy: this.#source.label,
-        made: namespaces.filter(({ existing }) => existing === undefined).map(({ to }) => to),
-      },
-      step: STEP,
+      component: this.#component,
+      replacedBy: this.#source.label,
+      limitRate: this.#inputs.limitRate,
     });
-    this.#safety = timestamp;
-    await this.#holdSafety(timestamp);
-    host.notice(
-      `What is replaced is in the safety backup ${safetyComponent(this.#component)} ${timestamp}. To put it back: ${this.#rollbackCommand()}`,
+    if (this.#safety === undefined) return;
+    this.#context.host.notice(
+      `What is replaced is in the safety backup ${safetyComponent(this.#component)} ${this.#safety}. To put it back: ${this.#rollbackCommand()}`,
     );
-  }
-
-  /** Now, but later than every safety backup there is: a rollback takes the last one, also after two restores in a second or a clock that went back. */
-  async #safetyTimestamp(): Promise<Timestamp> {
-    const { clock, signal } = this.#context;
-    const { store, prefix } = this.#place;
-    const before = await listBackups(store, prefix, { component: safetyComponent(this.#component), signal });
-    return formatTimestamp(new Date(Math.max(clock.now().getTime(), ...before.map(({ time }) => time.getTime() + 1000))));
-  }
-
-  /** Retention must not take the way back while people still find out whether the restore was right. */
-  async #holdSafety(timestamp: Timestamp): Promise<void> {
-    const { host, clock, signal } = this.#context;
-    const { store, prefix } = this.#place;
-    const now = clock.now();
-    const until = new Date(now.getTime() + SAFETY_HOLD_DAYS * 86_400_000);
-    const reason = `what the restore of ${this.#source.label} replaced`;
-    try {
-      await writeHold(store, prefix, { component: safetyComponent(this.#component), timestamp, reason, until, by: host.run, now }, signal);
-    } catch (thrown) {
-      if (signal.aborted) throw thrown;
-      // The backup itself is safe; that retention may take it some day is no reason to leave the database broken.
-      host.warning(`The safety backup ${timestamp} could not be held: ${errorMessage(thrown)}`);
-    }
   }
 
   async #restoreAndProve(): Promise<StepReturn> {
@@ -360,7 +310,7 @@ class RestoreRun {
       });
     }
     return {
-      doubts: stays.length === 0 ? [] : [staysText(stays)],
+      doubts: [...outcome.notes, ...(stays.length === 0 ? [] : [staysText(stays)])],
       result: {
         component,
         timestamp,
