@@ -97,6 +97,19 @@ describe('a tar.gz of a dump folder', () => {
     expect(old.ignored).toEqual([]);
   });
 
+  test('without a word about the server gets a version that mongorestore can read', async () => {
+    const { report } = await read(tar(join(folder, 'no-prelude.tar.gz'), ['-C', join(folder, 'dump'), 'users']));
+    expect(report.serverVersion).toBe('0.0.0');
+  });
+
+  test('keeps a time series of 8.3, which has no bucket collection', async () => {
+    writeDumpFolder(join(folder, 'series'), [
+      { db: 'shop', collection: 'weather', documents: [{ _id: 7 }], options: { timeseries: { timeField: 't' } } },
+    ]);
+    const { report } = await read(tar(join(folder, 'series.tar.gz'), ['-C', folder, 'series']));
+    expect(report.namespaces).toMatchObject([{ collection: 'weather', type: 'timeseries', documents: 1 }]);
+  });
+
   test('is read when mongodump packed each file (--gzip)', async () => {
     writeDumpFolder(join(folder, 'packed'), plainCollections, { gzip: true });
     const { report } = await read(tar(join(folder, 'each.tar.gz'), ['-C', folder, 'packed']));

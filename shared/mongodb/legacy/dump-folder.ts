@@ -14,6 +14,8 @@ const BLOCK_BYTES = 1024 * 1024;
 /** A collection's metadata is larger only if it is none. */
 const MAX_METADATA_BYTES = 16 * 1024 * 1024;
 const TOOL_VERSION = 'lifeboat import';
+/** What the archive says where the dump did not. mongorestore refuses one without three numbers. */
+export const UNKNOWN_VERSION = '0.0.0';
 
 /** A file of the tar; read to its end, or `resume`d, before the next one comes. */
 type Entry = AsyncIterable<Uint8Array> & { header: Header; resume(): unknown };
@@ -47,7 +49,7 @@ export async function surveyDumpFolder(tar: NewPass): Promise<DumpFolder> {
   const files = new Map<string, number>();
   const metadata = new Map<string, string>();
   const ignored: string[] = [];
-  let serverVersion = 'unknown';
+  let serverVersion = UNKNOWN_VERSION;
   for await (const entry of entriesOf(tar())) {
     const { name, size } = entry.header;
     const path = safeName(name);
@@ -254,7 +256,9 @@ function collectionsOf(files: readonly string[], metadata: ReadonlyMap<string, s
     }
     const text = texts.get(`${name}.metadata.json`) ?? '';
     texts.delete(`${name}.metadata.json`);
-    collections.push(collectionOf(namespace, text, namespace, file, ''));
+    // Since 8.3 a time series keeps its documents under its own name.
+    const type = 'timeseries' in parseMetadata(text).options ? 'timeseries' : '';
+    collections.push(collectionOf(namespace, text, namespace, file, type));
   }
   for (const [path, text] of texts) {
     const namespace = namespaceOf(path.slice(0, -'.metadata.json'.length), files);

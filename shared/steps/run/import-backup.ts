@@ -4,6 +4,7 @@ import type { JsonValue } from '../../backup/json.ts';
 import { writeBackup, type BackupResult } from '../../backup/write.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { doubtsOf } from '../../mongodb/doubts.ts';
+import { UNKNOWN_VERSION } from '../../mongodb/legacy/dump-folder.ts';
 import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '../../mongodb/legacy/import.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
@@ -157,7 +158,7 @@ async function report(
       facts([
         ['From', `${old.facts.file}, ${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}`],
         ['SHA-256 of the file', old.facts.sha256],
-        ['What', `${formatCount(documents)} documents in ${plural(namespaces, 'collection')}, of a server ${content.serverVersion}`],
+        ['What', `${formatCount(documents)} documents in ${plural(namespaces, 'collection')}, ${serverText(content)}`],
         ['Size', `${formatBytes(manifest.sizes.plain)} unpacked, ${formatBytes(manifest.sizes.stored)} stored`],
         ['Time', formatSeconds(seconds)],
         ['Where', `${id} in ${store.location}`],
@@ -183,6 +184,10 @@ async function report(
       restore: command,
     },
   };
+}
+
+function serverText({ serverVersion }: ArchiveReport): string {
+  return serverVersion === UNKNOWN_VERSION ? 'of a server whose version was not noted' : `of MongoDB ${serverVersion}`;
 }
 
 function someOf(names: readonly string[]): string {
