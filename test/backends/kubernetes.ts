@@ -92,6 +92,13 @@ export async function startKubernetes(program: string): Promise<Kubernetes> {
   const folder = tempFolder('kubernetes');
   const pods = join(folder, 'pods');
   const running: RunningProcess[] = [];
+  let kubelet: RunningProcess | undefined;
+  const stop = async (): Promise<void> => {
+    await kubelet?.stop(0);
+    // The API server hangs when etcd goes first.
+    for (const part of running.toReversed()) await part.stop(5000);
+    rmSync(folder, { recursive: true, force: true });
+  };
   try {
     const files = await writeIdentity(folder);
     const etcd = await startEtcd(program, folder);
@@ -103,7 +110,7 @@ export async function startKubernetes(program: string): Promise<Kubernetes> {
         ['kubelet', '--address', `127.0.0.1:${kubeletPort}`, '--cert', files.certificate, '--key', files.key, '--root', pods],
         { ready: () => portOpen(kubeletPort) },
       );
-    let kubelet = await startKubelet();
+    kubelet = await startKubelet();
     const server = await startApiServer(program, etcd.url, files);
     running.push(server.process);
     const { api } = server;
@@ -122,18 +129,13 @@ export async function startKubernetes(program: string): Promise<Kubernetes> {
         else writeFileSync(file, String(bytes));
       },
       restartKubelet: async () => {
-        await kubelet.stop(0);
+        await kubelet?.stop(0);
         kubelet = await startKubelet();
       },
-      stop: async () => {
-        await kubelet.stop(0);
-        // The API server hangs when etcd goes first.
-        for (const part of running.toReversed()) await part.stop(5000);
-        rmSync(folder, { recursive: true, force: true });
-      },
+      stop,
     };
   } catch (thrown) {
-    for (const part of running.toReversed()) await part.stop(5000);
+    await stop();
     throw thrown;
   }
 }
