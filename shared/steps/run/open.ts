@@ -1,5 +1,7 @@
 // From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
 import type { TokenCredential } from '@azure/core-auth';
+import type { DrConfig } from '../../config/dr-config.ts';
+import { nearestSpelling } from '../../config/spelling.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import type { Host } from '../../step/host.ts';
@@ -79,11 +81,25 @@ async function storeTarget(context: StepContext, address: string): Promise<strin
   const inAddress = secretInStoreAddress(address);
   if (inAddress !== undefined) context.host.mask(inAddress);
   const dr = await openDrFile(context);
+  if (dr && !dr.hasStore(address)) refuseUnknownName(dr, address);
   const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
   const { store, storeSas } = context.inputs as unknown as Partial<PlaceInputs>;
   // It is for the store of the call; copies lie in other accounts, which it does not open.
   const isFor = storeSas !== undefined && config.kind === 'azure-blob' && (store === undefined || address === store);
   return isFor ? { ...config, sas: storeSas.reveal() } : config;
+}
+
+/**
+ * A word alone names a store wherever dr.yml has stores: a misspelt one must not become a folder of that name.
+ * @throws UsageError
+ */
+function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
+  const names = Object.keys(dr.stores ?? {});
+  if (names.length === 0 || !/^[^./\\:][^/\\:]*$/.test(address)) return;
+  const near = nearestSpelling(address, names);
+  throw new UsageError(`${label} has no store ${JSON.stringify(address)}.`, {
+    fix: `${near === undefined ? `It has: ${names.join(', ')}.` : `Did you mean ${near}?`} A folder of that name is written ./${address}.`,
+  });
 }
 
 /**

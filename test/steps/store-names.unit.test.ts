@@ -1,0 +1,56 @@
+// A store is given by its name in dr.yml or by its address; what is neither must not become a folder by mistake.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openConfig } from '../../scripts/entries/open-config.ts';
+import { MemoryHost } from '../../shared/hosts/memory.ts';
+import { runStep } from '../../shared/step/run.ts';
+import { listBackupsStep } from '../../shared/steps/list-backups.ts';
+
+let folder: string;
+const before = process.cwd();
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lifeboat-store-names-'));
+  process.chdir(folder);
+  const stores = 'stores: { primary: { kind: folder, path: ./a }, offsite: { kind: folder, path: ./b } }';
+  const components = 'components: { db: { kind: mongodb, store: primary, source: { uri: "${env:URI}" } } }';
+  writeFileSync('dr.yml', ['version: 1', 'name: shop', stores, components].join('\n'));
+});
+afterAll(() => {
+  process.chdir(before);
+  rmSync(folder, { recursive: true });
+});
+
+async function list(store: string, config = 'dr.yml') {
+  const { exitCode, error } = await runStep(listBackupsStep, new MemoryHost({ inputs: { store, config, name: 'shop' } }), { openConfig });
+  return [exitCode, error?.message, error?.fix];
+}
+
+test('a misspelt name is told, with what was meant or what there is, and makes no folder', async () => {
+  expect(await list('offsit')).toEqual([
+    2,
+    'dr.yml has no store "offsit".',
+    'Did you mean offsite? A folder of that name is written ./offsit.',
+  ]);
+  expect(await list('tape')).toEqual([
+    2,
+    'dr.yml has no store "tape".',
+    'It has: primary, offsite. A folder of that name is written ./tape.',
+  ]);
+  expect(existsSync('offsit') || existsSync('tape')).toBe(false);
+});
+
+test.each(['offsite', './tape', '../tape', '/tmp/tape', 'tape/inner'])('%s is taken', async (store) => {
+  expect((await list(store))[0]).toBe(0);
+});
+
+test('without a dr.yml a word alone is a folder', async () => {
+  const host = new MemoryHost({ inputs: { store: 'tape', name: 'shop' } });
+  process.chdir(tmpdir());
+  try {
+    expect((await runStep(listBackupsStep, host, { openConfig })).exitCode).toBe(0);
+  } finally {
+    process.chdir(folder);
+  }
+});
