@@ -160,7 +160,7 @@ export async function unwrapWithAny(keys: readonly WrappedKey[], request: Omit<O
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) throw severalFailures(`${component} ${timestamp} could not be opened by anybody who was asked`, failures);
   const needed = keys.map((key) => `${key.kind} ${key.keyId}`).join(', or ');
-  throw new KeyMissingError(`Nobody who was asked can open ${component} ${timestamp}.`, { fix: `It opens with ${needed}.` });
+  throw new KeyMissingError(`None of the keys given opens the backup ${component} ${timestamp}.`, { fix: `It opens with ${needed}.` });
 }
 
 /** Damage weighs more than absence: all tried must agree that it is verification for that exit code. */

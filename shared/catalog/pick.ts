@@ -67,7 +67,7 @@ export function pickFrom(
   const sentence = `The latest verified backup of ${component} is ${latest.timestamp}, older than the newest attempt, ${newest.timestamp}, which ${newest.what}.`;
   if (request.allowOlder) return { backup: latest, notices: [sentence] };
   throw new RefusedError(sentence, {
-    fix: `What changed between the two would be lost. To go on, name ${latest.timestamp}, or another one: ${choices(backups)}.`,
+    fix: `It lacks whatever changed since. To use one anyway, give its timestamp: ${choices(backups)}.`,
   });
 }
 

@@ -5,7 +5,6 @@ import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { UserError } from '../step/errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
-import { syncFolder } from '../tools/sync-folder.ts';
 import { StoreError } from './errors.ts';
 
 /** The `code` of a Node file error; undefined for anything else. No `instanceof`: jest's realms have an Error of their own. */

@@ -133,7 +133,7 @@ describe('recipients', () => {
     await expect(w.open({ recipients: [new MemoryRecipient('escrow')] })).rejects.toThrow(
       expect.objectContaining({
         name: 'KeyMissingError',
-        message: 'Nobody who was asked can open mongodb 20241201_120000.',
+        message: 'None of the keys given opens the backup mongodb 20241201_120000.',
         fix: expect.stringContaining('folder memory:folder/') as unknown as string,
       }),
     );
