@@ -7,7 +7,7 @@ import { CancelledError, UserError } from '../../shared/step/errors.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 
-const options = { timeout: 1000, signal: new AbortController().signal, monotonic: () => 0 };
+const options = { timeout: 60_000, signal: new AbortController().signal, monotonic: () => 0 };
 
 describe('checks', () => {
   test('run side by side; what they throw is a finding with its fix', async () => {

@@ -82,7 +82,7 @@ test('files are searched by name and content, below every folder, except where t
 describeIf(process.platform === 'linux', 'needs /proc')('command lines', () => {
   test('of children and their children are searched while they run', async () => {
     const hunt = new SecretsHunt({ password: 's3cr3t-planted', other: 'never-passed' });
-    const grandchild = `require('node:child_process').spawnSync(process.execPath, ['-e', 'setTimeout(() => {}, 300)', '--', '--password=s3cr3t-' + 'planted'])`;
+    const grandchild = `require('node:child_process').spawnSync(process.execPath, ['-e', 'setTimeout(() => {}, 2000)', '--', '--password=s3cr3t-' + 'planted'])`;
     const child = spawn(process.execPath, ['-e', grandchild], { stdio: 'ignore' });
     const watch = hunt.watchArguments(child.pid as number);
     await new Promise((resolve) => child.once('exit', resolve));
