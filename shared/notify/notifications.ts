@@ -127,12 +127,16 @@ function isAbout({ components }: ChannelEntry, component: string | undefined): b
   return components === undefined || component === undefined || components.includes(component);
 }
 
+/** Parts of an address as long as this are tokens, which a service may repeat by themselves in what it answers. */
+const TOKEN_LENGTH = 16;
+
 /** The path of such an address is its secret; its host may be shown. */
 function hide(masker: Masker, entry: ChannelEntry, secret: string): void {
   masker.add(secret);
   if (entry.kind === 'email' || !URL.canParse(secret)) return;
-  const { pathname, search } = new URL(secret);
+  const { pathname, search, searchParams } = new URL(secret);
   for (const part of [pathname + search, pathname]) if (part.length > 8) masker.add(part);
+  for (const part of [...pathname.split('/'), ...searchParams.values()]) if (part.length >= TOKEN_LENGTH) masker.add(part);
 }
 
 /** Every text without secrets, whoever wrote it into an error. */

@@ -24,6 +24,8 @@ export class HttpError extends UserError {}
 const FIRST_WAIT_MS = 500;
 /** Letters of an answer that are shown. */
 const SHOWN = 120;
+/** Bytes of an answer that are read: whoever answers may go on for ever. */
+const MOST_READ = 16 * 1024;
 
 /**
  * Sends until the service answers 2xx. Repeats on connection errors, time-outs, 408, 429 and 5xx, waiting as Retry-After asks.
@@ -98,12 +100,22 @@ function retryAfter(text: string | null): number | undefined {
 
 /** The beginning of an answer, in one line, without anything of the request's address. */
 async function shownBody(response: Response, url: string): Promise<string> {
-  const text = await response.text().catch(() => '');
+  const text = await beginningOf(response).catch(() => '');
   if (/^\s*</.test(text)) return '';
   const line = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
   const { pathname, search } = new URL(url);
   const leaks = [url, pathname, search].some((part) => part.length > 3 && line.includes(part));
   return leaks || line.length <= SHOWN ? (leaks ? '' : line) : `${line.slice(0, SHOWN)}…`;
+}
+
+async function beginningOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let read = 0;
+  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    if ((read += chunk.length) >= MOST_READ) break;
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Host and port of an address: all of it that may be shown. */

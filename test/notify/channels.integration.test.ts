@@ -107,6 +107,20 @@ describe('webhooks', () => {
     expect(warnings.join()).not.toContain(TOKEN);
   });
 
+  test.each([
+    ['the last part of the path', (url: string) => `${url}/hooks/${TOKEN}`],
+    ['a part of the query', (url: string) => `${url}/run?api-version=1&sig=${TOKEN}`],
+  ])('a receiver that repeats %s by itself gives no secret away', async (_what, address) => {
+    http.answers.push({ status: 400, body: `invalid_token: ${TOKEN}` });
+    expect((await tell([{ kind: 'slack', url: address(http.url) }])).warnings[0]).toContain('answered 400: invalid_token: ***.');
+  });
+
+  test('a receiver that answers without end is not listened to for long', async () => {
+    http.answers.push({ status: 400, body: 'no '.repeat(20_000_000) });
+    const { warnings } = await tell([{ kind: 'slack', url: http.url }]);
+    expect(warnings[0]).toMatch(/answered 400: (?:no )+.{0,2}….$/);
+  });
+
   test('a redirect is not followed', async () => {
     http.answers.push({ status: 307, headers: { location: `${https.url}/elsewhere` } });
     expect((await tell([{ kind: 'webhook', url: http.url }])).warnings[0]).toContain('answered 307: ok. Redirects are not followed');
