@@ -82,6 +82,10 @@ test('freshness: backups that stopped', async () => {
     fix: expect.stringContaining('gh workflow enable'),
   });
   expect((await found(checks(new Date('2024-12-03T12:00:00Z')), 'freshness'))?.status).toBe('ok');
+  // One that a wrong clock has dated ahead is not fresh.
+  await store.write('shop/mongodb/20251203_021700/data', Buffer.alloc(1), { metadata });
+  await store.write('shop/mongodb/20251203_021700/manifest.json', Buffer.from('{}'), { metadata });
+  expect((await found(checks(NOW), 'freshness'))?.status).toBe('failed');
 });
 
 test('encryption: a Key Vault key that wraps for more than a quarter of a year', async () => {

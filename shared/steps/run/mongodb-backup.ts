@@ -4,7 +4,7 @@ import { writeBackup, type BackupRequest, type BackupResult } from '../../backup
 import { openBackup } from '../../backup/read.ts';
 import type { JsonValue } from '../../backup/json.ts';
 import type { VerifyLevel } from '../../backup/manifest.ts';
-import { listBackups } from '../../catalog/list.ts';
+import { isAhead, listBackups } from '../../catalog/list.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { doubtsOf } from '../../mongodb/doubts.ts';
 import type { MongoDump } from '../../mongodb/dump.ts';
@@ -129,9 +129,10 @@ async function previousReport(
   component: string,
   inputs: BackupInputs,
 ): Promise<ArchiveReport | undefined> {
-  const { host, signal } = context;
+  const { host, clock, signal } = context;
   // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
-  const last = (await listBackups(store, prefix, { component, signal })).findLast(({ state }) => state === 'verified');
+  const backups = await listBackups(store, prefix, { component, signal });
+  const last = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, clock.now()));
   if (!last) return undefined;
   try {
     const { manifest } = await openBackup({ store, prefix, component, timestamp: last.timestamp, recipients, signal });
