@@ -101,12 +101,12 @@ export async function listRuns(store: Store, prefix: string, signal?: AbortSigna
 }
 
 const DAY_MS = 86_400_000;
-/** So many days are listed one by one; more at once. */
-const MOST_DAYS = 31;
+/** So many days, or months, are listed one by one; more at once. */
+const MOST_LISTINGS = 5;
 
 /**
- * Lists the records from the day before a moment to the day after `now`, oldest first. Their names begin with the day: of thousands of
- * records, only those of these days are looked at.
+ * Lists at least the records from the day before a moment to the day after `now`, oldest first. Their names begin with the day: of thousands
+ * of records, only those of these days or months are looked at.
  * @throws StoreError
  */
 export async function listRunsSince(
@@ -115,13 +115,14 @@ export async function listRunsSince(
   { since, now }: { since: Date; now: Date },
   signal?: AbortSignal,
 ): Promise<ListedRun[]> {
-  const days: string[] = [];
   const until = Math.max(now.getTime(), since.getTime()) + DAY_MS;
-  for (let day = Math.floor(since.getTime() / DAY_MS - 1) * DAY_MS; day <= until && days.length <= MOST_DAYS; day += DAY_MS)
-    days.push(`${runsFolder(prefix)}${formatTimestamp(new Date(day)).slice(0, 'YYYYMMDD'.length)}`);
-  const folders = days.length > MOST_DAYS ? [runsFolder(prefix)] : days;
+  const days: string[] = [];
+  for (let day = since.getTime() - DAY_MS; day < until + DAY_MS && days.length < MOST_LISTINGS * 31; day += DAY_MS)
+    days.push(formatTimestamp(new Date(Math.min(day, until))).slice(0, 'YYYYMMDD'.length));
+  const months = days.map((day) => day.slice(0, 'YYYYMM'.length));
+  const names = [new Set(days), new Set(months)].find(({ size }) => size <= MOST_LISTINGS) ?? [''];
   const runs: ListedRun[] = [];
-  for (const folder of folders) runs.push(...(await runsBelow(store, prefix, folder, signal)));
+  for (const name of names) runs.push(...(await runsBelow(store, prefix, `${runsFolder(prefix)}${name}`, signal)));
   return runs;
 }
 

@@ -2,7 +2,7 @@
 import type { DrConfig } from '../../config/dr-config.ts';
 import { safetyOf } from '../../backup/layout.ts';
 import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
-import { listRuns } from '../../catalog/runs.ts';
+import { listRunsSince } from '../../catalog/runs.ts';
 import type { EndedRun, History } from '../../notify/compose.ts';
 import type { Notifications } from '../../notify/notifications.ts';
 import type { StepContext } from '../../step/define.ts';
@@ -13,6 +13,8 @@ import type { Place } from './open.ts';
 
 /** What the records are read for may not take longer. */
 const HISTORY_MS = 20_000;
+/** How far back failures in a row are counted: a monthly backup has its last runs in it. */
+const HISTORY_DAYS = 92;
 
 /** The announcements of one run. */
 export interface Announcer {
@@ -101,11 +103,13 @@ export async function historyOf(
   const signal = AbortSignal.timeout(HISTORY_MS);
   try {
     const { lastGoodOf, troubleOf } = await import('../../notify/compose.ts');
-    const runs = (await listRuns(store, prefix, signal)).filter(({ name }) => name !== recordName);
+    const now = clock.now();
+    const since = new Date(now.getTime() - HISTORY_DAYS * 86_400_000);
+    const runs = (await listRunsSince(store, prefix, { since, now }, signal)).filter(({ name }) => name !== recordName);
     const trouble = troubleOf(runs, about);
     const { component } = about;
     const listed = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
-    const backups = listed.filter((backup) => !isAhead(backup, clock.now()));
+    const backups = listed.filter((backup) => !isAhead(backup, now));
     return { trouble, lastGoodBackup: lastGoodOf(backups, component === undefined ? componentsOf(backups) : [component]) };
   } catch (thrown) {
     host.debug(`The notification goes out without what was before: ${errorMessage(thrown)}`);
