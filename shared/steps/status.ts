@@ -26,8 +26,11 @@ export const statusStep = defineStep({
       example: '2h',
     }),
     failOn: input.choice(['never', 'warning', 'critical'], { summary: 'The severity from which on the step fails.', default: 'critical' }),
-    publish: input.flag({ summary: 'Keep the result as status.json in the store.', default: 'true' }),
-    notify: input.flag({ summary: 'Tell the channels of dr.yml when something turned bad or recovered.', default: 'true' }),
+    publish: input.flag({ summary: 'Keep the result as status.json in the store. Never for only a part of dr.yml.', default: 'true' }),
+    notify: input.flag({
+      summary: 'Tell the channels of dr.yml when something turned bad or recovered. Never for only a part of dr.yml.',
+      default: 'true',
+    }),
     metricsFile: input.path({
       summary: "Write the metrics to this file, for node_exporter's textfile collector.",
       example: '/var/lib/node_exporter/backup.prom',
