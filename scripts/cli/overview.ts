@@ -10,7 +10,8 @@ const GROUPS: readonly [title: string, commands: readonly string[]][] = [
   ['Prove', ['verify', 'backup-validation', 'backup-integrity-check']],
   ['Manage', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
 ];
-const NARROWEST = 24;
+/** With less room beside the names, each text goes below its name. */
+const NARROWEST = 30;
 
 /**
  * The overview text, one entry per command.
@@ -20,21 +21,22 @@ export function overview(program: Command, columns = Infinity): string {
   const { commands } = program;
   const names = commands.map((command) => command.name());
   const width = Math.max(...names.map((name) => name.length));
-  const room = Math.max(NARROWEST, columns - width - 5);
+  const room = columns - width - 5;
   const entry = (name: string): string[] => {
     const command = commands.find((one) => one.name() === name);
     const text = (command?.summary() || command?.description().split('\n')[0]) ?? '';
+    if (room < NARROWEST) return [`  ${name}`, ...wrapWords(text, columns - 5).map((line) => `    ${line}`)];
     return wrapWords(text, room).map((line, at) => `  ${padded(at === 0 ? name : '', width)}  ${line}`);
   };
   const named = new Set(GROUPS.flatMap(([, group]) => group));
   const rest = names.filter((name) => !named.has(name));
   const groups = rest.length === 0 ? GROUPS : [...GROUPS, ['More', rest] as const];
   return [
-    'Lifeboat makes backups, proves that they can be restored, and restores them.',
+    ...wrapWords('Lifeboat makes backups, proves that they can be restored, and restores them.', columns),
     ...groups.flatMap(([title, group]) => ['', `${title}:`, ...group.filter((name) => names.includes(name)).flatMap(entry)]),
     '',
-    'New here? Run "lifeboat init", then "lifeboat doctor". Every command has --help.',
-    'Add --dry-run to anything that restores or removes to see the plan first.',
+    ...wrapWords('New here? Run "lifeboat init", then "lifeboat doctor". Every command has --help.', columns),
+    ...wrapWords('Add --dry-run to anything that restores or removes to see the plan first.', columns),
     '',
   ].join('\n');
 }

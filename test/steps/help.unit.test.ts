@@ -53,6 +53,13 @@ test('the overview names every command, the first ones first, and fits the termi
   const program = createProgram();
   const text = overview(program, 60);
   for (const command of program.commands) expect(text).toContain(`  ${command.name()} `);
+  expect(
+    Math.max(
+      ...overview(program, 40)
+        .split('\n')
+        .map((line) => line.length),
+    ),
+  ).toBeLessThanOrEqual(40);
   expect(text).not.toContain('More:');
   expect(text.indexOf('  init ')).toBeLessThan(text.indexOf('  mongodb-backup '));
   const wide = text.split('\n').filter((line) => line.startsWith('  ') && line.length > 60);
