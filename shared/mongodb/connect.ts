@@ -180,9 +180,16 @@ function explainServerError(thrown: MongoServerError, said: string, doing: strin
         cause,
       });
     default:
-      return new UserError(`${doing}: ${said}.`, { cause });
+      return new UserError(`${doing}: ${said}.`, { cause, ...(INTERRUPTED.has(Number(thrown.code)) ? { fix: RUN_AGAIN } : {}) });
   }
 }
+
+/**
+ * CursorNotFound, ShutdownInProgress, QueryPlanKilled, PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown,
+ * InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+ */
+const INTERRUPTED: ReadonlySet<number> = new Set([43, 91, 175, 189, 10107, 11600, 11602, 13435, 13436]);
+const RUN_AGAIN = 'Run again: meanwhile a member of the replica set was restarted or changed its role, or a collection was dropped.';
 
 function unreachable(thrown: MongoServerSelectionError, said: string, uri: Secret): UserError {
   const reasons: string[] = [];

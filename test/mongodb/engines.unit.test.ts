@@ -1,6 +1,6 @@
 // What the engines are told and how their words are understood: argument lists, output lines, connection strings, names.
 import { describe, expect, test } from '@jest/globals';
-import { MongoInvalidArgumentError, MongoServerClosedError, type Document } from 'mongodb';
+import { MongoInvalidArgumentError, MongoServerClosedError, MongoServerError, type Document } from 'mongodb';
 import { redactUri, refuseUnescapedLogin, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
 import { explainMongoError } from '../../shared/mongodb/connect.ts';
 import { dumpArguments, selectionArguments } from '../../shared/mongodb/dump-tools.ts';
@@ -138,6 +138,16 @@ describe('an error of the driver', () => {
     expect(closed).toBeInstanceOf(UserError);
     expect(closed).not.toBeInstanceOf(UsageError);
     expect(closed.message).toBe('The dump failed: Server is closed.');
+  });
+
+  test('that a change of primary in mid-dump causes says so', () => {
+    const lost = explainMongoError(
+      new MongoServerError({ code: 43, message: 'cursor id 5 not found' }),
+      uri,
+      'The dump failed',
+    ) as UserError;
+    expect(lost.message).toBe('The dump failed: cursor id 5 not found.');
+    expect(lost.fix).toMatch(/^Run again: .*changed its role/);
   });
 });
 
