@@ -141,13 +141,11 @@ describe('an error of the driver', () => {
   });
 
   test('that a change of primary in mid-dump causes says so', () => {
-    const lost = explainMongoError(
-      new MongoServerError({ code: 43, message: 'cursor id 5 not found' }),
-      uri,
-      'The dump failed',
-    ) as UserError;
-    expect(lost.message).toBe('The dump failed: cursor id 5 not found.');
-    expect(lost.fix).toMatch(/^Run again: .*changed its role/);
+    const lost = explainMongoError(new MongoServerError({ code: 43, message: 'cursor id 5 not found' }), uri, 'The dump failed');
+    expect(lost).toMatchObject({
+      message: 'The dump failed: cursor id 5 not found.',
+      fix: expect.stringMatching(/^Run again: .*its role/),
+    });
   });
 });
 
