@@ -154,7 +154,7 @@ function say(context: StepContext, { facts: found, estimate }: MongoDump): void 
   const size = estimate === undefined ? '' : `, about ${formatBytes(estimate)}`;
   context.host.info(`Dumping ${found.fingerprint} (${serverText(found)})${size} with ${engine}.`);
   if (found.consistencyReason !== undefined)
-    context.host.notice(`Not of one moment, collection by collection: ${found.consistencyReason}.`);
+    context.host.notice(`Not a single point in time, but collection by collection: ${found.consistencyReason}.`);
 }
 
 function serverText({ product, serverVersion, topology }: MongoDump['facts']): string {
