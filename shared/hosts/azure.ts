@@ -11,8 +11,11 @@ import { readServiceConnection, requestOidcToken, systemAccessToken } from './az
 import { failureSummary } from './failure-summary.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { inertOnAzure } from './log-lines.ts';
+import { renderMarkdown, type TextStyle } from './markdown.ts';
 import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
+
+const PLAIN: TextStyle = { bold: (text) => text, dim: (text) => text };
 
 export class AzureHost implements Host {
   readonly kind = 'azure' as const;
@@ -125,6 +128,7 @@ export class AzureHost implements Host {
     this.setOutput('outcome', finish.outcome);
     const failure = failureSummary(finish);
     if (failure !== '') await this.summary(failure);
+    this.#logSummary();
     this.#uploadSummary();
     const text = finish.error
       ? [finish.error.message, finish.error.fix, finish.error.stack].filter((part) => part !== undefined).join('\n')
@@ -138,6 +142,13 @@ export class AzureHost implements Host {
     // The result is what the command above says; another exit code would only add the agent's own line about it.
     process.exitCode = 0;
     this.#lifecycle.close();
+  }
+
+  /** In the log, too, folded: the page that shows summaries is one that few people know. */
+  #logSummary(): void {
+    if (this.#summary === '') return;
+    const text = inertOnAzure(renderMarkdown(this.#summary, PLAIN));
+    process.stdout.write(`##[group]Summary\n${text}\n##[endgroup]\n`);
   }
 
   /** The agent uploads the file after the task has ended, and removes its own temporary folder after the job. */

@@ -120,6 +120,11 @@ describe.each(['github', 'azure', 'terminal'] as const)('the %s host', (kind) =>
   });
 });
 
+test('Azure: the summary is in the log, too, folded, without secrets or commands', async () => {
+  const { log } = await onHost('azure', 'say').result;
+  expect(log).toMatch(/##\[group\]Summary\nSummary\n\n {2}a {4}b\n {2}uri {2}\*\*\*[^]*?##\[endgroup\]/);
+});
+
 describe('the terminal host', () => {
   test('--json prints one object on standard output and the rest on standard error', async () => {
     const { json, stdout } = await onHost('terminal', 'say', {}, 'json').result;
