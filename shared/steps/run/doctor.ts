@@ -17,7 +17,7 @@ import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { podAddress, podOptions, type AddressInputs } from './mongodb-address.ts';
 import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
-import { commandBlock, details, page, table } from './summary.ts';
+import { commandBlock, details, page, prose, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
 
 interface DoctorInputs extends SignInInputs, AddressInputs {
@@ -257,7 +257,7 @@ const KEYS_SHOWN = 20;
 function fixText(name: string, fix: string | undefined): string[] {
   if (fix === undefined) return [];
   const [sentence = '', ...command] = fix.split('\n');
-  return [`**${name}**: ${sentence}`, ...(command.length > 0 ? [commandBlock(command.join('\n'))] : [])];
+  return [`**${name}**: ${prose(sentence)}`, ...(command.length > 0 ? [commandBlock(command.join('\n'))] : [])];
 }
 
 function keyTable(keys: readonly KeyFacts[]): string {

@@ -23,6 +23,11 @@ function isFigures(texts: readonly string[]): boolean {
   return texts.some((text) => /\d/.test(text)) && texts.every((text) => text === '' || FIGURE.test(text));
 }
 
+/** A sentence that may hold `<name>`, which would be taken for HTML, and vanish. */
+export function prose(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
+
 /** A two-column table without a head. */
 export function facts(rows: readonly (readonly [label: string, value: string])[]): string {
   return table(['', ''], rows);
@@ -45,9 +50,7 @@ export function page(...parts: (string | undefined)[]): string {
 
 /** Names come from databases: a pipe, a line break or a tag in one must not break the table. */
 function cell(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
+  return prose(text)
     .replaceAll('|', '\\|')
     .replace(/\s*[\r\n]+\s*/g, ' ');
 }
