@@ -56,9 +56,9 @@ export class AzureHost implements Host {
   /** @throws UsageError when the text is a macro that the agent could not fill in. */
   rawInput(inputName: string): string | undefined {
     const text = secretlyRead(inputName);
-    const variable = text === undefined ? undefined : /^\$\(([^()\s]+)\)$/.exec(text)?.[1];
+    const variable = text === undefined ? undefined : unfilledMacro(text);
     if (variable === undefined) return text;
-    throw new UsageError(`${inputName} is $(${variable}): this pipeline has no variable ${variable}.`, {
+    throw new UsageError(`${inputName} contains $(${variable}): this pipeline has no variable ${variable}.`, {
       fix: `Define ${variable} as a (secret) variable or link the variable group that has it. Pull requests from forks get no secrets.`,
     });
   }
@@ -163,6 +163,11 @@ export class AzureHost implements Host {
       this.warning(`The summary could not be written: ${cause.message}`);
     }
   }
+}
+
+/** The variable of a macro that the agent left as it is, as the whole text or within an address; other texts may well hold a `$(…)`. */
+function unfilledMacro(text: string): string | undefined {
+  return (/^\$\(([^()\s]+)\)$/.exec(text) ?? /^[a-z][a-z0-9+.-]*:\/\/\S*?\$\(([A-Za-z_][\w.]*)\)/i.exec(text))?.[1];
 }
 
 function agentTemp(): string {

@@ -238,7 +238,13 @@ describe('OIDC tokens and service connections', () => {
 
   test('Azure: a variable that is not defined is named', async () => {
     const { errors, taskResult } = await onHost('azure', 'say', { inputs: { mongodbUri: '$(MONGODB_URI)' } }).result;
-    expect(errors[0]).toContain('mongodbUri is $(MONGODB_URI): this pipeline has no variable MONGODB_URI.');
+    expect(errors[0]).toContain('mongodbUri contains $(MONGODB_URI): this pipeline has no variable MONGODB_URI.');
     expect(taskResult).toBe('Failed');
+    const inside = await onHost('azure', 'say', { inputs: { mongodbUri: 'mongodb://root:$(DB_PASSWORD)@db/?x=hunter2' } }).result;
+    expect(inside.errors[0]).toContain('mongodbUri contains $(DB_PASSWORD): this pipeline has no variable DB_PASSWORD.');
+    expect(inside.log).not.toContain('hunter2');
+    // Any other text may hold what looks like a macro.
+    const sentence = await onHost('azure', 'say', { inputs: { connection: 'because of $(something)' } }).result;
+    expect(sentence.taskResult).toBe('Succeeded');
   });
 });
