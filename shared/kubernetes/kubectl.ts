@@ -78,9 +78,14 @@ export class Kubectl {
     return child;
   }
 
-  /** Runs a short program in a container to its end. A program that fails is no error here: its code and words are in the answer. */
-  async run(command: PodCommand, signal?: AbortSignal): Promise<Printed> {
-    return collect(this.exec(command, signal ? { signal } : {}), `${command.command[0] ?? ''} in pod ${command.pod}`);
+  /**
+   * Runs a short program in a container to its end. A program that fails is no error here: its code and words are in the answer.
+   * @param input what it reads on its standard input
+   */
+  async run(command: PodCommand, signal?: AbortSignal, input?: string): Promise<Printed> {
+    const child = this.exec({ ...command, stdin: input !== undefined }, signal ? { signal } : {});
+    if (input !== undefined) child.stdin.end(input);
+    return collect(child, `${command.command[0] ?? ''} in pod ${command.pod}`);
   }
 
   /** True when the cluster says that this login may do this. */

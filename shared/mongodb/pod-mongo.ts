@@ -1,10 +1,10 @@
 // A MongoDB inside a cluster, reached by kubectl exec: which pod, which login, and how its own mongodump and mongorestore are started.
-import { UserError } from '../step/errors.ts';
 import { Secret } from '../step/input.ts';
 import { isKubectls, isNoNews, kubectlFailure, kubectlFix } from '../kubernetes/kubectl-errors.ts';
 import { Kubectl } from '../kubernetes/kubectl.ts';
 import { findContainers, type PodContainer } from '../kubernetes/pods.ts';
-import { isOneLocalHost, redactUri, withoutLogin, withoutPassword } from './connection-string.ts';
+import { isOneLocalHost, redactUri, withoutPassword } from './connection-string.ts';
+import { helloOf } from './pod-shell.ts';
 import type { ToolProgram } from './tool-program.ts';
 
 /** How a user says which MongoDB is meant. */
@@ -137,6 +137,12 @@ async function environmentOf(kubectl: Kubectl, container: PodContainer, signal: 
   return new Map([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
 }
 
+/** A member that is kept behind on purpose (`secondaryDelaySecs`, before 5.0 `slaveDelay`) has the data of yesterday. */
+function isWanted(hello: Record<string, unknown>, role: 'primary' | 'secondary'): boolean {
+  if (role === 'primary') return hello['isWritablePrimary'] === true;
+  return hello['secondary'] === true && Number(hello['secondaryDelaySecs'] ?? hello['slaveDelay'] ?? 0) === 0;
+}
+
 /** The member of the replica set that is wanted, as far as a mongo shell in the pods can tell; else the first. */
 async function member(
   kubectl: Kubectl,
@@ -146,28 +152,9 @@ async function member(
   { signal, log }: PodOptions,
 ): Promise<PodContainer> {
   for (const container of containers) {
-    const hello = await helloOf(kubectl, container, uri, signal);
-    if (hello === undefined) continue;
-    if (hello[role === 'primary' ? 'isWritablePrimary' : 'secondary'] === true) return container;
+    const hello = await helloOf({ kubectl, container, uri }, signal);
+    if (hello !== undefined && isWanted(hello, role)) return container;
   }
   log?.(`Which of ${containers.length} pods is the ${role} cannot be told; taking the first.`);
   return containers[0];
-}
-
-/** The server's `hello`, which needs no login; undefined when there is no mongosh or no answer. */
-async function helloOf(
-  kubectl: Kubectl,
-  container: PodContainer,
-  uri: Secret,
-  signal: AbortSignal | undefined,
-): Promise<Record<string, unknown> | undefined> {
-  const command = ['mongosh', '--quiet', '--norc', '--eval', 'JSON.stringify(db.hello())', withoutLogin(uri)];
-  try {
-    const { code, stdout } = await kubectl.run({ ...container, command }, signal);
-    return code === 0 ? (JSON.parse(stdout) as Record<string, unknown>) : undefined;
-  } catch (thrown) {
-    signal?.throwIfAborted();
-    if (thrown instanceof SyntaxError || thrown instanceof UserError) return undefined;
-    throw thrown;
-  }
 }

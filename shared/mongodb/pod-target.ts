@@ -5,6 +5,7 @@ import { namespaceName, type Namespace } from './archive.ts';
 import { openDump } from './dump-pod.ts';
 import { isAccounts, isInternal, type Selection } from './namespaces.ts';
 import { openPodMongo, podProgram, type PodMongo, type PodOptions } from './pod-mongo.ts';
+import { dropByShell } from './pod-shell.ts';
 import { joined } from './prelude.ts';
 import type { LiveNamespace } from './read-back.ts';
 import type { RestoreJob, RestoreOutcome, RestoreTarget, TargetCollection } from './restore-target.ts';
@@ -103,9 +104,9 @@ class PodTarget implements RestoreTarget {
     return live;
   }
 
-  /** Only a mongo shell could, and that is not in every image. */
-  drop(names: readonly string[]): Promise<string[]> {
-    return Promise.resolve([...names]);
+  /** Only a mongo shell can, and that is not in every image. */
+  async drop(names: readonly string[]): Promise<string[]> {
+    return (await dropByShell(this.#pod, names, this.#options.signal)) ? [] : [...names];
   }
 
   explain(thrown: unknown): unknown {

@@ -47,7 +47,7 @@ export interface StandInOptions {
 }
 
 export interface StandInCall {
-  program: 'mongodump' | 'mongorestore' | 'kubectl';
+  program: 'mongodump' | 'mongorestore' | 'mongosh' | 'kubectl';
   args: string[];
   environment: NodeJS.ProcessEnv;
 }
@@ -56,6 +56,8 @@ export interface StandIns {
   /** The programs' full paths, whether asked for or not (an unasked one ends with 64). */
   mongodump: string;
   mongorestore: string;
+  /** For pods only: it drops collections. */
+  mongosh: string;
   /** A value for PATH under which they come first. */
   path: string;
   /** The archive that mongodump was given. */
@@ -81,6 +83,7 @@ export function mongoToolsStandIns(options: StandInOptions): StandIns {
   return {
     mongodump: program('mongodump', options.mongodump ?? 'none', archiveFile),
     mongorestore: program('mongorestore', options.mongorestore ?? 'none', String(options.documents ?? 1000)),
+    mongosh: program('mongosh'),
     path: `${folder}${delimiter}${process.env['PATH'] ?? ''}`,
     archive,
     calls: () => (existsSync(callsFile) ? readCalls(callsFile) : []),

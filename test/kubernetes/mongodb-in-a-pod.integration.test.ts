@@ -104,6 +104,33 @@ describeIf(missing === undefined, missing ?? '')('a MongoDB inside a cluster', (
     expect(await messages.countDocuments()).toBe(400);
   });
 
+  test.each([
+    ['drops what the restore had made where the pod has mongosh', true],
+    ['says what it cannot drop where it has not', false],
+  ])('a rollback %s', async (_what, hasShell) => {
+    const place = bench.place();
+    const standIns = mongoToolsStandIns({});
+    try {
+      const namespace = `shell-${(made += 1)}`;
+      await addMongoPod(namespace, ['mongodb'], hasShell ? { ...programs, mongosh: standIns.mongosh } : programs);
+      const inputs = { ...inPod(place), kubernetesNamespace: namespace };
+      expect((await run('mongodb-backup', inputs)).exitCode).toBe(0);
+      await bench.client.db('rooms').dropDatabase();
+      expect(await run('mongodb-restore', { ...inputs, confirm: 'shop', replace: 'true' })).toMatchObject({ said: '', exitCode: 0 });
+      const back = await run('mongodb-restore', { ...inputs, confirm: 'shop', replace: 'true', rollback: 'true' });
+      expect(back).toMatchObject({ said: '', exitCode: hasShell ? 0 : 3 });
+      expect(back.finish.warnings).toEqual(
+        hasShell ? [] : [expect.stringContaining('getSiblingDB("rooms").getCollection("rooms").drop()')],
+      );
+      const left = await bench.client.db('rooms').listCollections().toArray();
+      expect(left.map(({ name }) => name)).toEqual(hasShell ? [] : ['rooms']);
+      const calls = standIns.calls().filter(({ program }) => program === 'mongosh');
+      expect(calls.map(({ args }) => args.join(' '))).toEqual(hasShell ? ['--quiet --norc --nodb'] : []);
+    } finally {
+      standIns.remove();
+    }
+  });
+
   (canBuildMongoJavaServer() ? test : test.skip)(
     'comes back with its indexes, by a connection string as it is seen from the pod',
     async () => {

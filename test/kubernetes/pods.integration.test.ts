@@ -50,6 +50,11 @@ describe('of several pods', () => {
     expect((await open(orders, {}, 'secondary')).container.pod).toBe('mongodb-0');
   });
 
+  test('one that is kept behind on purpose is not backed up', async () => {
+    const delayed = { ...HELLO, 'mongodb-0': { secondary: true, hidden: true, secondaryDelaySecs: 3600 } };
+    expect((await open({ pods: MEMBERS, hello: delayed }, {}, 'secondary')).container.pod).toBe('mongodb-2');
+  });
+
   test('the first is taken where no mongosh can tell', async () => {
     expect((await open({ pods: MEMBERS })).container.pod).toBe('mongodb-0');
   });
