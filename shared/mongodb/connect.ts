@@ -120,9 +120,20 @@ export async function pinToOneMember(server: MongoServer, uri: Secret, signal?: 
   const severalRouters = server.topology === 'sharded' && server.client.options.hosts.length > 1;
   if (!severalRouters && (server.topology !== 'replica-set' || mode === 'primary')) return server;
   const hello = await server.client.db('admin').command({ hello: 1 }, { readPreference: server.client.readPreference });
-  const host = typeof hello['me'] === 'string' ? hello['me'] : String(server.client.options.hosts[0]);
-  const direct = await connectMongo(new Secret(singleHostUri(uri, host)), signal ? { signal } : {});
+  const hosts = typeof hello['me'] === 'string' ? [hello['me']] : server.client.options.hosts.map(String);
+  const direct = await connectToFirst(uri, hosts, signal);
   return { ...direct, topology: server.topology, hosts: server.hosts, fingerprint: server.fingerprint };
+}
+
+/** One router that is down must not keep another one from being used. @throws as `connectMongo`, for the last host */
+async function connectToFirst(uri: Secret, hosts: readonly string[], signal: AbortSignal | undefined): Promise<MongoServer> {
+  const [host = '', ...others] = hosts;
+  try {
+    return await connectMongo(new Secret(singleHostUri(uri, host)), signal ? { signal } : {});
+  } catch (thrown) {
+    if (others.length === 0 || thrown instanceof CancelledError) throw thrown;
+    return connectToFirst(uri, others, signal);
+  }
 }
 
 /** Turns what the driver throws into a sentence and a fix; passes our own errors through. */

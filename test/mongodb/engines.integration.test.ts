@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import { newArchiveInspector, type ArchiveReport } from '../../shared/mongodb/archive-inspector.ts';
+import { connectMongo, pinToOneMember, type MongoServer } from '../../shared/mongodb/connect.ts';
 import { dumpMongo, type DumpOptions, type SourceFacts } from '../../shared/mongodb/dump.ts';
 import type { EngineChoice } from '../../shared/mongodb/engine.ts';
 import { compareWithServer } from '../../shared/mongodb/integrity.ts';
@@ -230,6 +231,25 @@ describeIf(ferretAvailable, 'needs Go 1.24')('with FerretDB', () => {
     for (const error of [wrongPassword, noLogin, unknown, malformed, closed]) {
       expect(error.fix).toBeTruthy();
       expect(error.message + (error.fix ?? '')).not.toMatch(/geheim|Wr0ng/);
+    }
+  });
+
+  test('of several routers one that is up is taken', async () => {
+    const live = await connectMongo(new Secret(server.uri));
+    const port = await freePort();
+    const client = { options: { hosts: [`127.0.0.1:${port}`, `127.0.0.1:${server.port}`] }, readPreference: live.client.readPreference };
+    const router = {
+      ...live,
+      topology: 'sharded',
+      client: { ...client, db: (name: string) => live.client.db(name) },
+    } as unknown as MongoServer;
+    const pinned = await pinToOneMember(router, new Secret(server.uri));
+    try {
+      expect(pinned.topology).toBe('sharded');
+      expect((await pinned.client.db('chat').collection('users').findOne({}))?._id).toBeDefined();
+    } finally {
+      await pinned.close();
+      await live.close();
     }
   });
 
