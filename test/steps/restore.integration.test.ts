@@ -229,6 +229,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     expect(restored.finish.warnings).toEqual([
       expect.stringMatching(/^shop_check\.orders: the target does not take its options \(validator\): /),
     ]);
+    expect(restored.summary).toContain('- **shop_check.orders: the target does not take its options');
   });
 
   describe('with a mongorestore that goes wrong', () => {

@@ -3,7 +3,8 @@ import { lockName, safetyComponent } from '../../backup/layout.ts';
 import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import { restoreProblem, type Restore, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
+import type { Comparison } from '../../mongodb/compare.ts';
+import { restoreProblem, type Restore, type RestoreOutcome, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
@@ -52,12 +53,12 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
       const { manifest } = await source.open();
       const look = (): Promise<Restore> =>
         openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
-      const run = new RestoreRun(context, { inputs, component, place: sources, source, doubts, look, restore: await look() });
+      const restore = new RestoreRun(context, { inputs, component, place: sources, source, doubts, look, restore: await look() });
       try {
-        const returned = await run.run();
+        const returned = await restore.run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
       } finally {
-        await run.close();
+        await restore.close();
       }
     },
   );
@@ -101,6 +102,15 @@ interface RestoreJob {
   /** Looks at the target anew. */
   look: () => Promise<Restore>;
   restore: Restore;
+}
+
+/** A restore that was written and read back. */
+interface Restored {
+  outcome: RestoreOutcome;
+  comparison: Comparison;
+  /** Collections that a rollback has no way to drop. */
+  stays: string[];
+  seconds: { all: number; writing: number; proving: number };
 }
 
 class RestoreRun {
@@ -281,48 +291,54 @@ class RestoreRun {
     host.info(`${formatCount(outcome.documents)} documents written. Reading the target back.`);
     const comparison = await this.#restore.prove(progress);
     const ended = clock.monotonic();
+    return this.#report({
+      outcome,
+      comparison,
+      stays,
+      seconds: { all: (ended - this.#started) / 1000, writing: (proving - writing) / 1000, proving: (ended - proving) / 1000 },
+    });
+  }
+
+  /** Says what came of it. @throws VerificationError when the target is not what the backup holds */
+  async #report({ outcome, comparison, stays, seconds }: Restored): Promise<StepReturn> {
+    const { component, timestamp, label, location, passed } = this.#source;
+    const { fingerprint } = this.#restore.plan;
+    const plainBytes = this.#source.opened.manifest.sizes.plain;
     const problem = restoreProblem(outcome, comparison);
-    const seconds = (ended - this.#started) / 1000;
-    const { component, timestamp } = this.#source;
+    const doubts = [...outcome.notes, ...(stays.length === 0 ? [] : [staysText(stays)])];
     this.#context.setOutput('timestamp', timestamp);
     this.#context.setOutput('documents', comparison.totals.found);
     this.#context.setOutput('safetyTimestamp', this.#safety ?? '');
-    this.#context.setOutput('seconds', seconds.toFixed(1));
-    const plain = this.#source.opened.manifest.sizes.plain;
-    const { label, location, passed } = this.#source;
-    await host.summary(
-      restoreSummary({
-        ...{ label, timestamp, location, passed, comparison, problem, plainBytes: plain },
-        fingerprint: this.#restore.plan.fingerprint,
-        seconds: { all: seconds, writing: (proving - writing) / 1000, proving: (ended - proving) / 1000 },
-        safety:
-          this.#safety === undefined
-            ? undefined
-            : { label: `${safetyComponent(this.#component)} ${this.#safety}`, rollback: this.#rollbackCommand() },
-      }),
+    this.#context.setOutput('seconds', seconds.all.toFixed(1));
+    const safety =
+      this.#safety === undefined
+        ? undefined
+        : { label: `${safetyComponent(this.#component)} ${this.#safety}`, rollback: this.#rollbackCommand() };
+    await this.#context.host.summary(
+      restoreSummary({ label, timestamp, location, passed, fingerprint, comparison, problem, doubts, plainBytes, seconds, safety }),
     );
     if (problem !== undefined) {
       throw new VerificationError(`The restore from ${component} ${timestamp} is not what the backup holds: ${problem}`, {
         fix:
-          this.#safety === undefined
+          safety === undefined
             ? 'The table in the summary says which collections differ. Nothing was replaced.'
-            : `Put back what was replaced: ${this.#rollbackCommand()}`,
+            : `Put back what was replaced: ${safety.rollback}`,
       });
     }
     return {
-      doubts: [...outcome.notes, ...(stays.length === 0 ? [] : [staysText(stays)])],
+      doubts,
       result: {
         component,
         timestamp,
-        source: this.#source.location,
-        passedOver: this.#source.passed,
-        target: this.#restore.plan.fingerprint,
-        plainBytes: plain,
+        source: location,
+        passedOver: passed,
+        target: fingerprint,
+        plainBytes,
         documents: comparison.totals.found,
         collections: comparison.rows.length,
         verdict: comparison.verdict,
         safetyTimestamp: this.#safety ?? null,
-        seconds: Number(seconds.toFixed(1)),
+        seconds: Number(seconds.all.toFixed(1)),
         notes: outcome.notes,
         rows: comparison.rows,
       },

@@ -32,6 +32,8 @@ export interface RestoreReport {
   comparison: Comparison;
   /** What is wrong with the target; undefined when it was proved equal. */
   problem: string | undefined;
+  /** What is not as it was although all documents are. */
+  doubts: readonly string[];
   plainBytes: number;
   seconds: { all: number; writing: number; proving: number };
   /** Where what was replaced is, and the command that puts it back. */
@@ -44,6 +46,7 @@ export function restoreSummary(report: RestoreReport): string {
   return page(
     problem === undefined ? `### MongoDB restored from ${timestamp}: proved equal` : `### MongoDB restore from ${timestamp}: NOT equal`,
     problem === undefined ? undefined : `**${problem}**`,
+    report.doubts.map((doubt) => `- **${doubt}**`).join('\n'),
     facts([
       ['Backup', `${label} in ${location}`],
       ...(passed.length === 0 ? [] : [['Not read', passed.map((one) => `${one.label}: ${one.reason}`).join('; ')] as const]),
