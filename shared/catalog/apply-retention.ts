@@ -9,28 +9,33 @@ import type { KeyRecipient } from '../vaults/vault.ts';
 import { copyRecords } from '../backup/copy-record.ts';
 import type { PlaceOfRecord } from '../backup/elsewhere.ts';
 import { listHolds } from './hold.ts';
-import { listBackups } from './list.ts';
+import { listBackups, type BackupState, type ListedBackup } from './list.ts';
 import { failedAttempts } from './pick.ts';
 import { pruneBackup, type PruneOutcome } from './prune.ts';
 import { planDifference, planSection, removals, sectionTitle, type PlanSection, type SectionFacts } from './retention-plan.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
+const WHOLE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
 
 export interface SectionPlace {
   component: string;
   place: CopyPlace;
   /** Every other store that may have the same backups. */
   others: readonly CopyPlace[];
+  /** Backups in `place` that a validation found bad, as `foundBad` tells them: they do not count, and push no good one out. */
+  bad?: ReadonlySet<string> | undefined;
 }
 
 /** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
-export async function gatherFacts({ component, place, others }: SectionPlace, now: Date, signal?: AbortSignal): Promise<SectionFacts> {
+export async function gatherFacts({ component, place, others, bad }: SectionPlace, now: Date, signal?: AbortSignal): Promise<SectionFacts> {
   const everywhere = [place, ...others];
-  const [backups, holds, records] = await Promise.all([
+  const [listed, holds, records] = await Promise.all([
     listBackups(place.store, place.prefix, { component, signal }),
     Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
     copyRecords(place, component, signal),
   ]);
+  const isBad = ({ timestamp, state }: ListedBackup): boolean => WHOLE.has(state) && bad?.has(`${component}/${timestamp}`) === true;
+  const backups = listed.map((backup) => (isBad(backup) ? { ...backup, state: 'damaged' as const } : backup));
   const failed = await Promise.all(everywhere.map(async (one) => failedAttempts(one, { component, backups, now, signal })));
   const sharedWith = records.map(({ store, name }) => store ?? name);
   return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat(), sharedWith };

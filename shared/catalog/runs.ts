@@ -146,6 +146,20 @@ async function runsBelow(store: Store, prefix: string, names: string, signal: Ab
   return runs;
 }
 
+/**
+ * Names (`<component>/<timestamp>`) of backups that a run found bad. One stays so until a later run reads it again and finds it good: that
+ * other ones are good meanwhile tells nothing about it.
+ * @param runs oldest first
+ */
+export function foundBad(runs: readonly Pick<ListedRun, 'badBackups' | 'goodBackups'>[]): Set<string> {
+  const bad = new Set<string>();
+  for (const { badBackups, goodBackups } of runs) {
+    for (const name of goodBackups) bad.delete(name);
+    for (const name of badBackups) bad.add(name);
+  }
+  return bad;
+}
+
 const told = z.object({
   error: z.string().optional(),
   warnings: z.array(z.string()).optional(),

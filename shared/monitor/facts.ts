@@ -3,7 +3,7 @@ import { isAhead, listBackups, type ListedBackup } from '../catalog/list.ts';
 import { listRuns, type ListedRun } from '../catalog/runs.ts';
 import { errorMessage, UserError } from '../step/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
-import { foundBad } from './figures.ts';
+import { badBackups } from './figures.ts';
 import { longLivedKeys, type KeyFirstSeen, type LongLivedKey } from './keys.ts';
 
 /** What dr.yml promises of a component. */
@@ -171,7 +171,7 @@ function copyFacts(listing: Listing | undefined, component: string): CopyFacts[]
   if (listing === undefined || listing.problem !== undefined) return [];
   const there = listing.backups.filter((backup) => backup.component === component);
   const newest = there.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect');
-  return [{ store: listing.name, newest, bad: foundBad({ backups: there, runs: listing.runs }) }];
+  return [{ store: listing.name, newest, bad: badBackups({ backups: there, runs: listing.runs }) }];
 }
 
 function storeFacts({ name, store, backups, ahead, space, problem }: Listing): StoreFacts {

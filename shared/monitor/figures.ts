@@ -1,6 +1,6 @@
 // Figures that rules judge and metrics export: what is usual, what failed, what waits for its copy.
 import type { ListedBackup } from '../catalog/list.ts';
-import type { ListedRun } from '../catalog/runs.ts';
+import { foundBad, type ListedRun } from '../catalog/runs.ts';
 import { timestampToDate } from '../step/timestamp.ts';
 import type { ComponentFacts, CopyFacts } from './facts.ts';
 
@@ -59,16 +59,9 @@ export function interruptedSinceSuccess(facts: Pick<ComponentFacts, 'backups' | 
   return facts.leftovers.find(({ time }) => (good === undefined || time > good) && now.getTime() - time.getTime() > AT_WORK_MS);
 }
 
-/**
- * Backups that are damaged as the listing shows it, or that a run found bad. One that was found bad stays so until it is gone, or was read
- * again and is good: that other ones are good meanwhile tells nothing about it.
- */
-export function foundBad({ backups, runs }: Pick<ComponentFacts, 'backups' | 'runs'>): ListedBackup[] {
-  const bad = new Set<string>();
-  for (const { badBackups, goodBackups } of runs) {
-    for (const name of goodBackups) bad.delete(name);
-    for (const name of badBackups) bad.add(name);
-  }
+/** Backups that are damaged as the listing shows it, or that a run found bad. */
+export function badBackups({ backups, runs }: Pick<ComponentFacts, 'backups' | 'runs'>): ListedBackup[] {
+  const bad = foundBad(runs);
   return backups.filter(({ component, timestamp, state }) => state === 'damaged' || bad.has(`${component}/${timestamp}`));
 }
 

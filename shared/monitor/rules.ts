@@ -5,7 +5,7 @@ import { timestampToDate } from '../step/timestamp.ts';
 import type { ComponentFacts, Facts, StoreFacts } from './facts.ts';
 import {
   failuresSinceSuccess,
-  foundBad,
+  badBackups,
   interruptedSinceSuccess,
   lastAttempt,
   lastGood,
@@ -148,7 +148,7 @@ const failure: ComponentRule = (facts, now) => {
 };
 
 const verification: ComponentRule = (facts) => {
-  const bad = foundBad(facts);
+  const bad = badBackups(facts);
   const [first] = bad;
   if (first !== undefined) {
     return {

@@ -201,6 +201,29 @@ describe('apply-retention', () => {
     expect(await listed()).toEqual(timestamps);
   });
 
+  test('what a validation found bad does not count: no good backup goes in its favour, and nothing goes while it is the newest', async () => {
+    const [first, second, third, last] = timestamps as [Timestamp, Timestamp, Timestamp, Timestamp];
+    const validated = async (minutes: number, badBackups: string[], goodBackups: string[]): Promise<void> => {
+      const when = new Date(Date.now() + (minutes - 60) * 60_000);
+      await writeRunRecord(store, 'prod', formatTimestamp(when), {
+        ...{ step: 'backup-validation', outcome: 'failed', component: 'mongodb', badBackups, goodBackups },
+        ...{ started: when, finished: when, run: { id: '1' } },
+      });
+    };
+    await validated(0, [`mongodb/${last}`], []);
+    const doubtful = await run('apply-retention', { confirm: 'prod' });
+    expect(doubtful.finish).toMatchObject({ outcome: 'partial', result: { removed: 0 } });
+    expect(doubtful.finish.warnings.join()).toContain(`${last}, is damaged: nothing is removed`);
+    expect(await listed()).toEqual(timestamps);
+
+    await validated(1, [`mongodb/${third}`], [`mongodb/${last}`]);
+    await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
+    const done = await run('apply-retention', { plan: at('plan.json') });
+    expect(done.finish).toMatchObject({ exitCode: 0, result: { removed: 1 } });
+    expect(await listed()).toEqual([second, third, last]);
+    expect([first, ...(await listed())]).toEqual(timestamps);
+  });
+
   test('takes the recovery points of which nothing is left, and old run records, along; proofs and the audit log stay', async () => {
     const [first, second, , last] = timestamps as [Timestamp, Timestamp, Timestamp, Timestamp];
     const point = async (timestamp: Timestamp, component = 'mongodb', at = store.location): Promise<string> => {

@@ -15,7 +15,7 @@ import { lockOwner, recorded } from './record.ts';
 import { recordsText, recordsToGo, removeRecords } from './retention-records.ts';
 import { componentsOf } from './retention-rules.ts';
 import { retentionSummary } from './retention-summary.ts';
-import { othersOf, planWork, savePlan, type Work } from './retention-work.ts';
+import { planWork, savePlan, sectionPlace, type Work } from './retention-work.ts';
 
 const STEP = 'apply-retention';
 /** Removals that the plan names one by one, per component and store. */
@@ -100,8 +100,7 @@ async function carryOut(context: StepContext, opener: PlaceOpener, work: readonl
   const { clock, signal } = context;
   const due = work.filter(({ section }) => removals(section).length + section.unfinished.length > 0);
   if ((context.inputs as unknown as Inputs).plan !== undefined) {
-    for (const { section, places, place } of due)
-      await replanSection({ component: section.component, place, others: othersOf(places, place) }, section, clock.now(), signal);
+    for (const part of due) await replanSection(sectionPlace(part.section.component, part), part.section, clock.now(), signal);
   }
   const recipients = await keysOf(context, work);
   const onOutcome = progressOf(context, due);
@@ -122,21 +121,22 @@ async function carryOut(context: StepContext, opener: PlaceOpener, work: readonl
 async function removeSection(
   context: StepContext,
   opener: PlaceOpener,
-  { section, places, place }: Work,
+  part: Work,
   recipients: readonly KeyRecipient[],
   onOutcome: (component: string, outcome: PruneOutcome) => void,
 ): Promise<PruneOutcome[]> {
   const { host, clock, signal } = context;
-  const { component } = section;
+  const { section, places } = part;
   return applySection({
-    ...{ component, place, others: othersOf(places, place), othersKnown: places.known },
+    ...sectionPlace(section.component, part),
+    othersKnown: places.known,
     ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
     openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
     onNotice: (message) => {
       host.notice(message);
     },
     onOutcome: (outcome) => {
-      onOutcome(component, outcome);
+      onOutcome(section.component, outcome);
     },
   });
 }

@@ -1,9 +1,10 @@
 // The plan of a retention run, and where each of its sections is carried out: planned now, or read from a file.
 import { readFile, writeFile } from 'node:fs/promises';
 import { safetyComponent, safetyOf } from '../../backup/layout.ts';
-import { gatherFacts } from '../../catalog/apply-retention.ts';
+import { gatherFacts, type SectionPlace } from '../../catalog/apply-retention.ts';
 import { listBackups } from '../../catalog/list.ts';
 import { planSection, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
+import { foundBad, listRuns } from '../../catalog/runs.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
 import { parsedRules, rulesText } from '../../config/retention.ts';
 import type { StepContext } from '../../step/define.ts';
@@ -19,6 +20,23 @@ export interface Work {
   section: PlanSection;
   places: ComponentPlaces;
   place: NamedPlace;
+  /** Backups there that a validation found bad. */
+  bad: ReadonlySet<string>;
+}
+
+/** What `catalog/apply-retention.ts` must know of where a section is carried out. */
+export function sectionPlace(component: string, { places, place, bad }: Pick<Work, 'places' | 'place' | 'bad'>): SectionPlace {
+  return { component, place, bad, others: places.all.filter(({ store }) => store.location !== place.store.location) };
+}
+
+/** Tells what validations found bad in a store; every store's records are listed once. */
+function badFinder(signal: AbortSignal): (place: NamedPlace) => Promise<ReadonlySet<string>> {
+  const byStore = new Map<string, Promise<ReadonlySet<string>>>();
+  return async ({ store, prefix }) => {
+    const known = byStore.get(store.location) ?? listRuns(store, prefix, signal).then(foundBad);
+    byStore.set(store.location, known);
+    return known;
+  };
 }
 
 interface Inputs {
@@ -33,7 +51,7 @@ export async function planWork(context: StepContext, opener: PlaceOpener): Promi
   const { name, plan: file, copies } = context.inputs as unknown as Inputs;
   if (file !== undefined) {
     const plan = await readPlan(context, file, name);
-    return { plan, work: await workOf(plan, opener, copies) };
+    return { plan, work: await workOf(plan, opener, copies, context.signal) };
   }
   const now = context.clock.now();
   const work = await planAll(context, opener, now);
@@ -44,11 +62,13 @@ async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Pr
   const { store, copies } = context.inputs as unknown as Inputs;
   const { signal } = context;
   const work: Work[] = [];
+  const badIn = badFinder(signal);
   const plan = async (component: string, places: ComponentPlaces): Promise<void> => {
     for (const place of places.chosen) {
       const written = rulesFor(context, opener.dr, component, place.name);
-      const facts = await gatherFacts({ component, place, others: othersOf(places, place) }, now, signal);
-      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
+      const bad = await badIn(place);
+      const facts = await gatherFacts(sectionPlace(component, { places, place, bad }), now, signal);
+      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place, bad });
     }
   };
   for (const component of componentsOf(context, opener.dr)) {
@@ -61,11 +81,6 @@ async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Pr
       await plan(safety, { ...places, component: safety });
   }
   return work;
-}
-
-/** Every other store that may have the same backups. */
-export function othersOf(places: ComponentPlaces, place: NamedPlace): NamedPlace[] {
-  return places.all.filter(({ store }) => store.location !== place.store.location);
 }
 
 async function readPlan({ host }: StepContext, file: string, name: string): Promise<RetentionPlan> {
@@ -88,7 +103,13 @@ async function readPlan({ host }: StepContext, file: string, name: string): Prom
 }
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
-async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
+async function workOf(
+  { sections }: RetentionPlan,
+  opener: PlaceOpener,
+  copies: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<Work[]> {
+  const badIn = badFinder(signal);
   return Promise.all(
     sections.map(async (section) => {
       const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
@@ -99,7 +120,7 @@ async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: 
         ? known
         : await opener.of(section.component, section.store, copies);
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
-      if (place) return { section, places, place };
+      if (place) return { section, places, place, bad: await badIn(place) };
       throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
         fix: 'Make a new plan and look at it.',
       });
