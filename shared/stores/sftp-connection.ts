@@ -11,6 +11,8 @@ import type { Away } from './patience.ts';
 const CONNECT_TIMEOUT_MS = 20_000;
 /** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
 const REQUEST_TIMEOUT_MS = 60_000;
+/** The same, and the time to connect, once somebody has cancelled: what is tidied up then must not keep a person waiting. */
+const HURRIED_TIMEOUT_MS = 3_000;
 /** Status codes of SFTP version 3. */
 export const NO_SUCH_FILE = 2;
 const PERMISSION_DENIED = 3;
@@ -56,11 +58,25 @@ export class SftpConnection {
   /** The one that is open now. */
   #session: SFTPWrapper | undefined;
   #attempt: symbol | undefined;
+  /** The one that is open, or being opened. */
+  #socket: Socket | undefined;
   #active = 0;
+  #answers = 0;
+  #hurried = false;
 
   constructor(access: SftpAccess, location: string) {
     this.#access = access;
     this.#location = location;
+  }
+
+  /** Somebody has cancelled: gives up a server that is silent, soon, and from now on waits for an answer no longer than that. */
+  hurry(): void {
+    if (this.#hurried) return;
+    this.#hurried = true;
+    const { socket, answers } = { socket: this.#socket, answers: this.#answers };
+    setTimeout(() => {
+      if (this.#answers === answers) socket?.destroy(new Error('it does not answer'));
+    }, HURRIED_TIMEOUT_MS).unref();
   }
 
   /**
@@ -75,11 +91,13 @@ export class SftpConnection {
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
+        const limit = this.#hurried ? HURRIED_TIMEOUT_MS : REQUEST_TIMEOUT_MS;
         timer = setTimeout(() => {
           socket.destroy();
-          reject(new SftpAwayError(`${this.#location} did not answer for ${REQUEST_TIMEOUT_MS / 1000} seconds.`));
-        }, REQUEST_TIMEOUT_MS);
+          reject(new SftpAwayError(`${this.#location} did not answer for ${limit / 1000} seconds.`));
+        }, limit);
         request(sftp, (error, value) => {
+          this.#answers += 1;
           if (error) reject(error);
           else resolve(value);
         });
@@ -105,12 +123,13 @@ export class SftpConnection {
       this.#open = undefined;
       this.#session = undefined;
     };
+    const timeout = this.#hurried ? HURRIED_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
     let presented: string | undefined;
     let client: Client | undefined;
     try {
       const config: ConnectConfig = {
         username: user,
-        readyTimeout: CONNECT_TIMEOUT_MS,
+        readyTimeout: timeout,
         ...(await signIn(this.#access)),
         hostVerifier: (key: Buffer) => {
           presented = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
@@ -118,7 +137,7 @@ export class SftpConnection {
         },
       };
       const { default: ssh } = await import('ssh2');
-      const socket = connect({ host, port, timeout: CONNECT_TIMEOUT_MS });
+      const socket = (this.#socket = connect({ host, port, timeout }));
       socket.once('timeout', () => socket.destroy(new Error('it does not answer')));
       await once(socket, 'connect');
       socket.setTimeout(0).setKeepAlive(true, 15_000).setNoDelay(true);

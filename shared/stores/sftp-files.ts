@@ -37,6 +37,11 @@ export class SftpFiles {
     this.#connection = connection;
   }
 
+  /** See SftpConnection.hurry. */
+  hurry(): void {
+    this.#connection.hurry();
+  }
+
   /** Follows no link. */
   async lstat(path: string): Promise<Stats | undefined> {
     return orMissing(

@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
+import { CancelledError } from '../step/errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { RESERVED_SEGMENT } from './names.ts';
-import { explained, type Patience } from './patience.ts';
+import { explained, isTimeout, type Patience } from './patience.ts';
 import { sftpAway, sftpError } from './sftp-connection.ts';
 import type { SftpFiles } from './sftp-files.ts';
 
@@ -43,21 +44,45 @@ export class SftpFolder {
 
   /**
    * Does work that may be done twice: again at once on a new connection when the old one broke, and again while the server is away.
-   * @throws the library's error, StoreError, WaitedInVain
+   * @throws the library's error, StoreError, WaitedInVain; CancelledError
    */
   async tries<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return this.patience.through(
-      async () => {
-        try {
-          return await work();
-        } catch (thrown) {
-          if (signal?.aborted || sftpAway(thrown)?.connected !== true) throw thrown;
-          return work();
-        }
-      },
-      sftpAway,
-      signal,
+    return this.cancellable(signal, () =>
+      this.patience.through(
+        async () => {
+          try {
+            return await work();
+          } catch (thrown) {
+            if (signal?.aborted || sftpAway(thrown)?.connected !== true) throw thrown;
+            return work();
+          }
+        },
+        sftpAway,
+        signal,
+      ),
     );
+  }
+
+  /** Does work that a cancel ends soon, also while the server is silent. @throws CancelledError, or what the work throws */
+  async cancellable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const stop = this.hurryOnCancel(signal);
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!signal?.aborted || isTimeout(signal)) throw thrown;
+      throw signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: thrown });
+    } finally {
+      stop();
+    }
+  }
+
+  /** From a cancel on a silent server is given up soon. @returns what ends the watch */
+  hurryOnCancel(signal: AbortSignal | undefined): () => void {
+    const onAbort = (): void => {
+      if (!isTimeout(signal)) this.files.hurry();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return () => signal?.removeEventListener('abort', onAbort);
   }
 
   /** Runs requests on an object; what goes wrong becomes a StoreError. */

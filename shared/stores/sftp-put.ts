@@ -17,17 +17,19 @@ export async function putSftp(
   source: AsyncIterable<Uint8Array>,
   options: PutOptions,
 ): Promise<ObjectInfo> {
-  const temporary = await folder.guarded('Writing', name, () => folder.tries(() => openTemporary(folder, name, options), options.signal));
-  const writer = new SftpWriter(folder, name, temporary, options);
-  let keep = false;
-  try {
-    return await writer.run(temporary.bytes === 0 ? source : (options.resume as Resumption).from(temporary.bytes));
-  } catch (thrown) {
-    keep = keepsForLater(options, thrown);
-    throw thrown;
-  } finally {
-    await writer.tidy(keep);
-  }
+  return folder.cancellable(options.signal, async () => {
+    const temporary = await folder.guarded('Writing', name, () => folder.tries(() => openTemporary(folder, name, options), options.signal));
+    const writer = new SftpWriter(folder, name, temporary, options);
+    let keep = false;
+    try {
+      return await writer.run(temporary.bytes === 0 ? source : (options.resume as Resumption).from(temporary.bytes));
+    } catch (thrown) {
+      keep = keepsForLater(options, thrown);
+      throw thrown;
+    } finally {
+      await writer.tidy(keep);
+    }
+  });
 }
 
 interface Temporary {

@@ -45,6 +45,7 @@ export async function* openSftp(folder: SftpFolder, name: string, options: OpenO
   let opened = await openVersion(folder, name, options.signal);
   if (!opened) throw new ObjectMissingError(`${name} is not in ${folder.location}.`);
   const { size, etag } = opened;
+  const stop = folder.hurryOnCancel(options.signal);
   try {
     const offset = options.offset ?? 0;
     if (offset > size) throw new StoreError(`${name} in ${folder.location} is ${size} bytes; byte ${offset} was asked for.`);
@@ -74,6 +75,7 @@ export async function* openSftp(folder: SftpFolder, name: string, options: OpenO
     }
   } finally {
     await opened.file.close().catch(() => undefined);
+    stop();
   }
 }
 

@@ -1,4 +1,5 @@
-// A TCP proxy in front of any server, which can be away: connections break and new ones are refused, until it is back on the same port.
+// A TCP proxy in front of any server, which can be away: connections break and new ones are refused, until it is back on the same port. Or it
+// falls silent: connections stay, new ones are taken, and no byte passes any more.
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { freePort } from './support.ts';
 
@@ -6,6 +7,8 @@ export interface OutageProxy {
   port: number;
   /** Breaks all connections and refuses new ones. */
   down(): Promise<void>;
+  /** Lets nothing pass any more; `up` breaks what was connected. */
+  silence(): void;
   /** Harmless when it is up already. */
   up(): Promise<void>;
   /** Goes away now, and comes back by itself. */
@@ -19,6 +22,7 @@ export interface OutageProxy {
 export async function startOutageProxy(target: number): Promise<OutageProxy> {
   const sockets = new Set<Socket>();
   let connections = 0;
+  let silent = false;
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket)).on('error', () => undefined);
@@ -32,7 +36,7 @@ export async function startOutageProxy(target: number): Promise<OutageProxy> {
         [server, client],
       ] as const) {
         keep(one);
-        one.pipe(other);
+        if (!silent) one.pipe(other);
         one.once('close', () => other.destroy());
       }
     });
@@ -55,11 +59,17 @@ export async function startOutageProxy(target: number): Promise<OutageProxy> {
   };
   const up = async (): Promise<void> => {
     clearTimeout(timer);
+    if (silent) await down();
+    silent = false;
     if (!server) await listen(port);
   };
   return {
     port,
     down,
+    silence() {
+      silent = true;
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     up,
     outage(milliseconds) {
       const away = down();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { VerificationError } from '../../shared/step/errors.ts';
+import { CancelledError, VerificationError } from '../../shared/step/errors.ts';
 import { ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
 import { openStore, type OpenStoreOptions, type StoreConfig } from '../../shared/stores/open.ts';
 import type { Store } from '../../shared/stores/store.ts';
@@ -198,6 +198,26 @@ function outages(start: () => Promise<Weather>): void {
     }, 700);
     await expect(store.stat('data', cancel.signal)).rejects.toThrow(/^Cancelled/);
     await weather.proxy.up();
+  });
+
+  test('a cancel is noticed while the server is silent, and the lock is let go', async () => {
+    const store = await weather.open(fresh('silent'));
+    const lock = await store.lock('mongodb', { owner: 'me', expiresAfter: 60_000, resumable: true });
+    const cancel = new AbortController();
+    let cancelled = 0;
+    const source = inPieces(randomBytes(BYTES), (at) => {
+      if (at !== 12 * MIB) return;
+      weather.proxy.silence();
+      setTimeout(() => {
+        cancelled = performance.now();
+        cancel.abort();
+      }, 500);
+    });
+    await expect(store.put('data', source, { ifAbsent: true, signal: cancel.signal })).rejects.toThrow(CancelledError);
+    await lock.release();
+    expect(cancelled).toBeGreaterThan(0);
+    // What is tidied up has its own time limits; a request alone may take a minute and longer.
+    expect(performance.now() - cancelled).toBeLessThan(30_000);
   });
 }
 
