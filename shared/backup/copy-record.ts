@@ -2,6 +2,7 @@
 // that a copy still needs, whatever the call or dr.yml say.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { StoreError } from '../stores/errors.ts';
 import { copyRecordName, copyRecordsFolder } from './layout.ts';
 import type { CopyPlace } from './leftovers.ts';
 
@@ -22,20 +23,51 @@ export function placeKey({ store, prefix }: { store: string; prefix: string }): 
   return JSON.stringify([store, prefix]);
 }
 
-/** Records in both places that the other one has, or is about to have, the same backups. Again is no error. @throws StoreError */
-export async function recordCopies(one: CopyPlace, other: CopyPlace, component: string, now: Date, signal?: AbortSignal): Promise<void> {
-  await record(one, other, component, now, signal);
-  await record(other, one, component, now, signal);
+/**
+ * Records in both places that the other one has, or is about to have, the same backups. Again is no error.
+ * @param from where the backups are
+ * @param to where the copies go, which learns of it first: so it must know whoever knows it
+ * @throws StoreError also when `to` lies on a disk and has lost what it knew: the disk is not mounted
+ */
+export async function recordCopies(from: CopyPlace, to: CopyPlace, component: string, now: Date, signal?: AbortSignal): Promise<void> {
+  if (placeKey(placeOf(from)) === placeKey(placeOf(to))) return;
+  const [atFrom, atTo] = [recordName(from, to, component), recordName(to, from, component)];
+  const [isKnown, knows] = [await from.store.stat(atFrom, signal), await to.store.stat(atTo, signal)];
+  if (isKnown && !knows && to.store.onDisk) {
+    throw new StoreError(
+      `${to.store.location} should have copies of ${component} from ${from.store.location}, and knows nothing of them.`,
+      {
+        fix: `Mount its disk, then run this again. If the copies are lost, remove ${atFrom} from ${from.store.location}: they are made anew.`,
+      },
+    );
+  }
+  if (!knows) await record(to, atTo, from, component, now, signal);
+  if (!isKnown) await record(from, atFrom, to, component, now, signal);
 }
 
-async function record(at: CopyPlace, other: CopyPlace, component: string, now: Date, signal: AbortSignal | undefined): Promise<void> {
-  const of = { store: other.store.location, prefix: other.prefix };
-  if (placeKey(of) === placeKey({ store: at.store.location, prefix: at.prefix })) return;
-  const id = createHash('sha256').update(placeKey(of)).digest('hex').slice(0, 16);
-  const name = copyRecordName(at.prefix, component, id);
-  if (await at.store.stat(name, signal)) return;
-  const body = { formatVersion: 1, component, ...of, recorded: now.toISOString() };
-  await at.store.write(name, Buffer.from(`${JSON.stringify(body, null, 2)}\n`), { contentType: 'application/json', signal });
+function placeOf({ store, prefix }: CopyPlace): { store: string; prefix: string } {
+  return { store: store.location, prefix };
+}
+
+/** The name of the record at a place that tells of another one. */
+function recordName(at: CopyPlace, other: CopyPlace, component: string): string {
+  const id = createHash('sha256')
+    .update(placeKey(placeOf(other)))
+    .digest('hex')
+    .slice(0, 16);
+  return copyRecordName(at.prefix, component, id);
+}
+
+async function record(
+  { store }: CopyPlace,
+  name: string,
+  other: CopyPlace,
+  component: string,
+  now: Date,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const body = { formatVersion: 1, component, ...placeOf(other), recorded: now.toISOString() };
+  await store.write(name, Buffer.from(`${JSON.stringify(body, null, 2)}\n`), { contentType: 'application/json', signal });
 }
 
 /** The stores that a place names. @throws StoreError */

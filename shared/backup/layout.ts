@@ -70,6 +70,11 @@ export function componentFolder(prefix: string, component: string): string {
   return below(prefix, `${checkComponent(component)}/`);
 }
 
+/** Lies beside a component's backups from its first one on, in a store on a disk. */
+export function begunName(prefix: string, component: string): string {
+  return `${componentFolder(prefix, component)}begun.json`;
+}
+
 /** `<prefix>/<component>/copies/`: with which other stores this one shares the component's backups, one object per store. */
 export function copyRecordsFolder(prefix: string, component: string): string {
   return `${componentFolder(prefix, component)}copies/`;

@@ -9,6 +9,7 @@ import { systemClock, type Clock } from '../tools/clock.ts';
 import { limitRate } from '../tools/rate-limit.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
 import { ahead } from './ahead.ts';
+import { beginHere, storeMark } from './begin.ts';
 import { abortError, untilAborted } from './cancel.ts';
 import { forgetAll, newContentKey, wrapForAll } from './content-key.ts';
 import { REGION_BYTES, RegionEncoder } from './encryption.ts';
@@ -127,7 +128,10 @@ class BackupRun {
       let manifest: Manifest;
       try {
         this.#keys = await this.#phase('keys', () =>
-          wrapForAll(this.#contentKey, this.#request.recipients, { component, timestamp: this.#timestamp, signal: this.#signal }),
+          wrapForAll(this.#contentKey, this.#request.recipients, {
+            ...{ component, timestamp: this.#timestamp, store: storeMark(this.#request.store) },
+            signal: this.#signal,
+          }),
         );
         const written = await this.#phase('writing', () => this.#write());
         const verified = await this.#phase('reading back', () => this.#provedReadBack(written));
@@ -164,10 +168,9 @@ class BackupRun {
     const { store, prefix, component, recipients, copies = [] } = this.#request;
     const entries = await listEntries(store, prefix, component, this.#signal);
     this.#checkTimestamp(entries);
-    const { removed, notices } = await cleanLeftovers(
-      { store, prefix, component, recipients, copies, now: this.#clock.now(), signal: this.#signal },
-      entries,
-    );
+    const now = this.#clock.now();
+    if (entries.length === 0) await beginHere({ ...this.#request, now, signal: this.#signal });
+    const { removed, notices } = await cleanLeftovers({ store, prefix, component, recipients, copies, now, signal: this.#signal }, entries);
     for (const notice of notices) this.#request.onNotice?.(notice);
     if (removed > 0)
       this.#request.onNotice?.(`Removed what ${removed} interrupted run${removed > 1 ? 's' : ''} of ${component} left behind.`);

@@ -24,6 +24,7 @@ const LIST_AT_ONCE = 32;
  */
 export class FolderStore implements Store {
   readonly kind = 'folder';
+  readonly onDisk = true;
   readonly location: string;
 
   constructor(path: string) {

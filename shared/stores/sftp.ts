@@ -44,6 +44,7 @@ export function sftpAddress({ host, port, user, path, fingerprint, keyFile }: Sf
 
 class SftpStore implements Store {
   readonly kind = 'sftp';
+  readonly onDisk = true;
   readonly location: string;
   readonly #folder: SftpFolder;
   readonly #files: SftpFiles;

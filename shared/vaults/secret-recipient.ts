@@ -9,6 +9,7 @@ import type { KeyContext, KeyRecipient, Vault, WrappedKey } from './vault.ts';
 const KEK_BYTES = 32;
 /** RFC 3394, section 2.2.3.1. */
 const DEFAULT_IV = Buffer.alloc(8, 0xa6);
+const PURPOSE = 'lifeboat-backup-key';
 const CONTENT_TYPE = 'application/octet-stream;encoding=base64';
 /** Milliseconds for putting away a key that will not be used. */
 const CLEAN_UP_TIME = 10_000;
@@ -24,13 +25,13 @@ export class SecretRecipient implements KeyRecipient {
     this.#vault = vault;
   }
 
-  async wrap(key: Uint8Array, { component, timestamp, signal }: KeyContext): Promise<WrappedKey> {
+  async wrap(key: Uint8Array, { component, timestamp, store, signal }: KeyContext): Promise<WrappedKey> {
     const name = await this.#freeName(backupKeyName(component, timestamp), signal);
     const kek = randomBytes(KEK_BYTES);
     try {
       const { id, version } = await this.#vault.set(name, kek.toString('base64'), {
         contentType: CONTENT_TYPE,
-        tags: { purpose: 'lifeboat-backup-key', component, timestamp },
+        tags: { purpose: PURPOSE, component, timestamp, ...(store === undefined ? {} : { store }) },
         signal,
       });
       const wrapped: WrappedKey = { kind: this.kind, keyId: id, algorithm: 'A256KW', encryptedKey: aesWrap(kek, key).toString('base64') };
@@ -79,6 +80,16 @@ export class SecretRecipient implements KeyRecipient {
 
   matches(wrapped: WrappedKey): boolean {
     return wrapped.kind === this.kind && this.#vault.parseId(wrapped.keyId) !== undefined;
+  }
+
+  async backupsIn(store: string, component: string, signal?: AbortSignal): Promise<string[]> {
+    const timestamps: string[] = [];
+    for await (const { tags } of this.#vault.list(signal)) {
+      const timestamp = tags['timestamp'];
+      if (tags['purpose'] !== PURPOSE || tags['store'] !== store || tags['component'] !== component) continue;
+      if (timestamp !== undefined) timestamps.push(timestamp);
+    }
+    return timestamps;
   }
 
   async forget(wrapped: WrappedKey, signal?: AbortSignal): Promise<boolean> {
@@ -149,7 +160,6 @@ function aesWrap(kek: Uint8Array, key: Uint8Array): Buffer {
   return Buffer.concat([cipher.update(key), cipher.final()]);
 }
 
-/** @throws Error when the integrity check of RFC 3394 fails */
 /** RFC 3394. @throws Error when the key is wrong or the bytes were changed */
 export function aesUnwrap(kek: Uint8Array, wrapped: Uint8Array): Buffer {
   // OpenSSL takes an empty input and gives an empty key.

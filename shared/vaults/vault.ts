@@ -86,6 +86,8 @@ export interface WrappedKey {
 export interface KeyContext {
   component: string;
   timestamp: string;
+  /** Where the backup goes, as a digest; kept with a per-backup key. */
+  store?: string;
   signal?: AbortSignal | undefined;
 }
 
@@ -103,6 +105,8 @@ export interface KeyRecipient {
   unwrap(wrapped: WrappedKey, context: KeyContext): Promise<Uint8Array>;
   /** True when this recipient is the one to ask for that wrapped key. */
   matches(wrapped: WrappedKey): boolean;
+  /** Timestamps of the component's backups in a store (the context's digest) whose keys are kept; absent where no key tells of its backup. */
+  backupsIn?(store: string, component: string, signal?: AbortSignal): Promise<string[]>;
   /** Deletes the per-backup key where there is one (key-vault-secret, folder); false when nothing was there. Long-lived keys are never touched. */
   forget(wrapped: WrappedKey, signal?: AbortSignal): Promise<boolean>;
 }

@@ -6,6 +6,7 @@ import { listBackups } from '../../shared/catalog/list.ts';
 import { CancelledError, UserError, VerificationError } from '../../shared/step/errors.ts';
 import { LockedError, ObjectExistsError, StoreError } from '../../shared/stores/errors.ts';
 import { VaultError } from '../../shared/vaults/errors.ts';
+import type { WrappedKey } from '../../shared/vaults/vault.ts';
 import { MemoryRecipient } from '../support/memory-recipient.ts';
 import { failNth, MemoryStore, type StoreCall } from '../support/memory-store.ts';
 import { countingInspector, inPieces, MIB, noise, TIME, timestamp, world } from './support.ts';
@@ -51,6 +52,18 @@ describe('a backup that succeeds', () => {
       suspect: '0',
       plainbytes: String(text.length),
     });
+  });
+
+  test('has a content key of its own, so that equal content is stored as other bytes', async () => {
+    const w = world();
+    const first = await w.write(text);
+    const second = await w.write(text, { timestamp: timestamp('20241202_120000') });
+    const keys = await Promise.all(
+      [first, second].map(async ({ manifest }) => Buffer.from(await w.vault.unwrap(manifest.keyRecipients[0] as WrappedKey))),
+    );
+    expect(keys[0]?.equals(keys[1] as Buffer)).toBe(false);
+    expect(first.manifest.content).toEqual(second.manifest.content);
+    expect(w.store.bytes(first.names.data).equals(w.store.bytes(second.names.data))).toBe(false);
   });
 
   test('reports progress of writing and reading back', async () => {
@@ -182,7 +195,8 @@ describe('a backup that fails', () => {
 
   test('because the store damaged the data is told by byte, and leaves nothing', async () => {
     const w = world();
-    w.store.faults = { onPutChunk: (chunk, offset) => (offset === 12 ? Buffer.from(chunk).fill(0, 0, 1) : chunk) };
+    const flipped = (chunk: Uint8Array): Buffer => Buffer.from(chunk.map((byte, at) => (at === 0 ? byte ^ 1 : byte)));
+    w.store.faults = { onPutChunk: (chunk, offset) => (offset === 12 ? flipped(chunk) : chunk) };
     await expect(w.write(text)).rejects.toThrow(/mongodb 20241201_120000 .* is damaged between byte 0 and byte/);
     expectNothingLeft(w);
   });
