@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { openStore } from '../../shared/stores/open.ts';
+import type { Store } from '../../shared/stores/store.ts';
 import { EscrowRecipient } from '../../shared/vaults/escrow-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder.ts';
+import { backupKeyName } from '../../shared/vaults/secret-name.ts';
+import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import type { KeyRecipient } from '../../shared/vaults/vault.ts';
 import { startAzurite, type Azurite } from '../backends/azurite.ts';
 import { missingForPythonStorage, pythonWithAzureStorage } from '../backends/python-storage.ts';
 import { findProgram, tempFolder } from '../backends/support.ts';
@@ -65,14 +70,14 @@ async function run(
   return { code, out: Buffer.concat(out), errors };
 }
 
-async function backUp(store: Parameters<typeof writeBackup>[0]['store']): Promise<void> {
+async function backUp(store: Store, more: KeyRecipient[] = []): Promise<void> {
   await writeBackup({
     store,
     prefix: 'prod',
     component: 'mongodb',
     kind: 'mongodb',
     timestamp: TIME,
-    recipients: [await EscrowRecipient.open({ publicKey })],
+    recipients: [await EscrowRecipient.open({ publicKey }), ...more],
     source: inPieces(plain),
     newInspector: () => countingInspector(),
     facts: { source: { host: 'db.example.org' }, consistency: 'point-in-time' },
@@ -111,15 +116,20 @@ describeIf(missing.length === 0, `needs ${missing.join(', ')} on PATH`)('openssl
   const data = join(folder, 'data');
   const manifest = join(folder, 'manifest.json');
 
-  test('open a backup with the program in docs/format.md, and refuse a changed one', async () => {
+  test("open a backup with the program in docs/format.md, by the escrow's key and by the vault's, and refuse a changed one", async () => {
     const store = new MemoryStore();
-    await backUp(store);
+    const vault = new FolderVault(join(folder, 'vault'));
+    await backUp(store, [new SecretRecipient(vault)]);
     writeFileSync(data, store.bytes(DATA));
     writeFileSync(manifest, store.bytes(`prod/mongodb/${TIME}/manifest.json`));
+    const fromTheVault = join(folder, 'key.txt');
+    writeFileSync(fromTheVault, (await vault.get(backupKeyName('mongodb', TIME)))?.value ?? '', { mode: 0o600 });
     const script = fromTheDocument('open-backup.sh');
-    const opened = await run('bash', [script, data, manifest, privateKey]);
-    expect(opened).toMatchObject({ code: 0, errors: '' });
-    expect(opened.out.equals(plain)).toBe(true);
+    for (const key of [privateKey, fromTheVault]) {
+      const opened = await run('bash', [script, data, manifest, key]);
+      expect(opened).toMatchObject({ code: 0, errors: '' });
+      expect(opened.out.equals(plain)).toBe(true);
+    }
 
     writeFileSync(manifest, store.bytes(`prod/mongodb/${TIME}/manifest.json`).toString().replace('db.example.org', 'db.example.net'));
     expect(await run('bash', [script, data, manifest, privateKey])).toMatchObject({ code: 1, errors: 'the manifest was changed\n' });
