@@ -91,9 +91,7 @@ async function collectAnswers(context: StepContext, inputs: Inputs, folder: stri
   const tryOut = (answer: Partial<InitAnswers>): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, ...answer }, published, host);
   const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), (text) => tryOut({ name: text })));
   const kubernetes = await podAnswer(inputs, ask, (pod) => tryOut({ kubernetes: pod }));
-  const store =
-    inputs.store ??
-    (await ask('Store for the backups: a folder, or https://<account>.blob.core.windows.net/<container>', undefined, address));
+  const store = inputs.store ?? (await ask('Store: a folder, or https://<account>.blob.core.windows.net/<container>', undefined, address));
   const vault = inputs.vault ?? (await ask('Vault for the keys: a folder, or https://<name>.vault.azure.net', undefined, address));
   const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
   if (name === undefined || store === undefined || vault === undefined) {

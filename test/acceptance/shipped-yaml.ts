@@ -1,4 +1,4 @@
-// The pipelines that people get from us: files below pipelines/, the YAML blocks of README.md, and what `lifeboat init` writes.
+// The pipelines that people get from us: files below pipelines/, those in README.md and the operations guide, and what `lifeboat init` writes.
 import { globSync, readFileSync } from 'node:fs';
 import { initFiles } from '../../shared/config/init.ts';
 import { EXAMPLE } from '../../scripts/generators/pipelines.ts';
@@ -15,12 +15,18 @@ export interface ShippedYaml {
 export function shippedYaml(): ShippedYaml[] {
   const files = globSync('pipelines/{github,azure}/**/*.{yml,yaml}').map((name) => ({ name, content: readFileSync(name, 'utf8') }));
   const own = globSync('.github/workflows/*.{yml,yaml}').map((name) => ({ name, content: readFileSync(name, 'utf8') }));
-  const readme = readFileSync('README.md', 'utf8').matchAll(/```ya?ml\n([\s\S]*?)```/g);
-  const blocks = [...readme].map((match, index) => ({ name: `README.md, block ${index + 1}`, content: match[1] as string }));
+  const blocks = ['README.md', 'docs/operations.md'].flatMap(wholeBlocks);
   return [...files, ...own, ...blocks, ...written()].map((yaml) => ({
     ...yaml,
     host: /^\s*runs-on:/m.test(yaml.content) ? 'github' : 'azure',
   }));
+}
+
+/** The YAML blocks of a page that are a whole workflow or pipeline. */
+function wholeBlocks(page: string): { name: string; content: string }[] {
+  return [...readFileSync(page, 'utf8').matchAll(/```ya?ml\n([\s\S]*?)```/g)]
+    .map((match, index) => ({ name: `${page}, block ${index + 1}`, content: match[1] as string }))
+    .filter(({ content }) => /^jobs:/m.test(content));
 }
 
 /** What `lifeboat init` writes for a project in Azure, for one in folders, and for databases inside a cluster. */

@@ -41,7 +41,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     for (const [question, answer] of [
       [/Name of what is protected \[.+\]:/, 'shop'],
       [/Is MongoDB reachable only from inside a Kubernetes cluster\? \[no\]/, ''],
-      [/Store for the backups: .*\n>\s*$/, './backups'],
+      [/Store: .*\n>\s*$/, './backups'],
       [/Vault for the keys/, './keys'],
       [/Write a GitHub workflow\? \[no\]/, 'yes'],
       [/Write an Azure pipeline\? \[no\]/, ''],
