@@ -85,6 +85,26 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
     });
   });
 
+  test.each([
+    ['', {}],
+    ['of what is due', { due: 'true' }],
+  ])(
+    'goes on %s while the store of one component is down; the point lies where its parts are',
+    async (_what, more: Record<string, string>) => {
+      write({ shop: 'ALL_TEST_URI', users: 'ALL_TEST_URI' });
+      writeFileSync(config, readFileSync(config, 'utf8').replaceAll('{ kind: mongodb,', '{ kind: mongodb, schedule: "daily at 00:17",'));
+      // A file where the folder should be.
+      writeFileSync(join(folder, 'near'), '');
+      const ran = await run('backup-all', { config, timestamp: POINT, ...more });
+      expect([ran.outcome, ran.exitCode, ran.outputs['components']]).toEqual(['partial', 3, '1']);
+      expect(ran.finish.warnings.filter((warning) => !warning.startsWith('The record'))).toEqual([expect.stringMatching(/^shop: /)]);
+      expect(await point('far')).toMatchObject({
+        complete: false,
+        components: [{ outcome: 'failed' }, { component: 'users', outcome: 'succeeded' }],
+      });
+    },
+  );
+
   test('fails, and makes no point, when not one could be backed up', async () => {
     write({ shop: 'ALL_TEST_AWAY' });
     const ran = await run('backup-all', { config, timestamp: POINT });

@@ -8,7 +8,7 @@ import { loadDr } from '../../config/load.ts';
 import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import type { AnyStep, StepContext, StepReturn } from '../../step/define.ts';
-import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
+import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { runStep } from '../../step/run.ts';
@@ -58,7 +58,7 @@ export async function runBackupAll(context: StepContext): Promise<StepReturn> {
   const stores = await openStores(context, dr, all);
   const names = due ? await dueAmong(context, dr, stores) : all;
   if (names.length === 0) return nothingDue(context, dr, all);
-  await refuseTaken(dr.dr.name, timestamp, stores);
+  await refuseTaken(context, dr.dr.name, timestamp, stores);
   const parts: Part[] = [];
   for (const component of names) {
     parts.push(await backUp(context, dr, component, timestamp));
@@ -73,10 +73,8 @@ export async function runBackupAll(context: StepContext): Promise<StepReturn> {
     run: context.host.run,
     components: parts.map(({ member }) => member),
   };
-  if (point.components.some(isThere)) {
-    for (const store of new Set(stores.values())) await writePoint(store, dr.dr.name, point, signal);
-  }
-  return report(context, dr, point, parts, (clock.monotonic() - started) / 1000);
+  const doubts = await keepPoint(context, point, stores);
+  return report(context, dr, { point, parts, doubts }, (clock.monotonic() - started) / 1000);
 }
 
 async function loadConfig(context: StepContext, given: string | undefined): Promise<DrConfig> {
@@ -115,13 +113,14 @@ async function openStores(context: StepContext, dr: DrConfig, names: readonly st
   return byComponent;
 }
 
-/** The components that are due; what is not is said. @throws StoreError */
+/** The components that are due; what is not is said. */
 async function dueAmong({ host, clock, signal }: StepContext, dr: DrConfig, stores: ReadonlyMap<string, Store>): Promise<string[]> {
   const now = clock.now();
   const due: string[] = [];
   for (const [component, store] of stores) {
     const { schedule } = dr.component(component);
-    const last = schedule === undefined ? undefined : await lastBackup(store, dr.dr.name, component, now, signal);
+    // What cannot be told is due: if the store is down, the component's own step says so.
+    const last = schedule === undefined ? undefined : await answerOf(signal, () => lastBackup(store, dr.dr.name, component, now, signal));
     if (schedule === undefined || isDue(schedule, last, now)) due.push(component);
     else host.info(`${component} is not due: ${nextText(schedule, now)}.`);
   }
@@ -149,14 +148,43 @@ async function nothingDue(context: StepContext, dr: DrConfig, names: readonly st
   return { result: { name: dr.dr.name, due: [] } };
 }
 
+/** What a store says; undefined when it does not answer: that stops only the components whose backups go there. */
+async function answerOf<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (signal.aborted || !(thrown instanceof UserError)) throw thrown;
+    return undefined;
+  }
+}
+
 /** @throws ObjectExistsError before anything is dumped */
-async function refuseTaken(prefix: string, timestamp: Timestamp, stores: ReadonlyMap<string, Store>): Promise<void> {
+async function refuseTaken(
+  { signal }: StepContext,
+  prefix: string,
+  timestamp: Timestamp,
+  stores: ReadonlyMap<string, Store>,
+): Promise<void> {
   for (const store of new Set(stores.values())) {
-    if (!(await store.stat(pointName(prefix, timestamp)))) continue;
+    if (!(await answerOf(signal, () => store.stat(pointName(prefix, timestamp), signal)))) continue;
     throw new ObjectExistsError(`There is already a recovery point ${timestamp} in ${store.location}.`, {
       fix: 'Give another timestamp, or leave it out.',
     });
   }
+}
+
+/** Writes the group manifest into every store that holds a part of it. @returns where that did not work: the backups are as good as they are */
+async function keepPoint({ signal }: StepContext, point: RecoveryPoint, stores: ReadonlyMap<string, Store>): Promise<string[]> {
+  const doubts: string[] = [];
+  for (const store of new Set(point.components.filter(isThere).flatMap(({ component }) => stores.get(component) ?? []))) {
+    try {
+      await writePoint(store, point.name, point, signal);
+    } catch (thrown) {
+      if (signal.aborted || !(thrown instanceof UserError)) throw thrown;
+      doubts.push(`${store.location} does not say which backups belong together: ${withFix(thrown)}`);
+    }
+  }
+  return doubts;
 }
 
 /** Runs a component's step to its end; what went wrong is in the member. */
@@ -204,8 +232,7 @@ function isThere({ outcome }: PointMember): boolean {
 async function report(
   context: StepContext,
   dr: DrConfig,
-  point: RecoveryPoint,
-  parts: readonly Part[],
+  { point, parts, doubts }: { point: RecoveryPoint; parts: readonly Part[]; doubts: readonly string[] },
   seconds: number,
 ): Promise<StepReturn> {
   const failed = point.components.filter((member) => !isThere(member));
@@ -248,5 +275,5 @@ async function report(
     );
   }
   const warnings = point.components.flatMap(({ component, warnings: own = [] }) => own.map((text) => `${component}: ${text}`));
-  return { doubts: [...told, ...warnings], result: { ...point, seconds: Number(seconds.toFixed(1)) } };
+  return { doubts: [...told, ...warnings, ...doubts], result: { ...point, seconds: Number(seconds.toFixed(1)) } };
 }
