@@ -136,7 +136,8 @@ export async function* withDeadline(stream: AsyncIterable<Uint8Array>, idleMs: n
       yield next.value;
     }
   } finally {
-    void iterator.return?.();
+    // Not waited for: it may hang. What it still has to complain about is no news.
+    iterator.return?.().catch(() => undefined);
   }
 }
 

@@ -1,7 +1,7 @@
 // Outside programs that do not end as they should.
 import { expect, test } from '@jest/globals';
 import { CancelledError } from '../../shared/step/errors.ts';
-import { runStreaming, type StreamingProcess } from '../../shared/tools/process.ts';
+import { runStreaming, withDeadline, type StreamingProcess } from '../../shared/tools/process.ts';
 
 /** A shell whose child outlives it and holds its pipes, as sign-in helpers of kubectl do. Both last a minute. */
 const LEAVES_A_CHILD = ['-c', 'sleep 60 & echo ready; exec sleep 60'];
@@ -36,4 +36,25 @@ test('a program that ends at SIGTERM may still say its last words', async () => 
   await hasSpoken(program);
   await program.stop();
   expect(lines).toEqual(['saved what there was']);
+});
+
+test('a stream that complains while it is ended early does not take the process down', async () => {
+  async function* complaining(): AsyncGenerator<Uint8Array> {
+    try {
+      yield Buffer.from('some');
+      yield Buffer.from('more');
+    } finally {
+      await Promise.reject(new Error('the pipe broke'));
+    }
+  }
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', onUnhandled);
+  try {
+    for await (const piece of withDeadline(complaining(), 1000, 'mongodump')) if (piece.length > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', onUnhandled);
+  }
 });
