@@ -18,7 +18,7 @@ export const keysSchema = z.array(
 
 /** Metadata of a data object. `attempt` tells apart two runs that aim at one name. */
 export function dataMetadata(
-  manifest: Pick<Manifest, 'kind' | 'timestamp' | 'sizes' | 'sha256' | 'compression' | 'keyRecipients'>,
+  manifest: Pick<Manifest, 'kind' | 'timestamp' | 'sizes' | 'sha256' | 'keyRecipients'> & { compression: { algorithm: string } },
   attempt: string,
 ): Record<string, string> {
   const [first] = manifest.keyRecipients;

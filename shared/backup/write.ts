@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import { formatTimestamp, timestampToDate, type Timestamp } from '../step/timestamp.ts';
 import { ObjectExistsError, StoreError } from '../stores/errors.ts';
+import { checkMetadata } from '../stores/names.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import { limitRate } from '../tools/rate-limit.ts';
@@ -133,6 +134,7 @@ class BackupRun {
             signal: this.#signal,
           }),
         );
+        this.#checkKeysFit();
         const written = await this.#phase('writing', () => this.#write());
         const verified = await this.#phase('reading back', () => this.#provedReadBack(written));
         manifest = await this.#manifest(written, verified, started);
@@ -190,6 +192,24 @@ class BackupRun {
     if (this.#request.timestamp === undefined && newest !== undefined && newest > this.#timestamp) {
       this.#request.onNotice?.(
         `The newest backup of ${component} is from ${newest}, later than now (${this.#timestamp}): some machine's clock is wrong.`,
+      );
+    }
+  }
+
+  /** The keys lie in the metadata beside the data: that they fit there is to be known before a dump of hours, not after it. */
+  #checkKeysFit(): void {
+    const { kind, component } = this.#request;
+    const most = Number.MAX_SAFE_INTEGER;
+    const largest = { kind, timestamp: this.#timestamp, sizes: { plain: most, compressed: most, stored: most }, sha256: '0'.repeat(64) };
+    try {
+      checkMetadata(dataMetadata({ ...largest, compression: { algorithm: 'zstd' }, keyRecipients: this.#keys }, this.#attempt));
+    } catch (cause) {
+      throw new UserError(
+        `The keys of ${this.#keys.length} recipients do not fit beside the data of ${component}: ${errorMessage(cause)}`,
+        {
+          cause,
+          fix: 'Name fewer recipients. Two or three are enough: the vault, and an escrow key off line.',
+        },
       );
     }
   }

@@ -135,6 +135,19 @@ describe('a backup that succeeds', () => {
 describe('a backup that fails', () => {
   const failure = new StoreError('The store said no.');
 
+  test('because so many keys do not fit beside the data fails before anything is dumped', async () => {
+    const w = world();
+    let asked = false;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      asked = true;
+      yield text;
+    }
+    const recipients = [w.vault, ...Array.from({ length: 60 }, () => new MemoryRecipient('escrow'))];
+    await expect(w.write(source(), { recipients })).rejects.toThrow(/^The keys of 61 recipients do not fit beside the data of mongodb/);
+    expect(asked).toBe(false);
+    expectNothingLeft(w);
+  });
+
   test.each<[StoreCall, number]>([
     ['lock', 0],
     ['list', 0],
