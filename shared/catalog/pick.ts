@@ -155,10 +155,11 @@ function nearest(backups: readonly ListedBackup[], timestamp: string): ListedBac
   return backups.slice(Math.max(0, at - 3), at + 3);
 }
 
-/** The last six, with their states. */
+/** The last six with their states, the newest first: that is the one most people want. */
 function choices(backups: readonly ListedBackup[]): string {
   return backups
     .slice(-6)
+    .toReversed()
     .map((backup) => `${backup.timestamp} (${backup.state})`)
     .join(', ');
 }

@@ -101,7 +101,7 @@ describe('pickBackup', () => {
     const store = await storeWith('verified', 'verified', 'leftover', 'verified', 'verified', 'verified', 'verified', 'verified');
     await expect(pick(store, { timestamp: timestamp('20241204_130000') })).rejects.toMatchObject({
       message: 'There is no backup of mongodb at 20241204_130000 in memory:.',
-      fix: `Near it: ${[1, 2, 4, 5, 6, 7].map((day) => `${at(day)} (verified)`).join(', ')}.`,
+      fix: `Near it: ${[7, 6, 5, 4, 2, 1].map((day) => `${at(day)} (verified)`).join(', ')}.`,
     });
     await expect(pick(store, { timestamp: at(3) })).rejects.toThrow('was never completed: it has no manifest');
   });
@@ -109,7 +109,7 @@ describe('pickBackup', () => {
   test('says what there is when nothing is verified, and when there is nothing', async () => {
     await expect(pick(await storeWith('none', 'suspect'))).rejects.toMatchObject({
       message: 'There is no verified backup of mongodb in memory:.',
-      fix: `There are: ${at(1)} (committed), ${at(2)} (suspect). Name one by its timestamp.`,
+      fix: `There are: ${at(2)} (suspect), ${at(1)} (committed). Name one by its timestamp.`,
     });
     await expect(pick(new MemoryStore())).rejects.toMatchObject({ fix: expect.stringContaining('Nothing was ever stored there') });
   });
