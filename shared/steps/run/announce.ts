@@ -48,16 +48,17 @@ async function openNotifications(context: StepContext, masker: Masker): Promise<
   return config === undefined || config.channels().length === 0 ? undefined : notificationsOf(context, config, masker);
 }
 
-/** The channels of a dr.yml, ready to be told. */
-export async function notificationsOf({ host, clock }: StepContext, config: DrConfig, masker: Masker): Promise<Notifications> {
+/** The channels of a dr.yml, ready to be told. @param warn told of each channel that cannot be used or does not answer; a warning when absent */
+export async function notificationsOf(
+  { host, clock }: StepContext,
+  config: DrConfig,
+  masker: Masker,
+  warn = (problem: string): void => {
+    host.warning(problem);
+  },
+): Promise<Notifications> {
   const { Notifications: Channels } = await import('../../notify/notifications.ts');
-  return Channels.ofConfig(config, {
-    masker,
-    clock,
-    warn: (message) => {
-      host.warning(message);
-    },
-  });
+  return Channels.ofConfig(config, { masker, clock, warn });
 }
 
 function announcer(

@@ -37,7 +37,9 @@ export async function runNotify(context: StepContext): Promise<StepReturn> {
   const masker = maskerOf(context);
   const jobs = inputs.results === undefined ? [] : readResults(inputs.results);
   const outcome = inputs.outcome === undefined ? worstOf(jobs) : readOutcome(inputs.outcome);
-  const notifications = await channelsOf(context, inputs, masker);
+  // Whoever is not told, for whatever reason, makes the outcome partial: telling is all that this step does.
+  const problems: string[] = [];
+  const notifications = await channelsOf(context, inputs, masker, (problem) => problems.push(problem));
   const place = await placeOf(context, inputs);
   const about = { step: STEP, component: inputs.component };
   const record = place && (await keep(context, place, inputs, outcome));
@@ -57,7 +59,7 @@ export async function runNotify(context: StepContext): Promise<StepReturn> {
     },
     history,
   );
-  const { told, problems } = await notifications.tell(message, { beat: true });
+  const { told } = await notifications.tell(message, { beat: true });
   context.setOutput('told', told.length);
   context.setOutput('event', message.event);
   host.info(told.length > 0 ? `Told of "${message.title}": ${told.join(', ')}.` : `Nobody was told of "${message.title}".`);
@@ -69,7 +71,7 @@ function lines({ message }: Inputs, jobs: readonly JobResult[]): string[] {
 }
 
 /** The one channel of the inputs, else those of dr.yml. @throws UsageError when there is neither */
-async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker): Promise<Notifications> {
+async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker, warn: (problem: string) => void): Promise<Notifications> {
   const { host, clock } = context;
   if (inputs.channel !== undefined && inputs.url !== undefined) {
     const { channel: kind, url, from = '', to = [] } = inputs;
@@ -83,9 +85,7 @@ async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker):
     return Notifications.open([entry], {
       masker,
       clock,
-      warn: (message) => {
-        host.warning(message);
-      },
+      warn,
     });
   }
   const config = await openDrFile(context, (secret) => {
@@ -96,7 +96,7 @@ async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker):
       fix: `Add notify to dr.yml, or set ${host.spell('channel')} and ${host.spell('url')}.`,
     });
   }
-  return notificationsOf(context, config, masker);
+  return notificationsOf(context, config, masker, warn);
 }
 
 const ALL = ['succeeded', 'partial', 'failed', 'cancelled', 'refused', 'recovered', 'alert'];
