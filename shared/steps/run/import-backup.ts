@@ -1,4 +1,5 @@
 // What `import-backup` does: an old file → archive stream → the same way into the store as any backup, under its old timestamp.
+import { existsSync } from 'node:fs';
 import project from '../../../package.json' with { type: 'json' };
 import type { JsonValue } from '../../backup/json.ts';
 import { writeBackup, type BackupResult } from '../../backup/write.ts';
@@ -91,17 +92,19 @@ async function importOne(context: StepContext, { place, recipients, component, t
   return report(context, place, old, result, (clock.monotonic() - started) / 1000);
 }
 
-/** @throws UsageError when neither input nor name tells, or it has not come yet */
+/** @throws UsageError when there is no such file, neither input nor name tells, or the moment has not come yet */
 function momentOf({ host, clock }: StepContext, { timestamp, file }: Inputs): Timestamp {
+  // Before anything is said about its name.
+  if (!existsSync(file)) throw new UsageError(`There is no file ${file}.`, { fix: `Set ${host.spell('file')} to the downloaded backup.` });
   const found = timestamp ?? timestampInName(file);
   if (found === undefined) {
-    throw new UsageError(`The name of ${file} does not tell when the backup was made.`, {
+    throw new UsageError(`The name of ${file} does not say when the backup was made.`, {
       fix: `Set ${host.spell('timestamp')}, such as 20241201_120000 (UTC).`,
     });
   }
   if (isFuture(found, clock.now())) {
-    throw new UsageError(`${found} has not come yet; an old backup cannot be from then.`, {
-      fix: `Set ${host.spell('timestamp')} to the moment of the backup, in UTC.`,
+    throw new UsageError(`${found} is in the future; an old backup cannot be from then.`, {
+      fix: `Set ${host.spell('timestamp')} to when the backup was made, in UTC.`,
     });
   }
   return found;
