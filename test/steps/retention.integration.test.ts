@@ -290,6 +290,18 @@ describe('apply-retention', () => {
     expect([await records(store), await records(new FolderStore(at('b')))]).toEqual([0, 1]);
   });
 
+  test('a component whose store is down stays as it is, and does not keep the others from theirs', async () => {
+    writeFileSync(at('file'), '');
+    const more = `  orders: { kind: mongodb, source: { uri: "mongodb://localhost" }, store: down, retention: { last: 1 } }\n`;
+    const text = readFileSync(at('dr.yml'), 'utf8').replace('offsite:', `down: { kind: folder, path: ${at('file')} }, offsite:`);
+    writeFileSync(at('dr.yml'), text + more);
+    const { finish } = await run('apply-retention', { confirm: 'prod' });
+    expect(finish).toMatchObject({ outcome: 'partial', exitCode: 3, result: { removed: 2 } });
+    expect(finish.warnings).toEqual([expect.stringMatching(/^Nothing of orders is removed: .*is a file/)]);
+    const alone = await run('apply-retention', { component: 'orders', confirm: 'prod' });
+    expect(alone.finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('is a file') } });
+  });
+
   test('says what to do without dr.yml rules', async () => {
     writeFileSync(at('dr.yml'), readFileSync(at('dr.yml'), 'utf8').replace(/, retention:.*}/, ' }'));
     const { finish } = await run('apply-retention', { confirm: 'prod' });

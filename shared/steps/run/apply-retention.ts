@@ -39,11 +39,12 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
     return (await opener.of(componentsOf(context, opener.dr)[0] as string, undefined)).chosen[0] as NamedPlace;
   };
   return recorded(context, home, { step: STEP, component: inputs.component, effects: 'destroys' }, async () => {
-    const { plan, work } = await planWork(context, opener);
+    const { plan, work, problems } = await planWork(context, opener);
     if (inputs.savePlan !== undefined) await savePlan(context, plan, inputs.savePlan);
     const records = await recordsToGo(context, work);
     const results = (await confirmed(context, plan, records)) ? await carryOut(context, opener, work) : undefined;
-    return report(context, plan, results, inputs.dryRun ? records : await removeRecords(context, work));
+    const returned = await report(context, plan, results, inputs.dryRun ? records : await removeRecords(context, work));
+    return { ...returned, doubts: [...problems, ...(returned.doubts ?? [])] };
   });
 }
 

@@ -8,7 +8,8 @@ import { foundBad, listRuns } from '../../catalog/runs.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
 import { parsedRules, rulesText } from '../../config/retention.ts';
 import type { StepContext } from '../../step/define.ts';
-import { errorMessage, RefusedError, UsageError } from '../../step/errors.ts';
+import { errorMessage, RefusedError, UsageError, withFix } from '../../step/errors.ts';
+import { StoreError } from '../../stores/errors.ts';
 import type { ComponentPlaces, NamedPlace, PlaceOpener } from './component-places.ts';
 import { componentsOf, rulesFor } from './retention-rules.ts';
 
@@ -46,41 +47,69 @@ interface Inputs {
   plan: string | undefined;
 }
 
-/** Plans now, or takes the saved plan that the call names. @throws UsageError, RefusedError, StoreError */
-export async function planWork(context: StepContext, opener: PlaceOpener): Promise<{ plan: RetentionPlan; work: Work[] }> {
+/** What a run is to do. */
+export interface PlannedRun {
+  plan: RetentionPlan;
+  work: Work[];
+  /** Components that could not be planned, one sentence each: a store of theirs does not answer. Nothing of them goes. */
+  problems: string[];
+}
+
+/** Plans now, or takes the saved plan that the call names. @throws UsageError, RefusedError; StoreError when no component can be planned */
+export async function planWork(context: StepContext, opener: PlaceOpener): Promise<PlannedRun> {
   const { name, plan: file, copies } = context.inputs as unknown as Inputs;
   if (file !== undefined) {
     const plan = await readPlan(context, file, name);
-    return { plan, work: await workOf(plan, opener, copies, context.signal) };
+    return { plan, work: await workOf(plan, opener, copies, context.signal), problems: [] };
   }
   const now = context.clock.now();
-  const work = await planAll(context, opener, now);
-  return { plan: { formatVersion: 1, name, created: now.toISOString(), sections: work.map(({ section }) => section) }, work };
+  const { work, problems } = await planAll(context, opener, now);
+  return { plan: { formatVersion: 1, name, created: now.toISOString(), sections: work.map(({ section }) => section) }, work, problems };
 }
 
-async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Work[]> {
+async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
+  const plan = componentPlanner(context, opener, now);
+  const work: Work[] = [];
+  const failures = new Map<string, StoreError>();
+  for (const component of componentsOf(context, opener.dr)) {
+    try {
+      work.push(...(await plan(component)));
+    } catch (thrown) {
+      if (context.signal.aborted || !(thrown instanceof StoreError)) throw thrown;
+      failures.set(component, thrown);
+    }
+  }
+  const [first] = failures.values();
+  if (work.length === 0 && first) throw first;
+  const problems = [...failures].map(([component, failure]) => `Nothing of ${component} is removed: ${withFix(failure)}`);
+  return { work, problems };
+}
+
+/** Plans a component in each of its stores, and what restores replaced of it. @throws StoreError when one of the stores does not answer */
+function componentPlanner(context: StepContext, opener: PlaceOpener, now: Date): (component: string) => Promise<Work[]> {
   const { store, copies } = context.inputs as unknown as Inputs;
   const { signal } = context;
-  const work: Work[] = [];
   const badIn = badFinder(signal);
-  const plan = async (component: string, places: ComponentPlaces): Promise<void> => {
+  const plan = async (component: string, places: ComponentPlaces): Promise<Work[]> => {
+    const work: Work[] = [];
     for (const place of places.chosen) {
       const written = rulesFor(context, opener.dr, component, place.name);
       const bad = await badIn(place);
       const facts = await gatherFacts(sectionPlace(component, { places, place, bad }), now, signal);
       work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place, bad });
     }
+    return work;
   };
-  for (const component of componentsOf(context, opener.dr)) {
+  return async (component) => {
     const places = await opener.of(component, store, copies);
-    await plan(component, places);
+    const work = await plan(component, places);
     // What restores replaced ages by the same rules, once its hold has ended.
     const safety = safetyOf(component) === undefined ? safetyComponent(component) : undefined;
     const [first] = places.chosen;
     if (safety && first && (await listBackups(first.store, first.prefix, { component: safety, signal })).length > 0)
-      await plan(safety, { ...places, component: safety });
-  }
-  return work;
+      work.push(...(await plan(safety, { ...places, component: safety })));
+    return work;
+  };
 }
 
 async function readPlan({ host }: StepContext, file: string, name: string): Promise<RetentionPlan> {
