@@ -110,7 +110,7 @@ function scheduleAdvice(dr: Dr, name: string, schedule: string, now: Date): stri
   const minute = crowdedMinute(schedule, now);
   if (minute !== undefined) {
     advice.push(
-      `comes due ${minute === 0 ? 'at a full hour' : 'at half past'}, when hosted CI starts runs late or not at all: move it by some minutes`,
+      `comes due ${minute === 0 ? 'at a full hour' : 'at half past'}, when hosted CI starts runs late or not at all: move it by a few minutes`,
     );
   }
   const stores = Object.keys(dr.stores ?? {});
@@ -122,7 +122,7 @@ function scheduleAdvice(dr: Dr, name: string, schedule: string, now: Date): stri
     const moment = collision(component.schedule, schedule, now);
     if (moment === undefined) continue;
     const when = moment.toISOString().slice(0, 16).replace('T', ' ');
-    advice.push(`is due in the same minute as ${other} (${when} UTC), into the same store: move one of them by some minutes`);
+    advice.push(`is due in the same minute as ${other} (${when} UTC), into the same store: move one of them by a few minutes`);
   }
   return advice;
 }

@@ -86,7 +86,7 @@ function explainYaml({ code, message }: YAMLError): string {
     case 'TAB_AS_INDENT':
       return 'a tab indents this line: YAML wants spaces';
     case 'DUPLICATE_KEY':
-      return 'this key is already there in the same mapping: keep one of them';
+      return 'this key appears twice in the same mapping: keep one of them';
     case 'MULTIPLE_DOCS':
       return 'a second document starts here (---): dr.yml is one document';
     default:

@@ -46,5 +46,5 @@ const PATTERNS: readonly Pattern[] = [
 export function literalSecret(text: string): string | undefined {
   const searched = text.replace(/\$\{(?:env|vault):[^}]*\}/g, REFERENCE);
   const found = PATTERNS.find(({ pattern }) => pattern.test(searched));
-  return found && `holds ${found.what}: a secret must not stand in this file. ${found.fix}. Change the secret if the file was ever pushed`;
+  return found && `holds ${found.what}: a secret must not be in this file. ${found.fix}. Change the secret if the file was ever pushed`;
 }

@@ -92,7 +92,7 @@ const email = z.strictObject({
 const heartbeat = z.strictObject({
   kind: literal(
     'heartbeat',
-    "A dead man's switch in the style of healthchecks.io: told of the start and the end of each backup, it raises the alarm itself when they stay away.",
+    "A dead man's switch in the style of healthchecks.io: it hears of the start and the end of each backup, and raises the alarm when they stay away.",
   ),
   url: secretUrl('Ping address of the check.', 'HEARTBEAT_URL'),
   components,

@@ -37,7 +37,7 @@ export function referenceProblem(text: string): string | undefined {
     const inner = match[1] as string;
     const [, kind, name = ''] = /^([^:]*):(.*)$/s.exec(inner) ?? [];
     if (match[2] === '') return 'a reference that starts with ${ has no closing }';
-    if (kind === undefined && ENV_NAME.test(inner)) return `\${${inner}} says not where to look: write \${env:${inner}}`;
+    if (kind === undefined && ENV_NAME.test(inner)) return `\${${inner}} does not say where to look: write \${env:${inner}}`;
     if (kind !== 'env' && kind !== 'vault') return 'expected ${env:NAME} or ${vault:name}';
     if (kind === 'env' && !ENV_NAME.test(name)) return 'expected ${env:NAME} with a name of letters, digits and underscores';
     if (kind === 'vault' && !VAULT_NAME.test(name)) return 'expected ${vault:name} with a name of letters, digits and dashes';

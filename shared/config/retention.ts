@@ -22,8 +22,8 @@ const NUMBER = 'expected a whole number from 1 to 10000, or unlimited';
 function count(rule: keyof typeof COUNTED) {
   const description =
     rule === 'last'
-      ? 'Keep the last so many backups, or all of them (unlimited).'
-      : `Keep the last backup of each of the last so many ${COUNTED[rule]}, or of all (unlimited).`;
+      ? 'Keep the last N backups, or all of them (unlimited).'
+      : `Keep the last backup of each of the last N ${COUNTED[rule]}, or of all (unlimited).`;
   return about(
     z.union([z.int({ error: NUMBER }).min(1, { error: NUMBER }).max(10_000, { error: NUMBER }), z.literal('unlimited')], {
       error: NUMBER,
@@ -73,12 +73,12 @@ const rulesShape = {
   weekly: count('weekly'),
   monthly: count('monthly'),
   yearly: count('yearly'),
-  within: period('Keep everything younger than this, measured from the newest backup.', '14d'),
-  withinHourly: period('Keep the last backup of each hour of this time.', '2d'),
-  withinDaily: period('Keep the last backup of each day of this time.', '30d'),
-  withinWeekly: period('Keep the last backup of each ISO week of this time.', '3mo'),
-  withinMonthly: period('Keep the last backup of each month of this time.', '2y'),
-  withinYearly: period('Keep the last backup of each year of this time.', '10y'),
+  within: period('Keep everything made within this time before the newest backup.', '14d'),
+  withinHourly: period('Keep the last backup of each hour within this time.', '2d'),
+  withinDaily: period('Keep the last backup of each day within this time.', '30d'),
+  withinWeekly: period('Keep the last backup of each ISO week within this time.', '3mo'),
+  withinMonthly: period('Keep the last backup of each month within this time.', '2y'),
+  withinYearly: period('Keep the last backup of each year within this time.', '10y'),
 };
 
 type Loose = Record<string, unknown>;

@@ -16,7 +16,7 @@ export const scheduleSchema = plainText(
     description:
       'When the backup is due: a cron expression of five fields (minute, hour, day of month, month, day of week), or in words: daily at 02:17, ' +
       'sunday at 01:17, first sunday at 00:17, last friday at 22:17, day 15 at 02:17, last day at 23:17. UTC, unless a time zone follows ' +
-      '(17 2 * * * Europe/Berlin). Several are separated by ";". The CI system starts the runs; this is what they are held against.',
+      '(17 2 * * * Europe/Berlin). Several are separated by ";". The CI system starts the runs; Lifeboat uses this to notice a missing one.',
     example: '17 2 * * *',
   },
   { pattern: String.raw`${ENTRY}(?: *; *${ENTRY})*`, expected: EXPECTED },

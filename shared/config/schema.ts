@@ -26,7 +26,7 @@ export const drSchema = z
       }),
       name: plainText(
         {
-          description: 'Name of what is protected: the prefix in the store, and what is typed to confirm anything destructive.',
+          description: 'Name of what is protected: the top folder in the store, and what you type to confirm anything destructive.',
           example: 'rocketchat-production',
         },
         {

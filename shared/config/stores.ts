@@ -6,7 +6,7 @@ import { about, choice, integer, text } from './fields.ts';
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;
 
 const prefix = text(
-  { description: "Folder in the container; what dr.yml's name stands for comes below it.", example: 'team-a' },
+  { description: "Folder in the container or bucket, in which the folder with dr.yml's name is made.", example: 'team-a' },
   { pattern: PREFIX, expected: 'expected names separated by /, without . or ..' },
 ).optional();
 
@@ -53,7 +53,7 @@ const azureBlob = z.strictObject({
   ).optional(),
   tier: choice(['hot', 'cool', 'cold', 'archive'], {
     description:
-      'Access tier to which data is moved once it is proved and copied; manifests stay where they are. Archived data takes hours to bring back. Default: the one of the account.',
+      'Access tier to which data is moved once it is proved and copied; manifests stay where they are. Archived data takes hours to bring back. Default: the tier of the account.',
     example: 'cool',
   }).optional(),
 });
@@ -67,7 +67,7 @@ const folder = z.strictObject({
 });
 
 const s3 = z.strictObject({
-  kind: about(z.literal('s3'), { description: 'A bucket of S3 or of a service that speaks its language.', example: 's3' }),
+  kind: about(z.literal('s3'), { description: 'A bucket of S3 or of a compatible service.', example: 's3' }),
   bucket: text(
     { description: 'Name of the bucket. It must exist.', example: 'dr-backups' },
     {
@@ -77,7 +77,7 @@ const s3 = z.strictObject({
   ),
   prefix,
   region: text(
-    { description: "Region of the bucket. Default: what the environment says (AWS_REGION, the profile's).", example: 'eu-central-1' },
+    { description: 'Region of the bucket. Default: that of the environment (AWS_REGION, or the profile).', example: 'eu-central-1' },
     { pattern: '[a-z0-9-]+', expected: 'expected the name of a region, such as eu-central-1' },
   ).optional(),
   endpoint: text(
@@ -86,12 +86,12 @@ const s3 = z.strictObject({
   ).optional(),
   storageClass: choice(['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'], {
     description:
-      'Storage class that data is written with; manifests are written with the standard one. Only classes that are readable at once: for a deeper archive use a lifecycle rule of the bucket.',
+      'Storage class that data is written with; manifests are written with the standard one. Only classes that can be read at once; for a deeper archive use a lifecycle rule of the bucket.',
     example: 'STANDARD_IA',
   }).optional(),
   accessKeyId: text(
     {
-      description: 'Access key id, together with secretAccessKey. Default: the sign-in of the environment.',
+      description: 'Access key id, together with secretAccessKey. Default: the credentials of the environment.',
       example: '${env:S3_ACCESS_KEY_ID}',
     },
     { pattern: String.raw`[\w.-]+`, expected: 'expected an access key id' },

@@ -25,7 +25,7 @@ export const vaultSchema = about(
     }),
   ]),
   {
-    description: 'Where the keys of backups lie, and secrets named by ${vault:name}.',
+    description: 'Where the keys of backups are kept, and secrets named by ${vault:name}.',
     example: { kind: 'azure-key-vault', url: 'https://kv-dr-prod.vault.azure.net' },
   },
 );
@@ -57,7 +57,7 @@ export const recipientSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: about(z.literal('escrow'), {
-      description: 'An RSA public key whose private half is kept off line: opens backups when the vault is gone.',
+      description: 'An RSA public key whose private half you keep off line: it opens backups when the vault is gone.',
       example: 'escrow',
     }),
     publicKey: text(

@@ -57,13 +57,13 @@ export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends str
   name: string;
   /** Azure's friendlyName, at most 40 characters. */
   title: string;
-  /** One sentence without a trailing period's worth of detail: what the step does and proves. */
+  /** One sentence: what the step does and proves. */
   summary: string;
   /** A few sentences of help, plain text. */
   description: string;
-  /** Marketplace icon and colour names are the generator's business; category words only. */
+  /** What it may change; decides about dry runs, confirmation and the icon. */
   effects: Effects;
-  /** Kind of component in dr.yml that the step works on: it is picked when the file has one of it. Absent: a step about any. */
+  /** The kind of component that the step works on; dr.yml's only one of that kind is picked by itself. Absent: any kind. */
   componentKind?: string;
   inputs: I;
   outputs: Record<O, OutputSpec>;

@@ -67,7 +67,7 @@ describe('one slip gives one sentence with line, column and path', () => {
     [
       'a password in the connection string of a pod',
       withComponent('    source: { kubernetes: { namespace: chat, pod: mongodb-0, uri: "mongodb://root:geheim@localhost/" } }'),
-      '7:67 components.db.source.kubernetes.uri: holds a password in an address: a secret must not stand in this file. Keep it in a secret of the CI system and write ${env:MONGODB_URI}, or only the password as ${env:MONGODB_PASSWORD}. Change the secret if the file was ever pushed',
+      '7:67 components.db.source.kubernetes.uri: holds a password in an address: a secret must not be in this file. Keep it in a secret of the CI system and write ${env:MONGODB_URI}, or only the password as ${env:MONGODB_PASSWORD}. Change the secret if the file was ever pushed',
     ],
     ['a key without a value', withComponent('    source:'), '7:5 components.db.source: has no value: expected a mapping'],
     [
@@ -234,7 +234,7 @@ describe('what a later version will read is refused by name', () => {
 describe('YAML', () => {
   test.each<[what: string, content: string, problem: string]>([
     ['a tab', 'version: 1\ncomponents:\n\tdb: {}\n', '3:1 : a tab indents this line: YAML wants spaces'],
-    ['a key twice', 'version: 1\nname: a\nname: b\n', '3:1 : this key is already there in the same mapping: keep one of them'],
+    ['a key twice', 'version: 1\nname: a\nname: b\n', '3:1 : this key appears twice in the same mapping: keep one of them'],
     [
       'an open bracket',
       'version: 1\nname: [a\n',
@@ -274,7 +274,7 @@ describe('YAML', () => {
 
 describe('references', () => {
   test.each([
-    ['${MONGODB_URI}', '${MONGODB_URI} says not where to look: write ${env:MONGODB_URI}'],
+    ['${MONGODB_URI}', '${MONGODB_URI} does not say where to look: write ${env:MONGODB_URI}'],
     ['${secret:x}', 'expected ${env:NAME} or ${vault:name}'],
     ['${env:MY-URI}', 'expected ${env:NAME} with a name of letters, digits and underscores'],
     ['${vault:my_uri}', 'expected ${vault:name} with a name of letters, digits and dashes'],

@@ -10,7 +10,7 @@ const namespaces = (description: string, example: string[]) =>
     z
       .array(
         plainText(
-          { description: 'A database or a collection; * stands for anything.', example: example[0] },
+          { description: 'A database or a collection; * matches anything.', example: example[0] },
           { pattern: String.raw`[^\s,$"\\/][^,$"\\/\r\n]*`, expected: 'expected a database (shop) or a collection (shop.orders)' },
         ),
         { error: `expected a list, such as [${example.join(', ')}]` },
@@ -48,20 +48,20 @@ const kubernetesSchema = about(
     .strictObject(
       {
         context: plainText(
-          { description: 'Context of the kubeconfig; its current one when absent.', example: 'aks-prod' },
+          { description: 'Context in the kubeconfig; the current one when absent.', example: 'aks-prod' },
           { expected: 'expected the name of a context, such as aks-prod' },
         ).optional(),
         namespace: kubernetesName('Namespace of the pod.', 'rocketchat'),
         selector: plainText(
           {
-            description: 'Label selector of the pods; of several, a secondary is backed up and the primary restored.',
+            description: 'Label selector of the pods. Of several, a secondary is backed up and the primary is restored.',
             example: 'app.kubernetes.io/name=mongodb',
           },
           { pattern: String.raw`[^\s-][\s\S]*`, expected: 'expected a label selector, such as app.kubernetes.io/name=mongodb' },
         ).optional(),
         pod: kubernetesName('One pod by name, instead of a selector.', 'mongodb-0').optional(),
         container: kubernetesName(
-          'The container with mongodump and mongorestore; not needed when the pod has one, or names its main one.',
+          'The container with mongodump and mongorestore. Not needed when the pod has only one, or names its default.',
           'mongodb',
         ).optional(),
         uri: connectionString(
@@ -98,12 +98,11 @@ export const mongodbSchema = z.strictObject({
     { description: 'Where the data is: uri, or kubernetes.', example: { uri: '${env:MONGODB_URI}' } },
   ),
   engine: choice(['auto', 'tools', 'driver'], {
-    description:
-      'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools where they are found.',
+    description: 'tools: the official mongodump and mongorestore; driver: built in, nothing to install; auto: the tools if they are found.',
     example: 'auto',
   }).default('auto'),
   include: namespaces('Only these databases or collections; everything when absent.', ['rocketchat']),
-  exclude: namespaces('All but these databases or collections.', ['rocketchat.rocketchat_sessions']),
+  exclude: namespaces('Leave out these databases or collections.', ['rocketchat.rocketchat_sessions']),
   store: storeName('Store where the backups go, by name. Not needed when there is only one.', 'primary').optional(),
   copies: about(
     z.array(storeName('A further store, by name.', 'offsite'), { error: 'expected a list of store names, such as [offsite]' }).min(1, {
@@ -131,12 +130,12 @@ export const mongodbSchema = z.strictObject({
         { min: 1, max: 100 },
         {
           description:
-            'Doubtful when a collection or the whole has lost more than this many percent of its documents since the last verified backup.',
+            'A backup is suspect when a collection, or the whole, has lost more than this percentage of its documents since the last verified one.',
           example: 50,
         },
       ).default(50),
     }),
-    { description: 'From where on a backup is doubtful (outcome partial).', example: { maxShrink: 50 } },
+    { description: 'When a backup counts as suspect (outcome partial).', example: { maxShrink: 50 } },
   ).prefault({}),
   retention: retentionSchema.optional(),
   schedule: scheduleSchema.optional(),
