@@ -86,7 +86,7 @@ interface Task {
   result: RestoredNamespace;
   /** Resolves when the collection exists; inserts wait for it. */
   ready: Promise<void> | undefined;
-  /** The last insert of a collection in which the order of documents means something. */
+  /** The last insert: the next one waits for it where the order of documents means something. */
   tail: Promise<void> | undefined;
   buffer: Buffer;
   filled: number;
