@@ -18,23 +18,20 @@ export function actionReadme(step: AnyStep): string {
     '',
     step.description,
     '',
-    '## How it is called',
+    '## Usage',
+    '',
+    'With a `dr.yml` in the checkout, which supplies the rest. What it refers to as `${env:NAME}` is set with `env:` on the step.',
     '',
     '```yaml',
     '# GitHub Actions',
     `- uses: ${REPOSITORY}/actions/${step.name}@${TAG}`,
-    ...withLines(step, kebabCase, (name) => `\${{ secrets.${secretName(name)} }}`, '  with:'),
+    ...withLines(step, kebabCase, '  with:'),
     '```',
     '',
     '```yaml',
     '# Azure Pipelines',
     `- task: ${taskName(step.name)}@${TASK_VERSION.Major}`,
-    ...withLines(
-      step,
-      (name) => name,
-      (name) => `$(${secretName(name)})`,
-      '  inputs:',
-    ),
+    ...withLines(step, (name) => name, '  inputs:'),
     '```',
     '',
     '```console',
@@ -58,17 +55,11 @@ export function actionReadme(step: AnyStep): string {
   ].join('\n');
 }
 
-/** The lines below `with:` or `inputs:`: what must be given, or has no default. */
-function withLines(step: AnyStep, spell: (name: string) => string, secret: (name: string) => string, head: string): string[] {
-  const shown = Object.entries(step.inputs).filter(([, spec]) => spec.required || mustBeGiven(spec));
+/** The lines below `with:` or `inputs:`: what dr.yml cannot supply. */
+function withLines(step: AnyStep, spell: (name: string) => string, head: string): string[] {
+  const shown = Object.entries(step.inputs).filter(([name, spec]) => mustBeGiven(spec) || name === 'confirm');
   if (shown.length === 0) return [];
-  const value = (name: string, spec: InputSpec<unknown>): string =>
-    spec.kind === 'secret' ? secret(name) : (spec.example ?? spec.default ?? spec.choices?.[0] ?? '…');
-  return [head, ...shown.map(([name, spec]) => `    ${spell(name)}: ${value(name, spec)}`)];
-}
-
-function secretName(inputName: string): string {
-  return kebabCase(inputName).replaceAll('-', '_').toUpperCase();
+  return [head, ...shown.map(([name, spec]) => `    ${spell(name)}: ${spec.example ?? spec.default ?? spec.choices?.[0] ?? '…'}`)];
 }
 
 function inputRow(name: string, spec: InputSpec<unknown>): string {
