@@ -67,6 +67,24 @@ export function describeRecipient(title: string, traits: RecipientTraits, start:
       expect(Buffer.from(await given.recipient.unwrap(first, context))).toEqual(key);
     });
 
+    test('tells which backups of a store it keeps keys of, where it keeps a key per backup', async () => {
+      const [first, second, elsewhere, other] = [backup(), backup(), backup(), backup()];
+      const wrap = ({ key, context }: ReturnType<typeof backup>, store: string, component = 'mongodb') =>
+        given.recipient.wrap(key, { ...context, component, store });
+      const wrapped = await wrap(first, 'here');
+      await wrap(second, 'here');
+      await wrap(elsewhere, 'there');
+      await wrap(other, 'here', 'secrets');
+      const known = async () => (await given.recipient.backupsIn?.('here', 'mongodb'))?.toSorted();
+      if (!perBackup) {
+        expect(await known()).toBeUndefined();
+        return;
+      }
+      expect(await known()).toEqual([first.context.timestamp, second.context.timestamp]);
+      await given.recipient.forget(wrapped);
+      expect(await known()).toEqual([second.context.timestamp]);
+    });
+
     test('survives a round trip through JSON', async () => {
       const { key, context } = backup();
       const wrapped = JSON.parse(JSON.stringify(await given.recipient.wrap(key, context))) as WrappedKey;
