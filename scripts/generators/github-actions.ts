@@ -39,10 +39,11 @@ export function rootActionYaml(steps: readonly AnyStep[]): string {
   const inputs: Record<string, ActionInput> = {
     step: { description: `The step to run. One of: ${steps.map((step) => step.name).join(', ')}.`, required: true },
   };
-  for (const [name, { spec, users }] of unionOfInputs(steps)) {
-    const scope = users.length === steps.length ? '' : ` (${users.join(', ')})`;
+  for (const [name, descriptions] of unionOfInputs(steps)) {
+    const scope = (users: readonly string[]): string => (users.length === steps.length ? '' : ` (${users.join(', ')})`);
+    const description = [...descriptions].map(([text, users]) => `${text}${scope(users)}`).join(' Or: ');
     // No defaults: they may differ from step to step, and the step knows its own.
-    inputs[kebabCase(name)] = { description: `${describeInput(spec)}${scope}`, required: false };
+    inputs[kebabCase(name)] = { description, required: false };
   }
   return toYaml({
     name: 'Lifeboat: proved backups',
@@ -60,13 +61,14 @@ function actionInput(spec: InputSpec<unknown>): ActionInput {
   return { description: describeInput(spec), required: mustBeGiven(spec), ...(preset === undefined ? {} : { default: preset }) };
 }
 
-function unionOfInputs(steps: readonly AnyStep[]): Map<string, { spec: InputSpec<unknown>; users: string[] }> {
-  const union = new Map<string, { spec: InputSpec<unknown>; users: string[] }>();
+/** By input: what it means, which may differ from step to step, and the steps for which it means that. */
+function unionOfInputs(steps: readonly AnyStep[]): Map<string, Map<string, string[]>> {
+  const union = new Map<string, Map<string, string[]>>();
   for (const step of steps) {
     for (const [name, spec] of inputsFor(step, 'github')) {
-      const entry = union.get(name) ?? { spec, users: [] };
-      entry.users.push(step.name);
-      union.set(name, entry);
+      const descriptions = union.get(name) ?? new Map<string, string[]>();
+      const text = describeInput(spec);
+      union.set(name, descriptions.set(text, [...(descriptions.get(text) ?? []), step.name]));
     }
   }
   return union;
