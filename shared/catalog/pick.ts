@@ -59,7 +59,7 @@ export function pickFrom(
     throw new UserError(`There is no verified backup of ${component} in ${where}.`, {
       fix:
         backups.length === 0
-          ? 'Nothing was ever stored there: check store, name and component.'
+          ? 'Nothing is there: check store, name and component and, for a folder, whether its disk is mounted.'
           : `There are: ${choices(backups)}. Name one by its timestamp.`,
     });
   }
@@ -83,7 +83,9 @@ function pickNamed(component: string, timestamp: Timestamp, backups: readonly Li
   if (!backup) {
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${where}.`, {
       fix:
-        usable.length === 0 ? 'There is none at all: check store, name and component.' : `Near it: ${choices(nearest(usable, timestamp))}.`,
+        usable.length === 0
+          ? 'There is none at all: check store, name and component and, for a folder, whether its disk is mounted.'
+          : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
   const why = UNUSABLE[backup.state];

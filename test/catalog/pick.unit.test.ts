@@ -111,7 +111,9 @@ describe('pickBackup', () => {
       message: 'There is no verified backup of mongodb in memory:.',
       fix: `There are: ${at(2)} (suspect), ${at(1)} (committed). Name one by its timestamp.`,
     });
-    await expect(pick(new MemoryStore())).rejects.toMatchObject({ fix: expect.stringContaining('Nothing was ever stored there') });
+    await expect(pick(new MemoryStore())).rejects.toMatchObject({
+      fix: expect.stringContaining('check store, name and component and, for a folder, whether its disk is mounted'),
+    });
   });
 });
 
