@@ -52,6 +52,8 @@ export class TerminalHost implements Host {
   readonly #out: NodeJS.WriteStream;
   #summary = '';
   #liveLine = false;
+  /** A question stands on the line, without an answer yet. */
+  #asking = false;
   #drawnAt = -Infinity;
   #latest: Progress | undefined;
   #redraw: NodeJS.Timeout | undefined;
@@ -154,10 +156,13 @@ export class TerminalHost implements Host {
     const reader = createInterface({ input: process.stdin, output: process.stderr });
     // readline takes Ctrl-C for itself while it waits.
     reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    this.#asking = true;
     try {
-      return await reader.question(question, { signal: this.signal });
+      const answer = await reader.question(question, { signal: this.signal });
+      this.#asking = false;
+      return answer;
     } catch (cause) {
-      throw new CancelledError('Cancelled instead of answered.', { cause });
+      throw new CancelledError('Cancelled: the question was not answered.', { cause });
     } finally {
       reader.close();
     }
@@ -218,6 +223,8 @@ export class TerminalHost implements Host {
   }
 
   #clearLive(): void {
+    if (this.#asking) process.stderr.write('\n');
+    this.#asking = false;
     if (!this.#liveLine) return;
     this.#liveLine = false;
     process.stderr.write('\r\u001B[2K');

@@ -91,6 +91,19 @@ describeIf(findProgram('script') !== undefined, 'needs script of util-linux')('a
     ).toMatchObject({ step: 'try-host', outcome: 'cancelled' });
   });
 
+  test.each([
+    ['Ctrl-C', '\u0003', ['warning: Cancelling and cleaning up. Press Ctrl-C again to stop at once.']],
+    ['Ctrl-D', '\u0004', []],
+  ])('%s at a question leaves the line of the question to itself', async (_key, typed, said) => {
+    const screen = onScreen([process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/cli.ts', 'init'], { columns: 100 });
+    await screen.shows(/^Name of what is protected \[.*\]:$/m);
+    screen.type(typed);
+    expect(await screen.ended).toBe(130);
+    const [question, ...rest] = screen.lines().filter((line) => line !== '');
+    expect(question).toMatch(/^Name of what is protected \[.*\]:(?: \^C)?$/);
+    expect(rest).toEqual([...said, 'Cancelled: the question was not answered.']);
+  });
+
   test('--quiet asks nothing: what the question is about would not be shown', async () => {
     const screen = onScreen([process.execPath, '--disable-warning=ExperimentalWarning', 'scripts/cli.ts', 'init', '--quiet'], {
       columns: 80,
