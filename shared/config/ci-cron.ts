@@ -24,7 +24,7 @@ export function utcCrons(schedule: string, from: Date): string[] {
   return [...new Set(lines)];
 }
 
-/** True when the schedule's entries are cron lines that every CI system understands as they are meant. */
+/** True when every entry of the schedule is a cron line that a CI system understands as it is meant. */
 export function isUtcCron(schedule: string): boolean {
   return schedule.split(/ *; */).every((entry) => utcCronOf(entry) !== undefined);
 }

@@ -68,7 +68,7 @@ function isSupersededByLater(path: readonly PropertyKey[], parent: unknown): boo
   return siblings.some((key) => LATER_KEYS.some((pattern) => pattern.includes('.') && matchesPath(pattern, [...path.slice(0, -1), key])));
 }
 
-/** `accuont: …` stands there: the unknown key tells it all. */
+/** For `accuont: …` the message about the unknown key is enough. */
 function isMisspelt(path: readonly PropertyKey[], parent: unknown, root: JsonSchema, yaml: YamlFile): boolean {
   const known = Object.keys(schemaAt(path.slice(0, -1), yaml.data, root)?.properties ?? {});
   const given = typeof parent === 'object' && parent !== null ? Object.keys(parent) : [];

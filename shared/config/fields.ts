@@ -25,7 +25,7 @@ export function about<S extends z.ZodType>(schema: S, { description, example }: 
   return schema.meta({ description, examples: [example] });
 }
 
-/** A text that stands in the file as it is: references are not resolved in it. */
+/** A text that is taken as written: references in it are not resolved. */
 export function plainText(meta: About, { pattern = String.raw`[\s\S]*\S[\s\S]*`, expected }: Shape) {
   return about(z.string({ error: expected }).regex(new RegExp(`^(?:${pattern})$`), { error: expected }), meta);
 }

@@ -64,7 +64,7 @@ export function readServiceConnection(id: string, accessToken: string | undefine
 export async function requestOidcToken(audience: string, connection: ServiceConnection | undefined, signal: AbortSignal): Promise<string> {
   if (audience !== AUDIENCE) {
     throw new UserError(`Azure Pipelines issues OIDC tokens for ${AUDIENCE} only, not for ${audience}.`, {
-      fix: 'Leave azureAudience away, or sign in with a client secret.',
+      fix: 'Leave azureAudience out, or sign in with a client secret.',
     });
   }
   const uri = process.env['SYSTEM_OIDCREQUESTURI'];

@@ -86,7 +86,7 @@ export class GithubHost implements Host {
     const text = this.#masker.clean(markdown);
     this.#summaryBytes += Buffer.byteLength(text);
     if (this.#summaryBytes > SUMMARY_LIMIT_BYTES) {
-      this.warning('The job summary is over 1 MiB, GitHub would drop all of it: the rest is in the log only.');
+      this.warning('The job summary would exceed 1 MiB, and GitHub would drop all of it: the rest is only in the log.');
       this.info(text);
       return;
     }
@@ -106,7 +106,7 @@ export class GithubHost implements Host {
       return token;
     } catch (cause) {
       throw new UserError(`GitHub did not answer the request for an OIDC token for ${audience}: ${lastLine(errorMessage(cause))}`, {
-        fix: 'Run the job again; see https://www.githubstatus.com when it stays.',
+        fix: 'Run the job again. If it keeps failing, look at https://www.githubstatus.com.',
         cause,
       });
     }

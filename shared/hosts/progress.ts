@@ -39,7 +39,7 @@ export class ProgressText {
 
   /**
    * Units per second over the window; undefined until there is something to measure.
-   * @param now makes it fall while no update comes, so that work that stands still does not look as if it went on
+   * @param now lets the rate fall while no update comes, so that stalled work does not look busy
    */
   rate(now?: number): number | undefined {
     const first = this.#samples[0];
