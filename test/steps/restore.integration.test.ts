@@ -51,16 +51,18 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     });
 
     test('no confirmation at all shows the plan and touches nothing', async () => {
-      const { exitCode, said, log } = await restore({ replace: 'true', confirm: '' });
+      const { exitCode, said, log, summary } = await restore({ replace: 'true', confirm: '' });
       expect(exitCode).toBe(5);
       expect(said).toMatch(/^Not confirmed: confirm is missing\. Nothing was touched\./);
       expect(log.join('\n')).toMatch(/! shop\.orders: 300 documents are replaced/);
+      expect(summary).toMatch(/^### Plan: restore a MongoDB backup\n[^]*- shop\.orders: 300 documents are replaced/);
     });
 
     test('a dry run shows the plan and touches nothing, in target and store', async () => {
       const before = [await shop(), place.files(), place.keys()];
-      const { outcome, log } = await restore({ replace: 'true', dryRun: 'true' });
+      const { outcome, log, summary } = await restore({ replace: 'true', dryRun: 'true' });
       expect(outcome).toBe('succeeded');
+      expect(summary).toMatch(/### Plan: restore[^]*\| Restores \| 302 documents in 2 collections[^]*Nothing was touched\.\n$/);
       expect(log.join('\n')).toMatch(/Restores +302 documents in 2 collections, with the built-in engine/);
       expect(log).toContain('notice: Dry run: nothing was touched.');
       expect([await shop(), place.files(), place.keys()]).toEqual(before);

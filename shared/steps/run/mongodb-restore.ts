@@ -15,7 +15,7 @@ import { openRestoreInto, type MongoInputs } from './mongodb-address.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource, type ReadWishes } from './restore-source.ts';
-import { engineText, occupiedLines, restoreSummary, staysText } from './restore-summary.ts';
+import { engineText, occupiedLines, planSummary, restoreSummary, staysText } from './restore-summary.ts';
 import { backUpReplaced, madeBy } from './safety-backup.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 
@@ -34,6 +34,7 @@ interface Inputs extends MongoInputs, ReadWishes {
   safetyBackup: boolean;
   rollback: boolean;
   dryRun: boolean;
+  confirm: string | undefined;
 }
 
 export async function runMongodbRestore(context: StepContext): Promise<StepReturn> {
@@ -146,7 +147,11 @@ class RestoreRun {
       this.#restore.refuseOccupied();
     }
     const predicted = await this.#predict();
-    if (!(await this.#context.confirmDestruction(this.#plan(predicted.text)))) {
+    const plan = this.#plan(predicted.text);
+    // Whoever started it from a phone sees the job's summary first; a terminal shows the plan anyway.
+    const goesOn = !this.#inputs.dryRun && this.#inputs.confirm === plan.confirmation;
+    if (host.kind !== 'terminal' && !goesOn) await host.summary(planSummary(plan));
+    if (!(await this.#context.confirmDestruction(plan))) {
       const { seconds, rehydrationSeconds } = predicted;
       return {
         result: { dryRun: true, source: this.#source.location, predictedSeconds: seconds, rehydrationSeconds, plan: this.#restore.plan },

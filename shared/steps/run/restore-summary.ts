@@ -3,7 +3,8 @@ import type { PassedOver } from '../../catalog/nearest.ts';
 import type { Comparison } from '../../mongodb/compare.ts';
 import type { RestorePlan } from '../../mongodb/restore.ts';
 import { formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
-import { commandBlock, facts, page, table } from './summary.ts';
+import type { DestructionPlan } from '../../step/define.ts';
+import { commandBlock, facts, page, prose, table } from './summary.ts';
 
 /** Lines of a plan that name collections one by one. */
 const NAMED_LOSSES = 20;
@@ -17,6 +18,11 @@ export function occupiedLines(occupied: RestorePlan['occupied'], after: string):
 
 export function engineText({ engine }: RestorePlan): string {
   return engine === 'tools' ? 'mongorestore' : 'the built-in engine';
+}
+
+/** The page of a restore that ends with its plan: a dry run, or one that was not confirmed. */
+export function planSummary({ title, facts: shown, losses }: DestructionPlan): string {
+  return page(`### ${title}`, facts(shown), losses.map((loss) => `- ${prose(loss)}`).join('\n'), 'Nothing was touched.');
 }
 
 /** How a restore ended. */
