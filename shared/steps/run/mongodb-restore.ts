@@ -244,9 +244,9 @@ class RestoreRun {
         ['Target', `${plan.fingerprint} (version ${plan.targetVersion})`],
         ['Restores', `${formatCount(documents)} documents in ${plural(plan.namespaces.length, 'collection')}, with ${engineText(plan)}`],
         [
-          'Stays',
+          'Keeps',
           plan.untouched.length === 0
-            ? 'nothing else is there'
+            ? 'nothing: the target has no other collections'
             : `${plural(plan.untouched.length, 'collection')} that the backup does not have`,
         ],
         ['Takes', takes],
