@@ -68,7 +68,7 @@ describe.each(['prod', 'test'] as const)('the %s extension', (variant) => {
         env: { AGENT_TEMPDIRECTORY: folder },
       });
       expect(run.stdout).toMatch(
-        /##vso\[task\.issue type=error;source=TaskInternal;\].*(is missing|There is no dr\.yml|checks? of \d+ failed)/,
+        /##vso\[task\.issue type=error;source=TaskInternal;\].*(is missing|There is no dr\.yml|There is nothing to check)/,
       );
     }
   });
