@@ -154,7 +154,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
     try {
       const { text, origin } = await findText(spec, raw(name), config);
       origins[name] = origin;
-      host.debug(`Input ${host.spell(name)} from ${origin === 'dr.yml' ? `${config?.label} (${spec.config})` : origin}`);
+      host.debug(`Input ${host.spell(name)}: ${originText(origin, config?.label, spec.config)}`);
       if (text === undefined) {
         if (spec.required) {
           complain(name, missingInput(name, spec, host));
@@ -187,6 +187,11 @@ function renamedInputs(step: AnyStep, host: Host): string[] {
       .filter((old) => given.has(host.spell(old)))
       .map((old) => `${host.spell(old)} is now called ${host.spell(name)}: rename it.`),
   );
+}
+
+function originText(origin: Origin, label = 'dr.yml', path = ''): string {
+  if (origin === 'dr.yml') return `from ${label} (${path})`;
+  return { input: 'given', default: 'default', absent: 'not given' }[origin];
 }
 
 async function findText(spec: InputSpec<unknown>, given: string | undefined, config: ConfigSource | undefined) {

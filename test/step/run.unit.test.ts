@@ -144,11 +144,11 @@ describe('inputs', () => {
   test('where each value came from is in the debug log, the values are not', async () => {
     const { host } = await attempt(stepOf(INPUTS, nothing), { inputs: { store: 'given' } }, { days: '30' });
     expect(host.log.filter((line) => line.startsWith('debug: Input'))).toEqual([
-      'debug: Input store from input',
-      'debug: Input retention-days from dr.yml (days)',
-      'debug: Input password from absent',
-      'debug: Input backup-id from absent',
-      'debug: Input verify from absent',
+      'debug: Input store: given',
+      'debug: Input retention-days: from dr.yml (days)',
+      'debug: Input password: not given',
+      'debug: Input backup-id: not given',
+      'debug: Input verify: not given',
     ]);
   });
 
