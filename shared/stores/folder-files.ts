@@ -65,6 +65,18 @@ export async function newFile(folder: string): Promise<{ path: string; handle: F
   return { path, handle };
 }
 
+/** The file system's own clock, milliseconds: on a share another machine's, which also stamps the files. */
+export async function clockOf(folder: string): Promise<number> {
+  const { path, handle } = await newFile(folder);
+  try {
+    await handle.write('.');
+    return (await handle.stat()).mtimeMs;
+  } finally {
+    await handle.close();
+    await removeFile(path);
+  }
+}
+
 /** Writes a new file (0600) and makes its bytes durable. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const handle = await inFolder(dirname(path), () => open(path, 'wx', 0o600));

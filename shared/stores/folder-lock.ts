@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode, guarded, inFolder, newFile, removeFile } from './folder-files.ts';
+import { clockOf, errorCode, guarded, inFolder, removeFile } from './folder-files.ts';
 import { listFolder } from './folder-sidecar.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
 import { RESERVED_SEGMENT } from './names.ts';
@@ -38,16 +38,7 @@ function filesIn(folder: string): GenerationFiles {
     async remove(generation) {
       await removeFile(pathOf(generation));
     },
-    async now() {
-      const { path, handle } = await newFile(folder);
-      try {
-        await handle.write('.');
-        return (await handle.stat()).mtimeMs;
-      } finally {
-        await handle.close();
-        await removeFile(path);
-      }
-    },
+    now: () => clockOf(folder),
   };
 }
 

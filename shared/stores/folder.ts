@@ -6,7 +6,18 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfCancelled } from '../step/errors.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
 import { noFolder, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
-import { errorCode, folderError, guarded, inFolder, lstatOrNone, nameNew, newFile, refuseLinks, removeFile } from './folder-files.ts';
+import {
+  clockOf,
+  errorCode,
+  folderError,
+  guarded,
+  inFolder,
+  lstatOrNone,
+  nameNew,
+  newFile,
+  refuseLinks,
+  removeFile,
+} from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
 import { fillFile, readFile } from './folder-stream.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
@@ -204,8 +215,11 @@ export class FolderStore implements Store {
   }
 
   /** Temporary files do not know the name they were meant for, so that all old ones go, whatever the prefix. */
-  async sweep(_prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
+  async sweep(_prefix: string, before: Date, signal?: AbortSignal): Promise<number> {
     return guarded(`Cleaning ${this.location}`, async () => {
+      if (!(await lstatOrNone(this.#temporaryFolder))) return 0;
+      // By the file system's clock: to a machine whose own is days ahead, another one's write in progress must not look old.
+      const olderThan = new Date(before.getTime() + (await clockOf(this.#temporaryFolder)) - Date.now());
       let removed = 0;
       for (const file of await listFolder(this.#temporaryFolder)) {
         throwIfCancelled(signal);

@@ -164,11 +164,15 @@ class SftpStore implements Store {
   }
 
   /** Temporary files do not know the name they were meant for, so that all old ones go, whatever the prefix. */
-  async sweep(_prefix: string, olderThan: Date, signal?: AbortSignal): Promise<number> {
+  async sweep(_prefix: string, before: Date, signal?: AbortSignal): Promise<number> {
     return this.#folder.guarded('Cleaning', '', async () => {
+      const temporary = await this.#files.entries(this.#folder.own('temporary'));
+      // By the server's clock: to a machine whose own is days ahead, another one's write in progress must not look old.
+      const now = temporary.length === 0 ? Date.now() : await clockOf(this.#files, this.#folder.own('temporary'));
+      const olderThan = new Date(before.getTime() + now - Date.now());
       let removed = 0;
       const isOld = ({ stats }: { stats: Stats }): boolean => stats.mtime * 1000 < olderThan.getTime();
-      for (const entry of await this.#files.entries(this.#folder.own('temporary'))) {
+      for (const entry of temporary) {
         throwIfCancelled(signal);
         if (isOld(entry)) removed += Number(await this.#files.remove(this.#folder.own('temporary', entry.name)));
       }
@@ -210,17 +214,20 @@ function lockFiles(files: SftpFiles, folder: string): GenerationFiles {
     async remove(generation) {
       await files.remove(pathOf(generation));
     },
-    async now() {
-      const { path, file } = await files.temporary(folder);
-      try {
-        await file.write(Buffer.from('.'), 0);
-        return (await file.stat()).mtime * 1000;
-      } finally {
-        await file.close();
-        await files.remove(path);
-      }
-    },
+    now: () => clockOf(files, folder),
   };
+}
+
+/** The server's own clock, milliseconds. */
+async function clockOf(files: SftpFiles, folder: string): Promise<number> {
+  const { path, file } = await files.temporary(folder);
+  try {
+    await file.write(Buffer.from('.'), 0);
+    return (await file.stat()).mtime * 1000;
+  } finally {
+    await file.close();
+    await files.remove(path);
+  }
 }
 
 /** A file that somebody put there under a name that no store takes is not an object. */

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { StoreError } from '../../shared/stores/errors.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
+import { withWrongClock } from '../../scripts/campaign/wrong-clock.ts';
 import { tempFolder } from '../backends/support.ts';
 import { listAll, storeConformance } from './conformance.ts';
 
@@ -101,6 +102,18 @@ describe('folder store', () => {
     expect(await store.sweep('', new Date(Date.now() + 60_000))).toBe(1);
     const listed = await listAll(store.list(''));
     expect(listed).toEqual([]);
+  });
+
+  test('does not sweep the write in progress of another machine when its own clock is two days ahead', async () => {
+    const store = new FolderStore(join(root, 'clock-ahead'));
+    async function* watched(): AsyncGenerator<Uint8Array> {
+      yield bytes('begun, ');
+      const yesterday = (): Date => new Date(Date.now() - 86_400_000);
+      expect(await withWrongClock(2 * 86_400_000, () => store.sweep('', yesterday()))).toBe(0);
+      yield bytes('and done');
+    }
+    await store.put('a/data', watched(), { ifAbsent: true, metadata: { a: '1' } });
+    expect(await store.stat('a/data')).toMatchObject({ size: 15, metadata: { a: '1' } });
   });
 
   test('follows no symbolic link, neither to read nor to write', async () => {
