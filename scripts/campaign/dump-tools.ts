@@ -1,6 +1,7 @@
 // mongodump and kubectl stand-ins that misbehave: whatever they do, nothing of it may be stored as a backup, and no secret may be told.
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
+import { begunName } from '../../shared/backup/layout.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { Kubectl } from '../../shared/kubernetes/kubectl.ts';
 import { dumpPod } from '../../shared/mongodb/dump-pod.ts';
@@ -26,7 +27,7 @@ import {
   type StandInOptions,
 } from '../../test/backends/mongo-tools-stand-ins.ts';
 import type { Expected, Part, Trial } from './part.ts';
-import { backUp, PREFIX, prove, smallArchive, type World } from './small-backup.ts';
+import { backUp, COMPONENT, PREFIX, prove, smallArchive, type World } from './small-backup.ts';
 
 const PASSWORD = 'sehr-geheim-0815';
 /** How long a mongodump that is silent for ever is waited for here; ten minutes in earnest. */
@@ -203,7 +204,7 @@ async function refusedDump(
   const said = `${errorMessage(thrown)} ${thrown instanceof UserError ? (thrown.fix ?? '') : ''}`;
   trial.holds(`${label}: the password is told`, !said.includes(PASSWORD), 'detected');
   const names: string[] = [];
-  for await (const { name } of world.store.list(`${PREFIX}/`)) names.push(name);
+  for await (const { name } of world.store.list(`${PREFIX}/`)) if (name !== begunName(PREFIX, COMPONENT)) names.push(name);
   const keys = await new FolderVault(world.recipients[0]?.location ?? '').list()[Symbol.asyncIterator]().next();
   trial.holds(`${label}: left behind ${names.join(', ')}`, names.length === 0 && keys.done === true, 'detected');
 }

@@ -65,7 +65,7 @@ export interface Place {
   listed(): Promise<{ backups: [timestamp: string, state: string][]; leftovers: number }>;
   /** Names of keys in the vault. */
   keys(): string[];
-  /** Files below the component's folder in the store. */
+  /** Files below the component's folder in the store, but for the mark that its first backup leaves there for good. */
   files(): string[];
   /** The run records, oldest first. */
   records(): { step: string; outcome: string; error?: string }[];
@@ -116,7 +116,7 @@ function placeIn(folder: string, mongodbUri: string): Place {
       return { backups: backups.map(({ timestamp, state }) => [timestamp, state] as [string, string]).reverse(), leftovers };
     },
     keys: () => filesBelow(vault).filter((path) => /lifeboat-/.test(path)),
-    files: () => filesBelow(join(store, 'shop', 'mongodb')),
+    files: () => filesBelow(join(store, 'shop', 'mongodb')).filter((path) => !path.endsWith('/begun.json')),
     records: () =>
       filesBelow(join(store, 'shop', 'runs'))
         .filter((path) => path.endsWith('.json'))
