@@ -155,6 +155,11 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       expect(refused.said).toMatch(
         /latest verified backup of mongodb is 20260101_010000, older than the newest attempt, 20260102_010000, which is marked suspect/,
       );
+      const planned = await run('mongodb-restore', { ...restore, dryRun: 'true' });
+      expect([planned.outcome, planned.exitCode]).toEqual(['partial', 3]);
+      expect(planned.finish.warnings.join('\n')).toMatch(
+        /newest attempt, 20260102_010000, which is marked suspect\. A restore takes it only with allowOlder, or when timestamp names it\./,
+      );
       const older = await run('mongodb-restore', { ...restore, allowOlder: 'true' });
       expect([older.outcome, older.outputs['timestamp'], older.outputs['documents']]).toEqual(['succeeded', '20260101_010000', '502']);
       await bench.client.db('shrinking_check').dropDatabase();

@@ -90,7 +90,9 @@ function sectionFacts(section: PlanSection): Fact[] {
 function counts(section: PlanSection): string {
   const going = removals(section);
   const bytes = going.reduce((sum, backup) => sum + backup.bytes, 0);
-  return `${section.policy}: ${section.backups.length - going.length} stay, ${going.length} go (${formatBytes(bytes)})`;
+  const staying = plural(section.backups.length - going.length, 'backup');
+  if (going.length === 0) return `${section.policy}: keeps ${staying}, removes none`;
+  return `${section.policy}: keeps ${staying}, removes ${going.length} (${formatBytes(bytes)})`;
 }
 
 /**

@@ -66,8 +66,8 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
 }
 
 function choose(context: StepContext, sources: Sources, component: string, inputs: Inputs): ChosenBackup {
-  const { timestamp, allowOlder } = inputs;
-  if (!inputs.rollback) return chooseBackup(context, sources, { component, timestamp, allowOlder });
+  const { timestamp, allowOlder, dryRun: planOnly } = inputs;
+  if (!inputs.rollback) return chooseBackup(context, sources, { component, timestamp, allowOlder, planOnly });
   const safety = safetyComponent(component);
   const seen = seenPlaces(sources);
   const last = backupsEverywhere({ seen }).findLast(({ state }) => state === 'verified');

@@ -7,35 +7,38 @@ import { details, page, table } from './summary.ts';
 /** Rows that a table shows before it is summed up. */
 const MOST_ROWS = 100;
 
+type Tense = 'planned' | 'done';
+
 /** The summary of a plan, or of what was done by it. */
 export function retentionSummary(
   sections: readonly PlanSection[],
   { removed, freedBytes, doubts }: RetentionReport,
-  tense: 'planned' | 'done',
+  tense: Tense,
   records?: string,
 ): string {
-  const what = `${plural(removed, 'backup')} ${tense === 'done' ? 'removed' : 'would go'}, ${formatBytes(freedBytes)}`;
+  const what = `${plural(removed, 'backup')} ${tense === 'done' ? 'removed' : 'would be removed'}, ${formatBytes(freedBytes)}`;
   return page(
-    `### Retention: ${removed === 0 ? `nothing ${tense === 'done' ? 'was removed' : 'goes'}` : what}`,
+    `### Retention: ${removed === 0 ? `nothing ${tense === 'done' ? 'was removed' : 'would be removed'}` : what}`,
     // Why a whole section stays is told below its title.
     doubts
       .filter((doubt) => !sections.some(({ blocked }) => blocked === doubt))
       .map((doubt) => `- **${doubt}**`)
       .join('\n'),
-    ...sections.map((section) => sectionPart(section)),
-    records === undefined ? undefined : `${tense === 'done' ? 'Gone' : 'Go'} with them: ${records}.`,
+    ...sections.map((section) => sectionPart(section, tense)),
+    records === undefined ? undefined : `${tense === 'done' ? 'Removed' : 'To remove'} with them: ${records}.`,
   );
 }
 
-function sectionPart(section: PlanSection): string {
+function sectionPart(section: PlanSection, tense: Tense): string {
+  const [removed, kept] = tense === 'done' ? ['Removed', 'Kept'] : ['To remove', 'To keep'];
   const going = removals(section).reverse();
   const staying = section.backups.filter(({ keep }) => keep);
   return page(
     `#### ${sectionTitle(section)}`,
     `Rules: ${section.policy}.`,
     section.blocked === undefined ? undefined : `**${section.blocked}**`,
-    going.length === 0 ? 'Nothing goes.' : `**Goes** (${plural(going.length, 'backup')})\n\n${rows(going)}`,
-    staying.length === 0 ? 'Nothing is there.' : details(`Stays (${plural(staying.length, 'backup')})`, rows(staying)),
+    going.length === 0 ? 'Nothing to remove.' : `**${removed}** (${plural(going.length, 'backup')})\n\n${rows(going)}`,
+    staying.length === 0 ? 'There are no backups.' : details(`${kept} (${plural(staying.length, 'backup')})`, rows(staying)),
     section.sharedWith === undefined ? undefined : `Keys stay as long as ${section.sharedWith.join(' or ')} has the data.`,
     section.unfinished.length === 0
       ? undefined

@@ -70,6 +70,15 @@ export interface ChosenBackup {
   doubts: string[];
 }
 
+/** Which backup somebody wants. */
+export interface Choice {
+  component: string;
+  timestamp: Timestamp | undefined;
+  allowOlder: boolean;
+  /** Nothing will be done with it: what would be refused otherwise is a doubt. */
+  planOnly?: boolean;
+}
+
 /**
  * Chooses a backup over all stores that answer (or from the one that the call names), and says what a person should know of the choice.
  * @throws UserError, RefusedError as `pickBackup`; StoreError when the one that is named does not answer
@@ -77,25 +86,32 @@ export interface ChosenBackup {
 export function chooseBackup(
   context: StepContext,
   sources: Sources,
-  { component, timestamp: wanted, allowOlder }: { component: string; timestamp: Timestamp | undefined; allowOlder: boolean },
+  { component, timestamp: wanted, allowOlder, planOnly = false }: Choice,
 ): ChosenBackup {
   const { everywhere, only } = sources;
   const { host } = context;
   const seen = seenPlaces(sources);
   const { backup, notices } = pickFrom(
     { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
-    { component, allowOlder, now: context.clock.now(), ...(wanted === undefined ? {} : { timestamp: wanted }) },
+    { component, allowOlder: allowOlder || planOnly, now: context.clock.now(), ...(wanted === undefined ? {} : { timestamp: wanted }) },
   );
-  for (const notice of notices) host.notice(notice);
+  // Of a backup that nobody named, there is only one thing to say: that it is not the newest attempt.
+  const guessed = wanted === undefined && !allowOlder;
+  const older = guessed ? notices.map((notice) => `${notice} ${refusalText(host)}`) : [];
+  if (!guessed) for (const notice of notices) host.notice(notice);
   const { timestamp } = backup;
   const copies = new Copies(everywhere, component, timestamp, only);
   const unseen = everywhere.unseen.find(({ label }) => label === everywhere.home);
-  if (!unseen) return { timestamp, copies, doubts: [] };
+  if (!unseen) return { timestamp, copies, doubts: older };
   const blind = `${unseen.label} cannot be looked at (${reasonText(unseen.problem)}): a newer backup than ${timestamp} may lie there.`;
   // Whoever names a backup or a store, or takes an older one knowingly, gets what was asked for.
-  if (wanted === undefined && !allowOlder && only === undefined) return { timestamp, copies, doubts: [blind] };
+  if (guessed && only === undefined) return { timestamp, copies, doubts: [...older, blind] };
   host.notice(blind);
-  return { timestamp, copies, doubts: [] };
+  return { timestamp, copies, doubts: older };
+}
+
+function refusalText(host: StepContext['host']): string {
+  return `A restore takes it only with ${host.spell('allowOlder')}, or when ${host.spell('timestamp')} names it.`;
 }
 
 /** The stores from which may be read. @throws StoreError when the one that is named does not answer */
