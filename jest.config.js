@@ -2,6 +2,8 @@
 // unit: no network, milliseconds. integration: real servers. acceptance: the built bundles as black boxes.
 const common = {
   testEnvironment: 'node',
+  // Not among the temporary files, of which each run has its own.
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '\\.ts$': [

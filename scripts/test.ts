@@ -70,7 +70,10 @@ function count({ passed, failed, skipped, secondTry }: Tally): void {
   total.secondTry.push(...secondTry);
 }
 
-/** Runs jest to its end. Without a result, or where jest complains although nothing in it failed, that counts as a failure. */
+/**
+ * Runs jest to its end, with a folder of its own for temporary files: servers and killed processes leave theirs. Without a result, or where
+ * jest complains although nothing in it failed, that counts as a failure.
+ */
 function runJest(project: string, args: string[]): JestOutput | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'lifeboat-jest-'));
   const resultFile = join(folder, 'result.json');
@@ -89,7 +92,7 @@ function runJest(project: string, args: string[]): JestOutput | undefined {
         '--forceExit',
         ...args,
       ],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
+      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, TMPDIR: folder } },
     );
     const output = JSON.parse(readFileSync(resultFile, 'utf8')) as JestOutput;
     if (run.status !== 0 && failedFiles(output).length === 0) {
@@ -102,6 +105,15 @@ function runJest(project: string, args: string[]): JestOutput | undefined {
     total.failed += 1;
     return undefined;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    discard(folder);
+  }
+}
+
+function discard(folder: string): void {
+  try {
+    // A server that is just ending may still write.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  } catch (thrown) {
+    console.log(`Temporary files stay: ${String(thrown)}`);
   }
 }
