@@ -3,9 +3,11 @@ import { MongoServerError, type Db } from 'mongodb';
 import { UserError } from '../step/errors.ts';
 import { BSON } from './bson.ts';
 import type { CollectionEntry, Namespace } from './archive.ts';
-import { formatMetadata } from './collection-metadata.ts';
+import { formatMetadata, type IndexSpec } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
+import { listedKey, mayBeDisordered, orderedKey } from './index-key.ts';
 import { isInternal, type Selector } from './namespaces.ts';
+import { listIndexesRaw } from './raw-cursor.ts';
 
 /** A collection, view or time series on a server. */
 export interface CatalogCollection extends Namespace {
@@ -91,12 +93,22 @@ export async function databaseCollections(db: Db, selector: Selector): Promise<C
 
 async function indexesOf(db: Db, collection: string): Promise<BSON.Document[]> {
   try {
-    return (await withPlainCode(db.collection(collection).listIndexes(EXACT).toArray())) as BSON.Document[];
+    const indexes = (await withPlainCode(db.collection(collection).listIndexes(EXACT).toArray())) as IndexSpec[];
+    return indexes.some(({ key }) => mayBeDisordered(key)) ? await inOrder(db, collection, indexes) : indexes;
   } catch (thrown) {
     // NamespaceNotFound: dropped meanwhile, or a server that has no indexes for it.
     if (thrown instanceof MongoServerError && thrown.code === 26) return [];
     throw thrown;
   }
+}
+
+/** The same indexes with the fields of their keys in the server's order, which only the bytes of its answer still have. */
+async function inOrder(db: Db, collection: string, indexes: readonly IndexSpec[]): Promise<IndexSpec[]> {
+  const listed = (await listIndexesRaw(db, collection)).map(listedKey);
+  return indexes.map((index) => {
+    const fields = listed.find(({ name }) => name === index.name)?.fields;
+    return fields === undefined ? index : { ...index, key: orderedKey(index.key, fields) };
+  });
 }
 
 /** A login without the right to read users and roles can still back up the data; that is said, not hidden. */

@@ -1,6 +1,7 @@
 // What an archive says about a collection besides its documents: options, indexes, uuid. Read from Extended JSON, brought into one form.
 import type { JsonValue } from '../backup/json.ts';
 import { BSON } from './bson.ts';
+import { keyFields, markedJson, unmarked, unmarkedJson, type IndexKey } from './index-key.ts';
 
 /** An index in a form that two servers can be compared by: without `v`, `ns`, `background` and options at their default. */
 export interface IndexReport {
@@ -11,8 +12,8 @@ export interface IndexReport {
   readonly options: { readonly [name: string]: JsonValue };
 }
 
-/** An index as the server gave it and as `createIndexes` takes it. */
-export type IndexSpec = BSON.Document & { name: string; key: BSON.Document };
+/** An index as the server gave it. */
+export type IndexSpec = BSON.Document & { name: string; key: IndexKey };
 
 /** A collection's metadata as far as it could be read. */
 export interface CollectionMetadata {
@@ -56,16 +57,24 @@ const HIDDEN = '\uE000';
 /**
  * Extended JSON in which `{$regex: 'a', $ne: 'b'}` stays what it is: the library takes it for a regular expression and loses the rest.
  * mongodump 100.x writes regular expressions as `$regularExpression`; to a query, the older tools' `{$regex, $options}` means the same.
+ * The keys of indexes keep their order.
  */
 function parseExact(text: string): BSON.Document {
-  const hidden = text.replace(/"\$regex"(?=\s*:)/g, `"${HIDDEN}regex"`);
-  return shown(BSON.EJSON.parse(hidden, { relaxed: false })) as BSON.Document;
+  const hidden = markedJson(text).replace(/"\$regex"(?=\s*:)/g, `"${HIDDEN}regex"`);
+  const parsed = BSON.EJSON.parse(hidden, { relaxed: false }) as BSON.Document;
+  const exact = shown(parsed) as BSON.Document;
+  if (!Array.isArray(parsed['indexes'])) return exact;
+  const indexes = (parsed['indexes'] as BSON.Document[]).map((index) => ({
+    ...(shown(index) as BSON.Document),
+    key: index['key'] as unknown,
+  }));
+  return { ...exact, indexes };
 }
 
 function shown(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shown);
   if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.replace(HIDDEN, '$'), shown(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [unmarked(name).replace(HIDDEN, '$'), shown(inner)]));
 }
 
 /** Writes metadata as mongodump 100.x does: canonical Extended JSON. Values must not be promoted (Int32, Long, Double kept apart). */
@@ -77,7 +86,7 @@ export function formatMetadata(metadata: {
   type: string;
 }): string {
   const { options, indexes, uuid, collectionName, type } = metadata;
-  return BSON.EJSON.stringify({ options, indexes, ...(uuid ? { uuid } : {}), collectionName, type }, { relaxed: false });
+  return unmarkedJson(BSON.EJSON.stringify({ options, indexes, ...(uuid ? { uuid } : {}), collectionName, type }, { relaxed: false }));
 }
 
 /** The options that servers add or drop without a change of meaning. */
@@ -88,7 +97,7 @@ export function indexReports(specs: readonly BSON.Document[]): IndexReport[] {
   return specs
     .map((spec) => ({
       name: String(spec['name']),
-      keys: Object.entries((spec['key'] ?? {}) as BSON.Document).map(([field, kind]): [string, JsonValue] => [field, plain(kind)]),
+      keys: keyFields((spec['key'] ?? {}) as IndexKey).map(([field, kind]): [string, JsonValue] => [field, plain(kind)]),
       options: Object.fromEntries(
         Object.entries(spec)
           .filter(([name, value]) => !UNTOLD.has(name) && value !== false && value !== undefined)

@@ -2,7 +2,8 @@
 import { MongoServerError, type MongoClient } from 'mongodb';
 import { BSON } from './bson.ts';
 import type { Namespace } from './archive.ts';
-import type { CollectionMetadata, IndexSpec } from './collection-metadata.ts';
+import type { CollectionMetadata } from './collection-metadata.ts';
+import { keyFields, sendableKey } from './index-key.ts';
 
 /** What `createIndexes` takes since 4.2; anything else is a leftover of an old server and would be refused (Rocket.Chat #8935). */
 const INDEX_OPTIONS = new Set([
@@ -29,6 +30,9 @@ const INDEX_OPTIONS = new Set([
   'clustered',
 ]);
 
+/** An index as `createIndexes` takes it. */
+type CreatableIndex = BSON.Document & { name: string; key: ReturnType<typeof sendableKey> };
+
 export interface IndexFailure extends Namespace {
   index: string;
   reason: string;
@@ -38,13 +42,13 @@ export interface IndexFailure extends Namespace {
  * The specifications as a server of today takes them: without `v`, `ns`, `background`, unknown options and legacy key values; each with its
  * own collation, since one that has none would get the collection's.
  */
-export function creatableIndexes({ indexes, options }: Pick<CollectionMetadata, 'indexes' | 'options'>): IndexSpec[] {
+export function creatableIndexes({ indexes, options }: Pick<CollectionMetadata, 'indexes' | 'options'>): CreatableIndex[] {
   const collation = hasCollation(options) ? { collation: { locale: 'simple' } } : {};
   return indexes
     .filter(({ name, clustered }) => name !== '_id_' && clustered !== true)
     .map((spec) => {
       const kept = Object.entries(spec).filter(([name]) => INDEX_OPTIONS.has(name));
-      const key = Object.fromEntries(Object.entries(spec.key).map(([field, kind]): [string, unknown] => [field, modernKind(kind)]));
+      const key = sendableKey(keyFields(spec.key).map(([field, kind]) => [field, modernKind(kind)]));
       return { ...collation, ...Object.fromEntries(kept), key, name: spec.name };
     });
 }
@@ -68,7 +72,8 @@ function modernKind(kind: unknown): unknown {
 export async function buildIndexes(client: MongoClient, target: Namespace, metadata: CollectionMetadata): Promise<IndexFailure[]> {
   const indexes = creatableIndexes(metadata);
   if (indexes.length === 0) return [];
-  const create = (some: IndexSpec[]): Promise<unknown> => client.db(target.db).command({ createIndexes: target.collection, indexes: some });
+  const create = (some: CreatableIndex[]): Promise<unknown> =>
+    client.db(target.db).command({ createIndexes: target.collection, indexes: some });
   try {
     await create(indexes);
     return [];

@@ -1,5 +1,5 @@
 // Reads a collection as raw BSON: whole batches as contiguous bytes, without an object per document.
-import { ReadPreference, type ClientSession, type Document, type MongoClient } from 'mongodb';
+import { ReadPreference, type ClientSession, type Db, type Document, type MongoClient } from 'mongodb';
 import { BSON } from './bson.ts';
 import { int32, type Namespace } from './archive.ts';
 
@@ -65,6 +65,14 @@ export async function* readRaw(client: MongoClient, namespace: Namespace, option
         .catch(() => undefined);
     }
   }
+}
+
+/** A collection's indexes as the server lists them, as BSON documents. There are at most 64, which come in one reply. */
+export async function listIndexesRaw(db: Db, collection: string): Promise<Uint8Array[]> {
+  const { documents } = readReply(await db.command({ listIndexes: collection }, { raw: true, promoteValues: false }));
+  const indexes: Uint8Array[] = [];
+  for (let at = 0; at < documents.length; at += int32(documents, at)) indexes.push(documents.subarray(at, at + int32(documents, at)));
+  return indexes;
 }
 
 /** With `raw`, the driver hands out the `cursor` sub-document as bytes. */

@@ -95,6 +95,7 @@ async function load(uri: string): Promise<void> {
     }));
     await chat.collection<Named>('rocketchat_message').insertMany(messages);
     await chat.collection('rocketchat_message').createIndex({ rid: 1, ts: -1 }, { name: 'rid_ts' });
+    await chat.collection('rocketchat_message').createIndex(new Map([['rid', 1], ['2024', -1]]), { name: 'rid_2024' }); // prettier-ignore
     await chat.collection<Named>('users').insertMany([{ _id: 'u1', username: 'änne' }, { _id: 'u2', username: 'bert' }]); // prettier-ignore
     await chat.collection('users').createIndex({ username: 1 }, { name: 'username_1', unique: true });
     await chat.createCollection('empty');
@@ -133,8 +134,13 @@ describeIf(ferretAvailable, 'needs Go 1.24')('with FerretDB', () => {
       ['chat', 'users', 2],
       ['zweite', 'Sammlung mit Ümläut', 1],
     ]);
-    const users = builtIn.report.namespaces.find(({ collection }) => collection === 'users');
-    expect(users?.indexes[1]).toEqual({ name: 'username_1', keys: [['username', 1]], options: { unique: true } });
+    const indexesOf = (name: string) => builtIn.report.namespaces.find(({ collection }) => collection === name)?.indexes;
+    expect(indexesOf('users')?.[1]).toEqual({ name: 'username_1', keys: [['username', 1]], options: { unique: true } });
+    // A JavaScript object has numbers first, which would be another index.
+    expect(indexesOf('rocketchat_message')?.[1]?.keys).toEqual([
+      ['rid', 1],
+      ['2024', -1],
+    ]);
     expect(builtIn.facts).toMatchObject({ engine: 'driver', topology: 'standalone', consistency: 'per-collection', product: 'FerretDB' });
     expect(JSON.stringify(builtIn.facts)).not.toContain(server.password);
   });
