@@ -10,21 +10,21 @@ import { median } from './contest.ts';
 
 const RUNS = 5;
 
-/** The environments in which each host's entry believes that it runs there. */
-const HOSTS: Record<string, NodeJS.ProcessEnv> = {
-  github: { GITHUB_ACTIONS: 'true', RUNNER_TEMP: tmpdir() },
+/** The environments in which each host's entry believes that it runs there. @param folder for its files */
+const hosts = (folder: string): Record<string, NodeJS.ProcessEnv> => ({
+  github: { GITHUB_ACTIONS: 'true', RUNNER_TEMP: folder },
   azure: {
-    AGENT_TEMPDIRECTORY: tmpdir(),
-    AGENT_WORKFOLDER: tmpdir(),
+    AGENT_TEMPDIRECTORY: folder,
+    AGENT_WORKFOLDER: folder,
     SYSTEM_COLLECTIONURI: 'https://dev.azure.com/bench/',
     AGENT_VERSION: '4.270.0',
   },
-};
+});
 
 export const startRow: Group = async (bench) => {
   if (!isFresh('dist')) await buildInto('dist');
   const times: { name: string; ms: number }[] = [];
-  for (const [host, env] of Object.entries(HOSTS)) {
+  for (const [host, env] of Object.entries(hosts(bench.folder))) {
     for (const file of globSync(`dist/${host}/*.mjs`).sort()) {
       const runs = Array.from({ length: RUNS + 1 }, () => timeOf([file], env)).slice(1);
       times.push({ name: `${host} ${basename(file, '.mjs')}`, ms: median(runs) });
