@@ -6,7 +6,7 @@ import type { CollectionEntry, Namespace } from './archive.ts';
 import { formatMetadata, type IndexSpec } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
 import { listedKey, mayBeDisordered, orderedKey } from './index-key.ts';
-import { isInternal, type Selector } from './namespaces.ts';
+import { isInternal, NAMESPACE_NOT_FOUND, type Selector } from './namespaces.ts';
 import { listIndexesRaw } from './raw-cursor.ts';
 
 /** A collection, view or time series on a server. */
@@ -96,8 +96,8 @@ async function indexesOf(db: Db, collection: string): Promise<BSON.Document[]> {
     const indexes = (await withPlainCode(db.collection(collection).listIndexes(EXACT).toArray())) as IndexSpec[];
     return indexes.some(({ key }) => mayBeDisordered(key)) ? await inOrder(db, collection, indexes) : indexes;
   } catch (thrown) {
-    // NamespaceNotFound: dropped meanwhile, or a server that has no indexes for it.
-    if (thrown instanceof MongoServerError && thrown.code === 26) return [];
+    // Dropped meanwhile, or a server that has no indexes for it.
+    if (thrown instanceof MongoServerError && thrown.code === NAMESPACE_NOT_FOUND) return [];
     throw thrown;
   }
 }

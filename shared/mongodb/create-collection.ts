@@ -2,8 +2,8 @@
 import { MongoServerError, type Document } from 'mongodb';
 import { namespaceName, type Namespace } from './archive.ts';
 import type { MongoServer } from './connect.ts';
+import { NAMESPACE_NOT_FOUND } from './namespaces.ts';
 
-const NAMESPACE_NOT_FOUND = 26;
 const NAMESPACE_EXISTS = 48;
 
 /**
@@ -48,7 +48,7 @@ export async function dropQuietly(server: MongoServer, { db, collection }: Names
   try {
     await server.client.db(db).command({ drop: collection });
   } catch (thrown) {
-    // Servers before 7.0 answer so for a collection that is not there; the text is that of other products.
+    // The text is that of other products.
     if (!(thrown instanceof MongoServerError) || (thrown.code !== NAMESPACE_NOT_FOUND && !/ns not found/i.test(thrown.message)))
       throw thrown;
   }

@@ -57,6 +57,15 @@ function compile(text: string): Pattern {
   return { text, db: wildcard(db), collection: collection === undefined ? undefined : wildcard(collection) };
 }
 
+/** What a server answers about a collection that is not there; before 7.0 also to a drop. */
+export const NAMESPACE_NOT_FOUND = 26;
+
+/** `db.collection` taken apart. */
+export function parseNamespace(name: string): Namespace {
+  const { db, collection = '' } = splitName(name);
+  return { db, collection };
+}
+
 /** Database names hold no dot, collection names may. */
 function splitName(text: string): { db: string; collection: string | undefined } {
   const dot = text.indexOf('.');

@@ -4,6 +4,7 @@ import type { Kubectl } from '../kubernetes/kubectl.ts';
 import type { PodContainer } from '../kubernetes/pods.ts';
 import type { Secret } from '../step/input.ts';
 import { withoutLogin } from './connection-string.ts';
+import { NAMESPACE_NOT_FOUND, parseNamespace } from './namespaces.ts';
 
 /** A container with a MongoDB, and how it is reached from inside the pod. */
 export interface PodShell {
@@ -24,24 +25,22 @@ export async function helloOf(shell: PodShell, signal: AbortSignal | undefined):
 
 /**
  * Drops collections; one that is not there is fine.
- * @param names `database.collection`; a database's name holds no dot
+ * @param names `database.collection`
  * @returns true when mongosh said that all are gone; false when there is no mongosh, or it could not
  */
 export async function dropByShell(shell: PodShell, names: readonly string[], signal: AbortSignal | undefined): Promise<boolean> {
-  const pairs = names.map((name) => [name.slice(0, name.indexOf('.')), name.slice(name.indexOf('.') + 1)]);
+  const collections = names.map(parseNamespace);
   // One line, so that it stops at the first error; it exits 0 then, too, but does not get as far as its last words. They are put together
   // there, lest they are found in an echo of the script. On standard input, the password is on no command line.
   const script =
     `const server = new Mongo(${JSON.stringify(shell.uri.reveal())}); ` +
-    `for (const [db, name] of ${JSON.stringify(pairs)}) { ` +
-    `try { server.getDB(db).getCollection(name).drop() } catch (e) { if (e.code !== ${NAMESPACE_NOT_FOUND}) throw e } } ` +
+    `for (const { db, collection } of ${JSON.stringify(collections)}) { ` +
+    `try { server.getDB(db).getCollection(collection).drop() } catch (e) { if (e.code !== ${NAMESPACE_NOT_FOUND}) throw e } } ` +
     `print(${JSON.stringify(DONE)}.join(' '))\n`;
   const stdout = await run(shell, ['--nodb'], signal, script);
   return stdout?.includes(DONE.join(' ')) ?? false;
 }
 
-/** Servers before 7.0 answer this for a collection that is not there. */
-const NAMESPACE_NOT_FOUND = 26;
 const DONE = ['lifeboat', 'dropped', 'all'];
 
 /** What mongosh prints; undefined when it is not there or fails. */

@@ -1,5 +1,6 @@
 // A restore by mongorestore, wherever it runs: first the planned collections, then users and roles in a run of their own.
 import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
+import { once } from '../tools/once.ts';
 import type { CollectionEntry } from './archive.ts';
 import { PlannedArchive } from './planned-archive.ts';
 import type { RestoreJob, RestoreOutcome } from './restore-target.ts';
@@ -59,8 +60,4 @@ async function restoreAccounts(
     if (thrown instanceof CancelledError || !(thrown instanceof UserError)) throw thrown;
     return `Users and roles were not restored: ${errorMessage(thrown)}`;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

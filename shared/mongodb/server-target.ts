@@ -7,7 +7,7 @@ import { connectMongo, explainMongoError, type MongoServer } from './connect.ts'
 import { dropQuietly } from './create-collection.ts';
 import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
 import { buildIndexes, type IndexFailure } from './index-build.ts';
-import { renamed } from './namespaces.ts';
+import { parseNamespace, renamed } from './namespaces.ts';
 import { listCollections, readBack, type LiveNamespace } from './read-back.ts';
 import { restoreWithDriver } from './restore-driver.ts';
 import type { RestoreJob, RestoreOutcome, RestoreTarget, TargetCollection } from './restore-target.ts';
@@ -135,11 +135,7 @@ class ServerTarget implements RestoreTarget {
   }
 
   async drop(names: readonly string[]): Promise<string[]> {
-    for (const name of names) {
-      // A database's name holds no dot.
-      const dot = name.indexOf('.');
-      await dropQuietly(this.#server, { db: name.slice(0, dot), collection: name.slice(dot + 1) });
-    }
+    for (const name of names) await dropQuietly(this.#server, parseNamespace(name));
     return [];
   }
 

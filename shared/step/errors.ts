@@ -98,3 +98,8 @@ export function withFix(thrown: unknown): string {
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new CancelledError('Cancelled.', { cause: signal.reason });
 }
+
+/** The error of an aborted signal: the CancelledError that it was aborted with, or one that keeps what broke because of it. */
+export function cancelled(signal: AbortSignal, cause: unknown = signal.reason): CancelledError {
+  return signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause });
+}

@@ -1,6 +1,6 @@
 // Repeats a request that failed for a passing reason. The SDK's own policy ignores Retry-After and 429 and gives a hung connection no limit.
 import { setTimeout as delay } from 'node:timers/promises';
-import { CancelledError, throwIfCancelled } from '../step/errors.ts';
+import { cancelled, throwIfCancelled } from '../step/errors.ts';
 import { SignInUnreachableError } from '../azure/sign-in-errors.ts';
 import { azureFailure } from './azure-errors.ts';
 import { isTimeout, type Away } from './patience.ts';
@@ -78,10 +78,6 @@ function namedRightly(thrown: unknown): unknown {
   return thrown instanceof Error && thrown.name === 'AbortError'
     ? new IncompleteAnswerError('the connection broke', { cause: thrown })
     : thrown;
-}
-
-function cancelled(signal: AbortSignal): CancelledError {
-  return signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: signal.reason });
 }
 
 /** Milliseconds to wait before the next attempt; undefined when there should be none. */

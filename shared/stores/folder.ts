@@ -25,6 +25,7 @@ import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT }
 import { readSmall } from './read-small.ts';
 import { cancellable } from './source.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
+import { once } from '../tools/once.ts';
 
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
@@ -300,10 +301,6 @@ export class FolderStore implements Store {
 
 function describe(name: string, status: BigIntStats, metadata: Record<string, string>): ObjectInfo {
   return { name, size: Number(status.size), modified: new Date(Number(status.mtimeMs)), etag: etagOf(status), metadata };
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
 }
 
 async function entriesOf(folder: string) {

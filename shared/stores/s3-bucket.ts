@@ -1,6 +1,6 @@
 // One bucket as all parts of the s3 store see it: the SDK's client, names below the prefix, errors in plain words.
 import type { $Command, S3Client, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes } from '@aws-sdk/client-s3';
-import { CancelledError, UserError } from '../step/errors.ts';
+import { cancelled, UserError } from '../step/errors.ts';
 import { StoreError } from './errors.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 import { explained, isTimeout, type Away, type Patience } from './patience.ts';
@@ -64,9 +64,7 @@ export class S3Bucket {
     try {
       return await work();
     } catch (thrown) {
-      if (signal?.aborted && !isTimeout(signal)) {
-        throw signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: thrown });
-      }
+      if (signal?.aborted && !isTimeout(signal)) throw cancelled(signal, thrown);
       throw explained(thrown, (cause) => s3Error(`${doing} ${name} in ${this.location}`, cause, this.bucket));
     }
   }

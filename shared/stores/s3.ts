@@ -13,6 +13,7 @@ import { partsOf, UPLOAD_NOTES } from './s3-resume.ts';
 import { openS3, readS3, statS3 } from './s3-read.ts';
 import { s3Tiering, type S3Class } from './s3-tier.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
+import { once } from '../tools/once.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** A listing of S3 has no metadata: so many objects are asked for theirs at the same time. */
@@ -232,8 +233,4 @@ class S3Store implements Store {
     }
     return dropped;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
 }

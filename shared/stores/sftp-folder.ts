@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
-import { CancelledError } from '../step/errors.ts';
+import { cancelled } from '../step/errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 import { explained, isTimeout, type Patience } from './patience.ts';
@@ -70,7 +70,7 @@ export class SftpFolder {
       return await work();
     } catch (thrown) {
       if (!signal?.aborted || isTimeout(signal)) throw thrown;
-      throw signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: thrown });
+      throw cancelled(signal, thrown);
     } finally {
       stop();
     }

@@ -14,6 +14,7 @@ import { readSmall } from './read-small.ts';
 import { putSftp } from './sftp-put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './sftp-read.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
+import { once } from '../tools/once.ts';
 
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
@@ -238,8 +239,4 @@ function isObjectName(name: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
 }

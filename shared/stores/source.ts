@@ -1,5 +1,5 @@
 // Takes a stream of bytes apart for a store: notices a cancel while the source is silent, and cuts the bytes into blocks.
-import { CancelledError } from '../step/errors.ts';
+import { cancelled, type CancelledError } from '../step/errors.ts';
 
 /**
  * The same stream; throws as soon as the signal is aborted, even while the source has nothing to give.
@@ -32,10 +32,6 @@ export async function* cancellable(source: AsyncIterable<Uint8Array>, signal: Ab
     if (signal.aborted) closed?.catch(() => undefined);
     else await closed;
   }
-}
-
-function cancelled(signal: AbortSignal): CancelledError {
-  return signal.reason instanceof CancelledError ? signal.reason : new CancelledError('Cancelled.', { cause: signal.reason });
 }
 
 /**
