@@ -1,11 +1,7 @@
 // The job summary of a run that did not succeed: what happened and what to do, where people look first.
 import { EXIT_CODES } from '../step/errors.ts';
 import type { Finish } from '../step/host.ts';
-
-/** `https://<account>…` would be taken for HTML, and vanish. */
-function asText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-}
+import { prose } from '../step/prose.ts';
 
 /** Markdown; '' when nothing went wrong, and for a cancel: whoever cancelled knows. */
 export function failureSummary({ outcome, exitCode, error }: Finish): string {
@@ -13,9 +9,9 @@ export function failureSummary({ outcome, exitCode, error }: Finish): string {
   const what = exitCode === EXIT_CODES.verification ? 'failed verification' : outcome;
   const quoted = error.message
     .split('\n')
-    .map((line) => `> ${asText(line)}`)
+    .map((line) => `> ${prose(line)}`)
     .join('\n');
   return (
-    [`### Lifeboat: ${what} (exit code ${exitCode})`, quoted, asText(error.fix ?? '')].filter((part) => part !== '').join('\n\n') + '\n'
+    [`### Lifeboat: ${what} (exit code ${exitCode})`, quoted, prose(error.fix ?? '')].filter((part) => part !== '').join('\n\n') + '\n'
   );
 }

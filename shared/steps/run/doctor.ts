@@ -13,11 +13,12 @@ import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
+import { prose } from '../../step/prose.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { podAddress, podOptions, type AddressInputs } from './mongodb-address.ts';
 import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
-import { commandBlock, details, page, prose, table } from './summary.ts';
+import { commandBlock, details, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
 
 interface DoctorInputs extends SignInInputs, AddressInputs {

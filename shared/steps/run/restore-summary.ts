@@ -4,7 +4,8 @@ import type { Comparison } from '../../mongodb/compare.ts';
 import type { RestorePlan } from '../../mongodb/restore.ts';
 import { formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { DestructionPlan } from '../../step/define.ts';
-import { commandBlock, facts, page, prose, table } from './summary.ts';
+import { prose } from '../../step/prose.ts';
+import { commandBlock, facts, page, table } from './summary.ts';
 
 /** Lines of a plan that name collections one by one. */
 const NAMED_LOSSES = 20;

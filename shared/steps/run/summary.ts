@@ -1,4 +1,5 @@
 // The job summary's Markdown: the same small set of shapes for every step.
+import { prose } from '../../step/prose.ts';
 
 /** `| a | b |` rows; cells are escaped. Columns of figures are aligned to the right; one that says nothing at all is left out. */
 export function table(allHeads: readonly string[], allRows: readonly (readonly string[])[]): string {
@@ -21,11 +22,6 @@ const FIGURE = /^(?:[-?]|[-+±]?\d[\d,.]*(?: ?(?:%|s|B|[KMGTP]iB|times as much)|
 
 function isFigures(texts: readonly string[]): boolean {
   return texts.some((text) => /\d/.test(text)) && texts.every((text) => text === '' || FIGURE.test(text));
-}
-
-/** A sentence that may hold `<name>`, which would be taken for HTML, and vanish. */
-export function prose(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
 /** A two-column table without a head. */
