@@ -74,7 +74,7 @@ async function loaded(bench: Bench, server: MongoServer): Promise<Input> {
     bytes += piece.length;
   }
   closeSync(out);
-  const input = { file, bytes, report: await inspector.report() };
+  const input = { file, bytes, report: await inspector.end() };
   await restore(bench, server, input);
   return input;
 }

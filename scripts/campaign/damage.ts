@@ -51,7 +51,7 @@ export const damageArchive: Part = {
     const read = async (bytes: Uint8Array): Promise<string> => {
       const inspector = newArchiveInspector();
       for await (const piece of inPieces(bytes, 333)) await inspector.write(piece);
-      return JSON.stringify(await inspector.report());
+      return JSON.stringify(await inspector.end());
     };
     const whole = await read(archive);
     // What the archive itself does not guard (its prelude) must at least give another report: the manifest holds the true one.

@@ -260,7 +260,7 @@ export class KillWorld {
     for (const { timestamp, state } of await listBackups(world.store, PREFIX, { component: safety })) {
       if (state !== 'verified') continue;
       const { manifest } = await prove(world, timestamp, PREFIX, safety);
-      const { totals } = manifest.content as unknown as { totals: { documents: number } };
+      const { totals } = manifest.content as { totals: { documents: number } };
       if (totals.documents === LIVING.length) return [];
     }
     return ['what was replaced is neither in the database nor in a safety backup'];

@@ -1,8 +1,8 @@
 // `lifeboat verify [timestamp]`: backup-validation under the name people look for.
 import type { Command } from 'commander';
-import { defineStep } from '../../shared/step/define.ts';
+import { contextWith, defineStep } from '../../shared/step/define.ts';
 import { input } from '../../shared/step/input.ts';
-import { backupValidation } from '../../shared/steps/backup-validation.ts';
+import { inputs as validationInputs, outputs as validationOutputs } from '../../shared/steps/backup-validation/inputs.ts';
 import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../shared/steps/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
@@ -27,7 +27,7 @@ export const verify = defineStep({
     detailed: input.flag({ summary: 'With --all: also every document, not just every stored byte.', default: 'false' }),
     ...azureInputs,
   },
-  outputs: backupValidation.outputs,
+  outputs: validationOutputs,
   examples: [
     { what: 'The latest', args: '' },
     { what: 'A given one', args: '20241201_120000' },
@@ -38,13 +38,14 @@ export const verify = defineStep({
     const { all, detailed } = context.inputs;
     const inputs = {
       ...context.inputs,
-      type: 'all',
+      type: 'all' as const,
       // Every backup is younger than this.
       days: all ? WHOLE_HISTORY_DAYS : undefined,
-      depth: all && !detailed ? 'stored' : 'full',
+      depth: all && !detailed ? ('stored' as const) : ('full' as const),
+      subset: undefined,
     };
     const { runBackupValidation } = await import('../../shared/steps/run/backup-validation.ts');
-    return runBackupValidation({ ...context, inputs });
+    return runBackupValidation(contextWith<typeof validationInputs, keyof typeof validationOutputs>(context, inputs));
   },
 });
 

@@ -5,7 +5,7 @@ import type { JsonValue } from './json.ts';
  * Reads the plain bytes of one backup, in order, in pieces of any size. Runs while the backup is written, again when it is read back,
  * and again on restore; the three reports must be equal.
  */
-export interface Inspector {
+export interface Inspector<R extends JsonValue = JsonValue> {
   /**
    * Takes the next bytes. Must not keep a reference to the buffer after it returns (or its promise resolves).
    * @throws VerificationError naming the place (namespace, byte offset) when the stream is not well-formed
@@ -16,8 +16,8 @@ export interface Inspector {
    * @returns the report that goes into the manifest's `content`: counts, digests, names; plain JSON with a stable order
    * @throws VerificationError when the stream ended too early
    */
-  end(): JsonValue | Promise<JsonValue>;
+  end(): R | Promise<R>;
 }
 
 /** Makes a fresh inspector for one pass. */
-export type NewInspector = () => Inspector;
+export type NewInspector<R extends JsonValue = JsonValue> = () => Inspector<R>;

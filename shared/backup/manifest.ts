@@ -2,7 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { UserError, VerificationError } from '../step/errors.ts';
-import { parseTimestamp } from '../step/timestamp.ts';
+import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
 import { manifestKey } from './content-key.ts';
 import { REGION_BYTES, regionCount, storedSize } from './encryption.ts';
@@ -30,7 +30,7 @@ const schema = z.object({
   formatVersion: z.literal(1),
   component: name,
   kind: name,
-  timestamp: z.string().refine((text) => parseTimestamp(text) !== undefined, 'not a timestamp'),
+  timestamp: z.custom<Timestamp>((text) => typeof text === 'string' && parseTimestamp(text) !== undefined, 'not a timestamp'),
   created: moment,
   tools: z.record(z.string(), z.string()),
   source: z.record(z.string(), z.unknown()),
@@ -75,7 +75,7 @@ export interface Manifest {
   formatVersion: 1;
   component: string;
   kind: string;
-  timestamp: string;
+  timestamp: Timestamp;
   created: string;
   /** Program → version. */
   tools: Record<string, string>;

@@ -122,8 +122,7 @@ async function unwrapManifestKeys(request: OpenRequest, names: BackupNames, mani
     if (request.signal?.aborted) throw thrown;
     const info = await request.store.stat(names.data, request.signal);
     const beside = info && wrappedKeysOf(info.metadata, names.data);
-    if (!beside || canonicalJson(beside as unknown as JsonValue) === canonicalJson(manifest.keyRecipients as unknown as JsonValue))
-      throw thrown;
+    if (!beside || canonicalJson(beside) === canonicalJson(manifest.keyRecipients)) throw thrown;
     throw new VerificationError(`${label} was changed after it was written: its field "keyRecipients" is not what lies beside the data.`, {
       cause: thrown,
       fix: 'Restore from another backup or a copy. "lifeboat decrypt" can still open the data without the manifest.',
@@ -246,7 +245,7 @@ async function inspectAll(plain: AsyncIterable<Uint8Array>, newInspector: NewIns
 async function checkMetadata(request: OpenRequest, { names, manifest }: OpenedBackup, label: string): Promise<void> {
   const beside = (await request.store.stat(names.data, request.signal))?.metadata ?? {};
   const keys = wrappedKeysOf(beside, names.data);
-  const difference = firstDifference(manifest.keyRecipients as unknown as JsonValue, keys as unknown as JsonValue | undefined);
+  const difference = firstDifference(manifest.keyRecipients, keys);
   if (difference !== undefined)
     throw new VerificationError(
       `${label}: the keys in the metadata "lifeboatkeys" of ${names.data} are not the manifest's: ${difference}.`,

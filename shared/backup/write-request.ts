@@ -26,7 +26,7 @@ export interface BackupProgress {
   unit: 'bytes';
 }
 
-export interface BackupRequest {
+export interface BackupRequest<R extends JsonValue = JsonValue> {
   store: Store;
   /** Folder in the store; '' for none. */
   prefix: string;
@@ -39,9 +39,9 @@ export interface BackupRequest {
   recipients: readonly KeyRecipient[];
   /** The plain bytes. Not touched before the lock is held and the key is safe; told to end (`return`) when something else fails. */
   source: AsyncIterable<Uint8Array>;
-  newInspector: NewInspector;
+  newInspector: NewInspector<R>;
   /** A function is called when the content is known and proved. */
-  facts: BackupFacts | ((content: JsonValue) => BackupFacts | Promise<BackupFacts>);
+  facts: BackupFacts | ((content: R) => BackupFacts | Promise<BackupFacts>);
   /** Program → version, Lifeboat's own included; Node and zstd are added. */
   tools: Readonly<Record<string, string>>;
   /** zstd level 3 when absent. */

@@ -38,7 +38,7 @@ const CLEANUP_MS = 30_000;
  * @throws UserError of the source, the store or a vault; LockedError while another run is at work; VerificationError when what was read
  * back is not what was written; CancelledError
  */
-export async function writeBackup(request: BackupRequest): Promise<BackupResult> {
+export async function writeBackup<R extends JsonValue>(request: BackupRequest<R>): Promise<BackupResult> {
   const seen = { read: false };
   const source: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]() {
@@ -54,7 +54,7 @@ export async function writeBackup(request: BackupRequest): Promise<BackupResult>
   }
 }
 
-async function writeLocked(request: BackupRequest): Promise<BackupResult> {
+async function writeLocked<R extends JsonValue>(request: BackupRequest<R>): Promise<BackupResult> {
   const lock = await request.store.lock(lockName(request.prefix, request.component), {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
@@ -77,7 +77,7 @@ async function writeLocked(request: BackupRequest): Promise<BackupResult> {
   }
 }
 
-function checkRequest(request: BackupRequest): void {
+function checkRequest(request: Pick<BackupRequest, 'prefix' | 'component' | 'compression'>): void {
   checkPrefix(request.prefix);
   checkComponent(request.component);
   const compression = request.compression;
@@ -90,8 +90,8 @@ function checkRequest(request: BackupRequest): void {
 }
 
 /** What is known when the last byte has been written. */
-interface Written {
-  content: JsonValue;
+interface Written<R> {
+  content: R;
   sizes: Manifest['sizes'];
   sha256: string;
   compression: Manifest['compression'];
@@ -99,8 +99,8 @@ interface Written {
 }
 
 /** One attempt, under the lock. */
-class BackupRun {
-  readonly #request: BackupRequest;
+class BackupRun<R extends JsonValue> {
+  readonly #request: BackupRequest<R>;
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
   readonly #timestamp: Timestamp;
@@ -110,9 +110,9 @@ class BackupRun {
   readonly #label: string;
   readonly #contentKey = newContentKey();
   #keys: WrappedKey[] = [];
-  #written: Written | undefined;
+  #written: Written<R> | undefined;
 
-  constructor(request: BackupRequest, signal: AbortSignal) {
+  constructor(request: BackupRequest<R>, signal: AbortSignal) {
     this.#request = request;
     this.#signal = signal;
     this.#clock = request.clock ?? systemClock;
@@ -214,7 +214,7 @@ class BackupRun {
     }
   }
 
-  async #write(): Promise<Written> {
+  async #write(): Promise<Written<R>> {
     const { store, sizeEstimate } = this.#request;
     let failure: unknown;
     const stop = new AbortController();
@@ -294,7 +294,7 @@ class BackupRun {
   }
 
   /** A damage found here is not yet anybody's backup: the way out is another attempt. */
-  async #provedReadBack(written: Written): Promise<Manifest['verified']> {
+  async #provedReadBack(written: Written<R>): Promise<Manifest['verified']> {
     try {
       return await this.#readBack(written);
     } catch (cause) {
@@ -307,7 +307,7 @@ class BackupRun {
   }
 
   /** Reads the stored object back, as `verify` says. @returns the manifest's `verified` */
-  async #readBack(written: Written): Promise<Manifest['verified']> {
+  async #readBack(written: Written<R>): Promise<Manifest['verified']> {
     const { store, verify = 'full', onProgress } = this.#request;
     if (verify === 'none') return { level: 'none', at: null };
     const total = written.sizes.stored;
@@ -338,7 +338,7 @@ class BackupRun {
     return { level: verify, at: this.#clock.now().toISOString() };
   }
 
-  async #manifest(written: Written, verified: Manifest['verified'], started: number): Promise<Manifest> {
+  async #manifest(written: Written<R>, verified: Manifest['verified'], started: number): Promise<Manifest> {
     const request = this.#request;
     const facts = typeof request.facts === 'function' ? await request.facts(written.content) : request.facts;
     refuseCredentials(facts.source as JsonValue);

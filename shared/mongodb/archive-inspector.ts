@@ -10,7 +10,7 @@ import { noteTouched } from './oplog.ts';
 import { createDocumentDigest, type DocumentDigest, type DocumentSums } from './document-digest.ts';
 
 /** What was found of one collection, view or time series. */
-export interface NamespaceReport {
+export type NamespaceReport = {
   readonly db: string;
   readonly collection: string;
   readonly type: 'collection' | 'view' | 'timeseries';
@@ -27,20 +27,20 @@ export interface NamespaceReport {
   readonly metadata: 'read' | 'absent' | 'invalid';
   readonly indexes: readonly IndexReport[];
   readonly options: { readonly [name: string]: JsonValue };
-}
+};
 
 /** What was found of the oplog that makes a dump point-in-time. */
-export interface OplogReport {
+export type OplogReport = {
   /** Namespaces that the entries change, sorted: after a replay their documents are not those of the dump. */
   readonly touched: readonly string[];
   readonly entries: number;
   readonly bytes: number;
   readonly crc64: string;
   readonly digest: string;
-}
+};
 
 /** The `content` of a MongoDB backup's manifest. Plain JSON, namespaces sorted by name. */
-export interface ArchiveReport {
+export type ArchiveReport = {
   readonly archiveVersion: string;
   readonly serverVersion: string;
   readonly toolVersion: string;
@@ -51,7 +51,7 @@ export interface ArchiveReport {
   readonly namespaces: readonly NamespaceReport[];
   readonly oplog?: OplogReport;
   readonly totals: { readonly namespaces: number; readonly documents: number; readonly bytes: number };
-}
+};
 
 /** Makes the inspector of one pass over a mongodump archive, plain or gzip. `end()` gives an ArchiveReport. */
 export function newArchiveInspector(): ArchiveInspector {
@@ -59,7 +59,7 @@ export function newArchiveInspector(): ArchiveInspector {
 }
 
 /** Verifies an archive stream. Bounded memory: one document at most is held. */
-export class ArchiveInspector implements Inspector {
+export class ArchiveInspector implements Inspector<ArchiveReport> {
   #pass: Pass | undefined;
   #gunzip: GunzipFeed | undefined;
   /** The first byte, when it came alone: two decide whether the stream is gzip. */
@@ -90,12 +90,7 @@ export class ArchiveInspector implements Inspector {
     await this.#gunzip.write(bytes);
   }
 
-  async end(): Promise<JsonValue> {
-    return (await this.report()) as unknown as JsonValue;
-  }
-
-  /** `end()` with its type. */
-  async report(): Promise<ArchiveReport> {
+  async end(): Promise<ArchiveReport> {
     const pass = this.#pass ?? Pass.begin();
     if (this.#held) pass.parser.push(this.#held);
     await this.#gunzip?.end();

@@ -4,13 +4,13 @@ import { BSON } from './bson.ts';
 import { keyFields, markedJson, unmarked, unmarkedJson, type IndexKey } from './index-key.ts';
 
 /** An index in a form that two servers can be compared by: without `v`, `ns`, `background` and options at their default. */
-export interface IndexReport {
+export type IndexReport = {
   readonly name: string;
   /** Field and direction or kind, in the order that matters. */
   readonly keys: readonly (readonly [field: string, kind: JsonValue])[];
   /** Everything else, sorted by name, in relaxed Extended JSON. */
   readonly options: { readonly [name: string]: JsonValue };
-}
+};
 
 /** An index as the server gave it. */
 export type IndexSpec = BSON.Document & { name: string; key: IndexKey };

@@ -66,7 +66,7 @@ class PodTarget implements RestoreTarget {
     const inspector = new ArchiveInspector();
     for await (const chunk of joined([archive])) await inspector.write(chunk);
     this.#version = archive.header.serverVersion;
-    return (await inspector.report()).namespaces;
+    return (await inspector.end()).namespaces;
   }
 
   async write(archive: AsyncIterable<Uint8Array>, job: RestoreJob): Promise<RestoreOutcome> {

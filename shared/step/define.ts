@@ -6,7 +6,7 @@ import { input, type InputSpec } from './input.ts';
 
 export type InputSpecs = Record<string, InputSpec<unknown>>;
 /** The frozen, typed record of parsed inputs. */
-export type InputValues<I extends InputSpecs> = { readonly [K in keyof I]: I[K] extends InputSpec<infer T> ? T : never };
+export type InputValues<I extends InputSpecs> = { readonly [K in keyof I]: NonNullable<I[K]> extends InputSpec<infer T> ? T : never };
 
 export interface OutputSpec {
   summary: string;
@@ -26,20 +26,34 @@ export interface DestructionPlan {
   confirmation: string;
 }
 
-export interface StepContext<I extends InputSpecs = InputSpecs, O extends string = string> {
+/**
+ * What a step works with. A helper asks for the inputs that it reads and the outputs that it sets, and takes the context of every step that
+ * has them: `StepContext<typeof storeInputs>`.
+ */
+export interface StepContext<I extends InputSpecs = InputSpecs, O extends string = never> {
+  /** The step's name. */
+  step: string;
   host: Host;
   inputs: InputValues<I>;
   /** Where each input's value came from: the host, `dr.yml` or the default. */
   origin(name: keyof I & string): 'input' | 'dr.yml' | 'default' | 'absent';
   clock: Clock;
   signal: AbortSignal;
-  setOutput(this: void, name: O, value: string | number): void;
+  setOutput: (this: void, name: O, value: string | number) => void;
   /**
    * Shows the plan and asks for the typed confirmation of a destroying step.
    * @returns false on a dry run: the caller then stops without touching anything.
    * @throws RefusedError when the confirmation is missing or differs.
    */
   confirmDestruction(plan: DestructionPlan): Promise<boolean>;
+}
+
+/** The context of one step as that of another that it stands for, with the other's inputs. An input that it does not have was not given. */
+export function contextWith<I extends InputSpecs, O extends string>(
+  context: StepContext<InputSpecs, O>,
+  inputs: InputValues<I>,
+): StepContext<I, O> {
+  return { ...context, inputs, origin: (name) => context.origin(name) };
 }
 
 /** What `run` returns: nothing special (succeeded), or `partial` with the reasons. */
@@ -92,14 +106,20 @@ const destroyingInputs = {
 /** Inputs that `defineStep` adds to a step that destroys. */
 export type DestroyingInputs = typeof destroyingInputs;
 
+/** The context of a step that destroys. */
+export type DestroyingContext<I extends InputSpecs, O extends string> = StepContext<I & DestroyingInputs, O>;
+
+type Added<E extends Effects> = E extends 'destroys' ? DestroyingInputs : unknown;
+
 /**
  * Declares a step. A step with `effects: 'destroys'` gets the inputs `confirm`, `dry-run` and `reason` added.
  * @throws Error at start-up when a name cannot be spelt on every host.
  */
-export function defineStep<const I extends InputSpecs, const O extends string>(
-  definition: Omit<StepDefinition<I, O>, 'run' | 'check'> & {
-    check?(inputs: InputValues<I & DestroyingInputs>, spell: (name: (keyof I | keyof DestroyingInputs) & string) => string): string[];
-    run(context: StepContext<I & DestroyingInputs, O>): Promise<StepReturn | undefined>;
+export function defineStep<const I extends InputSpecs, const O extends string, const E extends Effects>(
+  definition: Omit<StepDefinition<I, O>, 'run' | 'check' | 'effects'> & {
+    effects: E;
+    check?(inputs: InputValues<I & Added<E>>, spell: (name: keyof (I & Added<E>) & string) => string): string[];
+    run(context: StepContext<I & Added<E>, O>): Promise<StepReturn | undefined>;
   },
 ): AnyStep {
   const inputs = definition.effects === 'destroys' ? { ...definition.inputs, ...destroyingInputs } : definition.inputs;
@@ -108,5 +128,5 @@ export function defineStep<const I extends InputSpecs, const O extends string>(
     if (!/^[a-z][A-Za-z0-9]*$/.test(name)) throw new Error(`${definition.name}: "${name}" is not camelCase`);
   }
   if (definition.title.length > 40) throw new Error(`${definition.name}: title is longer than Azure's 40 characters`);
-  return { ...definition, inputs };
+  return { ...definition, inputs } as AnyStep;
 }

@@ -84,6 +84,16 @@ export const input = {
     spec<C[number], O>('choice', options, (text) => parseChoice(text, choices), choices),
 };
 
+/** The same input, but it must be given. */
+export function required<T>(spec: InputSpec<T>): InputSpec<NonNullable<T>> {
+  return { ...spec, required: true } as InputSpec<NonNullable<T>>;
+}
+
+/** The same input, but it may be left out. */
+export function optional<T>(spec: InputSpec<T>, changes?: Pick<InputOptions, 'summary'>): InputSpec<T | undefined> {
+  return { ...spec, ...changes, required: false };
+}
+
 /** The same inputs under one heading in help and forms. */
 export function inGroup<I extends Record<string, InputSpec<unknown>>>(group: string, inputs: I): I {
   return Object.fromEntries(Object.entries(inputs).map(([name, spec]) => [name, { ...spec, group }])) as I;

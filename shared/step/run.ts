@@ -52,7 +52,8 @@ export async function runStep(step: AnyStep, host: Host, options: RunOptions = {
 async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings: string[]): Promise<Finish> {
   maskSecrets(step, host);
   const { values, origins } = await parseInputs(step, host, options.openConfig);
-  const context: StepContext = {
+  const context: StepContext<InputSpecs, string> = {
+    step: step.name,
     host,
     inputs: values,
     origin: (name) => origins[name] ?? 'absent',

@@ -1,7 +1,6 @@
 // The step `audit`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
-import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+import { inputs, outputs } from './audit/inputs.ts';
 
 export const auditStep = defineStep({
   name: 'audit',
@@ -11,15 +10,8 @@ export const auditStep = defineStep({
     'Every step that writes or destroys leaves an entry under audit/ in the store; one that destroys does so before it touches anything. Entries are never ' +
     'overwritten: with an immutability policy on the container nobody can change them.',
   effects: 'reads',
-  inputs: {
-    ...targetInputs,
-    ...storeInputs,
-    days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '90' }),
-    ...azureInputs,
-  },
-  outputs: {
-    count: { summary: 'Number of entries.' },
-  },
+  inputs,
+  outputs,
   examples: [
     { what: 'The last month', args: '--days 30' },
     { what: 'For a script', args: '--json' },

@@ -1,7 +1,7 @@
 // The step `backup-validation`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs, unlockProblems } from './inputs.ts';
+import { unlockProblems } from './inputs.ts';
+import { inputs, outputs } from './backup-validation/inputs.ts';
 
 /** `n/t` with 1 ≤ n ≤ t. */
 function isSubset(text: string): boolean {
@@ -17,27 +17,8 @@ export const backupValidation = defineStep({
     'Opens the key, checks the manifest against tampering and reads the stored data. Depth "stored" reads, decrypts and unpacks every byte; ' +
     '"full" also parses them and compares counts and digests of every collection.',
   effects: 'reads',
-  inputs: {
-    ...targetInputs,
-    ...storeInputs,
-    ...keyInputs,
-    ...unlockInputs,
-    type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),
-    timestamp: input.timestamp({ summary: 'Only this backup; the latest of each component when absent.', example: '20241201_120000' }),
-    days: input.integer({ summary: 'All backups of the last N days instead of the latest.', example: '7' }),
-    depth: input.choice(['stored', 'full'], { summary: 'How deep to look.', default: 'full' }),
-    subset: input.string({
-      summary: 'Read only part n of t of the stored data, for large backups: t runs with n from 1 to t read everything.',
-      example: '1/7',
-    }),
-    ...azureInputs,
-  },
-  outputs: {
-    checked: { summary: 'Number of backups checked.' },
-    failed: { summary: 'Number of backups that failed.' },
-    timestamp: { summary: 'Timestamp of the newest backup checked.' },
-    seconds: { summary: 'Duration in seconds.' },
-  },
+  inputs,
+  outputs,
   examples: [
     { what: 'The latest backup of every MongoDB', args: '--type mongodb' },
     { what: 'The last week', args: '--days 7 --depth stored' },

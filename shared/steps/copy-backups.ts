@@ -1,7 +1,6 @@
 // The step `copy-backups`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from './inputs.ts';
+import { inputs, outputs } from './copy-backups/inputs.ts';
 
 export const copyBackupsStep = defineStep({
   name: 'copy-backups',
@@ -11,23 +10,8 @@ export const copyBackupsStep = defineStep({
     'Copies the encrypted bytes as they are, reads them back from the copy, compares them with the manifest, and writes the manifest last. ' +
     'Needs no key; with one, the manifests are proved, too. You can interrupt it and run it again at any time. When a copy fails, the outcome is partial.',
   effects: 'writes',
-  inputs: {
-    ...targetInputs,
-    ...storeInputs,
-    copies: { ...copyInputs.copies, required: true },
-    days: input.integer({
-      summary:
-        'How many days back to look for missing copies; older ones may have been removed by retention. Whatever is newer than the newest copy is always copied. 0 copies everything.',
-      default: '7',
-    }),
-    ...keyInputs,
-    ...azureInputs,
-  },
-  outputs: {
-    copied: { summary: 'Number of copies made.' },
-    failed: { summary: 'Number of copies that failed.' },
-    lagSeconds: { summary: 'Age in seconds of the oldest backup that lacks a copy; 0 when none does.' },
-  },
+  inputs,
+  outputs,
   examples: [
     { what: 'To the stores that dr.yml names', args: '--component mongodb' },
     { what: 'Everything, to a bucket', args: '--copies s3://dr-copies?region=eu-central-1 --days 0' },

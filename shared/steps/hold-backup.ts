@@ -1,8 +1,7 @@
 // The step `hold-backup`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
 import { isEmptyPeriod, parsePeriod } from '../step/period.ts';
-import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+import { inputs, outputs } from './hold-backup/inputs.ts';
 
 export const holdBackup = defineStep({
   name: 'hold-backup',
@@ -12,24 +11,8 @@ export const holdBackup = defineStep({
     'For the backup before an upgrade, or one that an investigation needs. The hold is kept beside the backups, in every store that dr.yml names for the ' +
     'component; retention shows it with its reason. A backup may have several holds, each for itself. A hold ends by itself, or by release-hold.',
   effects: 'writes',
-  inputs: {
-    ...targetInputs,
-    timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
-    reason: input.string({ summary: 'Why, for whoever comes across it.', example: 'before the upgrade to 7.0', required: true }),
-    holdFor: input.string({ summary: 'How long: 30d, 8w, 6mo, 1y, or "ever": until it is released.', example: '90d', default: '30d' }),
-    ...storeInputs,
-    store: input.string({
-      summary:
-        'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
-      example: 'primary',
-    }),
-    ...azureInputs,
-  },
-  outputs: {
-    timestamp: { summary: 'Timestamp of the backup that is held.' },
-    hold: { summary: 'Id of the hold, for release-hold.' },
-    until: { summary: 'When it ends by itself (ISO 8601); empty when it does not.' },
-  },
+  inputs,
+  outputs,
   examples: [
     {
       what: 'The latest verified backup, before an upgrade',

@@ -1,5 +1,7 @@
 // Inputs that several steps share, so that one thing is called the same everywhere.
-import { inGroup, input } from '../step/input.ts';
+import type { DestroyingInputs } from '../step/define.ts';
+import { inGroup, input, type InputSpec } from '../step/input.ts';
+import type { Timestamp } from '../step/timestamp.ts';
 
 /** Which file and which component a step is about. */
 export const targetInputs = {
@@ -119,6 +121,21 @@ export const azureInputs = inGroup('Azure sign-in', {
     example: 'https://login.microsoftonline.us',
   }),
 });
+
+/** What opening a store reads of a call. Steps whose stores come from dr.yml alone have fewer of them. */
+export type PlaceInputs = Pick<typeof targetInputs, 'config'> & {
+  name: InputSpec<string>;
+  store?: InputSpec<string | undefined>;
+  storeSas?: typeof storeInputs.storeSas;
+  storePatience?: typeof storeInputs.storePatience;
+} & typeof azureInputs;
+
+/** What opening keys reads of a call. */
+export type OpeningInputs = Pick<typeof keyInputs, 'vault'> & Partial<Pick<typeof keyInputs, 'recipients'> & typeof unlockInputs>;
+
+/** What the record of a run, its audit entry and its announcement say of a call. */
+export type RecordedInputs = Pick<typeof targetInputs, 'config' | 'name'> &
+  Partial<Pick<DestroyingInputs, 'dryRun' | 'reason'>> & { timestamp?: InputSpec<Timestamp | undefined> };
 
 /** The MongoDB a step talks to. */
 export const mongodbInputs = inGroup('MongoDB', {

@@ -1,7 +1,6 @@
 // The step `list-backups`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
-import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+import { inputs, outputs } from './list-backups/inputs.ts';
 
 export const listBackupsStep = defineStep({
   name: 'list-backups',
@@ -10,17 +9,8 @@ export const listBackupsStep = defineStep({
   description:
     'Only reads the listing, so it is quick even with thousands of backups and needs no key. Names the leftovers of interrupted runs.',
   effects: 'reads',
-  inputs: {
-    ...targetInputs,
-    ...storeInputs,
-    days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '7' }),
-    ...azureInputs,
-  },
-  outputs: {
-    count: { summary: 'Number of backups listed.' },
-    latest: { summary: 'Timestamp of the latest verified backup; empty when there is none.' },
-    backups: { summary: 'The list as JSON.' },
-  },
+  inputs,
+  outputs,
   examples: [
     { what: 'The last week', args: '--days 7' },
     { what: 'For a script', args: '--component mongodb --json' },

@@ -1,7 +1,6 @@
 // The step `release-hold`.
 import { defineStep } from '../step/define.ts';
-import { input } from '../step/input.ts';
-import { azureInputs, storeInputs, targetInputs } from './inputs.ts';
+import { inputs, outputs } from './release-hold/inputs.ts';
 
 export const releaseHold = defineStep({
   name: 'release-hold',
@@ -11,22 +10,8 @@ export const releaseHold = defineStep({
     'Releases one hold by its id, or all holds of a backup, in every store that dr.yml names for the component. Removes no backup: ' +
     'the next apply-retention judges it by its rules.',
   effects: 'writes',
-  inputs: {
-    ...targetInputs,
-    timestamp: input.timestamp({ summary: 'Which backup.', example: '20241201_120000', required: true }),
-    hold: input.string({
-      summary: 'Only this hold, by its id (list-backups shows it); all holds of the backup when absent.',
-      example: '3f9ac01b',
-    }),
-    ...storeInputs,
-    store: input.string({
-      summary:
-        'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
-      example: 'primary',
-    }),
-    ...azureInputs,
-  },
-  outputs: { released: { summary: 'Number of holds released.' } },
+  inputs,
+  outputs,
   examples: [{ what: 'All holds of a backup', args: '--component mongodb --timestamp 20241201_120000' }],
   check: (inputs, spell) =>
     inputs.hold !== undefined && !/^[a-z0-9]{8}$/.test(inputs.hold)

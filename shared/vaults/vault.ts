@@ -73,7 +73,7 @@ export interface Vault {
 export type RecipientKind = 'key-vault-secret' | 'key-vault-key' | 'escrow' | 'folder';
 
 /** A content key wrapped for one recipient, as the manifest and the blob's `encryptiondata` hold it. */
-export interface WrappedKey {
+export type WrappedKey = {
   kind: RecipientKind;
   /** What opens it: the secret's or key's full URL with version, a folder key's name, an escrow key's fingerprint. Azure CSE's KeyId. */
   keyId: string;
@@ -81,7 +81,7 @@ export interface WrappedKey {
   algorithm: 'A256KW' | 'RSA-OAEP-256';
   /** Base64 of the wrapped bytes. */
   encryptedKey: string;
-}
+};
 
 export interface KeyContext {
   component: string;

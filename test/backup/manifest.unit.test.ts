@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { canonicalJson, type JsonValue } from '../../shared/backup/json.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, serializeManifest, type Manifest } from '../../shared/backup/manifest.ts';
 import { UserError, VerificationError } from '../../shared/step/errors.ts';
+import { parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
 import { noise } from './support.ts';
 
 const key = noise(32, 'key');
@@ -11,7 +12,7 @@ const manifest: Manifest = {
   formatVersion: 1,
   component: 'mongodb',
   kind: 'mongodb',
-  timestamp: '20241201_120000',
+  timestamp: parseTimestamp('20241201_120000') as Timestamp,
   created: '2024-12-01T12:03:00.000Z',
   tools: { lifeboat: '0.1.0' },
   source: { host: 'db.example.org' },

@@ -19,7 +19,7 @@ async function inspect(...chunks: Uint8Array[]): Promise<ArchiveReport> {
     await inspector.write(reused);
     reused.fill(0xee);
   }
-  return inspector.report();
+  return inspector.end();
 }
 
 async function problem(...chunks: Uint8Array[]): Promise<VerificationError> {

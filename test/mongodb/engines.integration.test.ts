@@ -46,7 +46,7 @@ async function dump(uri: string, engine: EngineChoice, more: Partial<DumpOptions
     chunks.push(chunk);
     await inspector.write(chunk);
   }
-  return { chunks, report: await inspector.report(), facts, doubts };
+  return { chunks, report: await inspector.end(), facts, doubts };
 }
 
 async function restore(

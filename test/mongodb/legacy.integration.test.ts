@@ -39,7 +39,7 @@ async function read(path: string, options: { passphrase?: string; iterations?: n
   const old = await openLegacyBackup(path, { iterations, ...(passphrase === undefined ? {} : { passphrase: new Secret(passphrase) }) });
   const inspector = newArchiveInspector();
   for await (const chunk of old.source) await inspector.write(chunk);
-  return { old, report: await inspector.report() };
+  return { old, report: await inspector.end() };
 }
 
 /** Counts and digests by name: equal for equal documents, whatever the order. */
@@ -50,7 +50,7 @@ function content({ namespaces }: ArchiveReport): unknown {
 async function expected(): Promise<unknown> {
   const inspector = newArchiveInspector();
   await inspector.write(archive);
-  return content(await inspector.report());
+  return content(await inspector.end());
 }
 
 function file(name: string, bytes: Uint8Array): string {

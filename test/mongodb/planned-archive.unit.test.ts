@@ -41,7 +41,7 @@ async function* inPieces(size: number): AsyncGenerator<Uint8Array> {
 async function reportOf(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<ArchiveReport> {
   const inspector = newArchiveInspector();
   for await (const chunk of stream) await inspector.write(Uint8Array.from(chunk));
-  return inspector.report();
+  return inspector.end();
 }
 
 const namesOf = ({ namespaces }: ArchiveReport): string[] => namespaces.map(({ db, collection }) => `${db}.${collection}`);

@@ -61,7 +61,7 @@ describe('archives', () => {
   async function reportOf(stream: AsyncIterable<Uint8Array>): Promise<ArchiveReport> {
     const inspector = newArchiveInspector();
     for await (const chunk of stream) await inspector.write(chunk);
-    return inspector.report();
+    return inspector.end();
   }
 
   test.each([1, 7, 64, 1000, 1_000_000])('in pieces of %i bytes pass unchanged behind their prelude', async (size) => {

@@ -47,7 +47,7 @@ async function dump(behaviour: DumpBehaviour, more: { hangMs?: number; signal?: 
     await inspector.write(chunk);
     onChunk?.();
   }
-  return (await inspector.report()).totals.documents;
+  return (await inspector.end()).totals.documents;
 }
 
 async function restore(

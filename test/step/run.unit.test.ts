@@ -6,7 +6,7 @@ import { CancelledError, EXIT_CODES, RefusedError, UsageError, UserError, Verifi
 import { input, kebabCase } from '../../shared/step/input.ts';
 import { runStep, type ConfigSource } from '../../shared/step/run.ts';
 
-type Run = (context: StepContext) => Promise<StepReturn | undefined>;
+type Run = (context: StepContext<InputSpecs, string>) => Promise<StepReturn | undefined>;
 
 const INPUTS = {
   store: input.string({ summary: 'Where backups lie.', example: '/mnt/backups', config: 'store', required: true }),

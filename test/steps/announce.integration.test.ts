@@ -70,12 +70,7 @@ async function run(effects: Effects, work: () => Promise<StepReturn>, inputs: Re
     outputs: {},
     examples: [],
     run: (context) =>
-      recorded(
-        context,
-        () => openPlace(context),
-        { step: 'test-step', component: 'mongodb', effects, ...(effects === 'writes' ? { backup } : {}) },
-        work,
-      ),
+      recorded(context, () => openPlace(context), { component: 'mongodb', effects, ...(effects === 'writes' ? { backup } : {}) }, work),
   });
   const host = new MemoryHost({
     inputs: {

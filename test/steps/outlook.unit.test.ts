@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
-import type { StepContext } from '../../shared/step/define.ts';
 import type { Place } from '../../shared/steps/run/open.ts';
 import { outlookOf, outlookParts, outlookRecord } from '../../shared/steps/run/outlook.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
@@ -48,7 +47,7 @@ async function look(store: MemoryStore, timestamp: string, { signal }: { signal?
   const context = {
     ...{ host, inputs: { config, store: 'primary' }, clock: { ...systemClock, now: () => NOW } },
     signal: signal ?? host.signal,
-  } as unknown as StepContext;
+  } as unknown as Parameters<typeof outlookOf>[0];
   const place = { store, prefix: 'shop' } as unknown as Place;
   return { host, outlook: await outlookOf(context, place, { component: 'mongodb', timestamp }) };
 }

@@ -8,6 +8,7 @@ import type { Notifications } from '../../notify/notifications.ts';
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import type { Masker } from '../../step/masking.ts';
+import type { targetInputs } from '../inputs.ts';
 import { openDrFile } from './dr-file.ts';
 import type { Place } from './open.ts';
 
@@ -28,7 +29,7 @@ const SILENT: Announcer = { begin: () => undefined, end: async () => undefined }
 
 /** @param beat true for the run of a backup: the heartbeats' business */
 export async function openAnnouncer(
-  context: StepContext,
+  context: StepContext<Pick<typeof targetInputs, 'config'>>,
   { component, beat, masker }: { component: string | undefined; beat: boolean; masker: Masker },
 ): Promise<Announcer> {
   let notifications: Notifications | undefined;
@@ -41,7 +42,10 @@ export async function openAnnouncer(
 }
 
 /** The channels of dr.yml; undefined when there is no file or it names none. */
-async function openNotifications(context: StepContext, masker: Masker): Promise<Notifications | undefined> {
+async function openNotifications(
+  context: StepContext<Pick<typeof targetInputs, 'config'>>,
+  masker: Masker,
+): Promise<Notifications | undefined> {
   const config = await openDrFile(context, (secret) => {
     masker.add(secret);
   });

@@ -4,11 +4,12 @@ import type { PruneOutcome } from '../../catalog/prune.ts';
 import { removals, sectionTitle, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
 import { reportOf, type SectionResults } from '../../catalog/retention-report.ts';
 import type { TidyPlan } from '../../catalog/tidy.ts';
-import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
+import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { RefusedError, UserError } from '../../step/errors.ts';
 import { formatBytes, plural } from '../../step/format.ts';
 import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../apply-retention/inputs.ts';
 import { PlaceOpener, type NamedPlace } from './component-places.ts';
 import { openKeys } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
@@ -17,28 +18,17 @@ import { componentsOf } from './retention-rules.ts';
 import { retentionSummary } from './retention-summary.ts';
 import { planWork, savePlan, sectionPlace, type Work } from './retention-work.ts';
 
-const STEP = 'apply-retention';
 /** Removals that the plan names one by one, per component and store. */
 const NAMED_LOSSES = 20;
 
-interface Inputs {
-  component: string | undefined;
-  store: string | undefined;
-  vault: string | undefined;
-  recipients: string[] | undefined;
-  plan: string | undefined;
-  savePlan: string | undefined;
-  dryRun: boolean;
-}
-
-export async function runApplyRetention(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runApplyRetention(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const opener = await PlaceOpener.open(context);
   const home = async (): Promise<NamedPlace> => {
     if (inputs.store !== undefined) return opener.at(inputs.store);
     return (await opener.of(componentsOf(context, opener.dr)[0] as string, undefined)).chosen[0] as NamedPlace;
   };
-  return recorded(context, home, { step: STEP, component: inputs.component, effects: 'destroys' }, async () => {
+  return recorded(context, home, { component: inputs.component, effects: 'destroys' }, async () => {
     const { plan, work, problems } = await planWork(context, opener);
     if (inputs.savePlan !== undefined) await savePlan(context, plan, inputs.savePlan);
     const records = await recordsToGo(context, work);
@@ -49,9 +39,9 @@ export async function runApplyRetention(context: StepContext): Promise<StepRetur
 }
 
 /** Shows the plan; true when it may be carried out. A saved plan needs no typing: somebody has looked at it. */
-async function confirmed(context: StepContext, plan: RetentionPlan, records: TidyPlan): Promise<boolean> {
+async function confirmed(context: Context, plan: RetentionPlan, records: TidyPlan): Promise<boolean> {
   const { host } = context;
-  const { plan: saved, dryRun } = context.inputs as unknown as Inputs;
+  const { plan: saved, dryRun } = context.inputs;
   const shown = destructionPlan(plan, recordsText(records));
   // The summary of a dry run names every backup, those that stay, too: once is enough.
   if (dryRun) return context.confirmDestruction({ ...shown, losses: [] });
@@ -99,10 +89,10 @@ function counts(section: PlanSection): string {
  * Removes, section by section. One that is locked or has changed since does not stop the others.
  * @throws RefusedError before anything is removed, when a section of a saved plan is not what it was
  */
-async function carryOut(context: StepContext, opener: PlaceOpener, work: readonly Work[]): Promise<SectionResults> {
+async function carryOut(context: Context, opener: PlaceOpener, work: readonly Work[]): Promise<SectionResults> {
   const { clock, signal } = context;
   const due = work.filter(({ section }) => removals(section).length + section.unfinished.length > 0);
-  if ((context.inputs as unknown as Inputs).plan !== undefined) {
+  if (context.inputs.plan !== undefined) {
     for (const part of due) await replanSection(sectionPlace(part.section.component, part), part.section, clock.now(), signal);
   }
   const recipients = await keysOf(context, work);
@@ -122,7 +112,7 @@ async function carryOut(context: StepContext, opener: PlaceOpener, work: readonl
 }
 
 async function removeSection(
-  context: StepContext,
+  context: Context,
   opener: PlaceOpener,
   part: Work,
   recipients: readonly KeyRecipient[],
@@ -133,7 +123,7 @@ async function removeSection(
   return applySection({
     ...sectionPlace(section.component, part),
     othersKnown: places.known,
-    ...{ planned: section, recipients, owner: lockOwner(context, STEP), by: host.run, clock, signal },
+    ...{ planned: section, recipients, owner: lockOwner(context), by: host.run, clock, signal },
     openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
     onNotice: (message) => {
       host.notice(message);
@@ -144,7 +134,7 @@ async function removeSection(
   });
 }
 
-function progressOf({ host }: StepContext, due: readonly Work[]): (component: string, outcome: PruneOutcome) => void {
+function progressOf({ host }: Context, due: readonly Work[]): (component: string, outcome: PruneOutcome) => void {
   const total = due.reduce((sum, { section }) => sum + removals(section).length + section.unfinished.length, 0);
   let done = 0;
   return (component, { timestamp }) => {
@@ -154,13 +144,13 @@ function progressOf({ host }: StepContext, due: readonly Work[]): (component: st
 }
 
 /** Keys can be forgotten only where a vault is given; without one they stay, and the summary says so. */
-async function keysOf(context: StepContext, [first]: readonly Work[]): Promise<KeyRecipient[]> {
-  const { vault, recipients } = context.inputs as unknown as Inputs;
+async function keysOf(context: Context, [first]: readonly Work[]): Promise<KeyRecipient[]> {
+  const { vault, recipients } = context.inputs;
   return first && (vault !== undefined || recipients !== undefined) ? openKeys(context, first.place) : [];
 }
 
 async function report(
-  { host, setOutput }: StepContext,
+  { host, setOutput }: Context,
   { sections }: RetentionPlan,
   results: SectionResults | undefined,
   records: TidyPlan,

@@ -1,14 +1,15 @@
 // What `audit` does: reads the entries and shows them, newest first.
 import { readAudit, type AuditEntry } from '../../catalog/audit.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { plural } from '../../step/format.ts';
+import type { Context } from '../audit/inputs.ts';
 import { openPlace } from './open.ts';
 import { page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
 
-export async function runAudit(context: StepContext): Promise<StepReturn> {
-  const { days, component } = context.inputs as { days?: number; component?: string };
+export async function runAudit(context: Context): Promise<StepReturn> {
+  const { days, component } = context.inputs;
   const { host, clock, signal } = context;
   const { store, prefix } = await openPlace(context);
   const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * DAY_MS) };

@@ -7,7 +7,7 @@ import { isDue } from '../../config/due.ts';
 import { loadDr } from '../../config/load.ts';
 import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
-import type { AnyStep, StepContext, StepReturn } from '../../step/define.ts';
+import type { AnyStep, StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
@@ -19,18 +19,12 @@ import type { Store } from '../../stores/store.ts';
 import { azureInputs } from '../inputs.ts';
 import { mongodbBackup } from '../mongodb-backup.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
+import type { Context } from '../backup-all/inputs.ts';
 import { signInOf } from './open.ts';
 import type { OutlookRecord } from './outlook.ts';
 import { PartHost } from './part-host.ts';
 import { commandBlock, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
-
-interface Inputs {
-  config: string | undefined;
-  type: 'full' | 'mongodb';
-  due: boolean;
-  timestamp: Timestamp | undefined;
-}
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
 const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
@@ -45,8 +39,8 @@ interface Part {
   outlook: Partial<OutlookRecord>;
 }
 
-export async function runBackupAll(context: StepContext): Promise<StepReturn> {
-  const { config, type, due, timestamp: given } = context.inputs as unknown as Inputs;
+export async function runBackupAll(context: Context): Promise<StepReturn> {
+  const { config, type, due, timestamp: given } = context.inputs;
   const { clock, signal } = context;
   const timestamp = given ?? formatTimestamp(clock.now());
   const started = clock.monotonic();
@@ -77,7 +71,7 @@ export async function runBackupAll(context: StepContext): Promise<StepReturn> {
   return report(context, dr, { point, parts, doubts }, (clock.monotonic() - started) / 1000);
 }
 
-async function loadConfig(context: StepContext, given: string | undefined): Promise<DrConfig> {
+async function loadConfig(context: Context, given: string | undefined): Promise<DrConfig> {
   const file = findDrFile(given);
   if (file === undefined) {
     throw new UsageError('There is no dr.yml in the working folder, and only it can say what "all" is.', {
@@ -92,7 +86,7 @@ async function loadConfig(context: StepContext, given: string | undefined): Prom
 }
 
 /** Component → its store; components of one store share the object. */
-async function openStores(context: StepContext, dr: DrConfig, names: readonly string[]): Promise<Map<string, Store>> {
+async function openStores(context: Context, dr: DrConfig, names: readonly string[]): Promise<Map<string, Store>> {
   const credential = signInOf(context);
   const opened = new Map<string, Store>();
   const byComponent = new Map<string, Store>();
@@ -114,7 +108,7 @@ async function openStores(context: StepContext, dr: DrConfig, names: readonly st
 }
 
 /** The components that are due; what is not is said. */
-async function dueAmong({ host, clock, signal }: StepContext, dr: DrConfig, stores: ReadonlyMap<string, Store>): Promise<string[]> {
+async function dueAmong({ host, clock, signal }: Context, dr: DrConfig, stores: ReadonlyMap<string, Store>): Promise<string[]> {
   const now = clock.now();
   const due: string[] = [];
   for (const [component, store] of stores) {
@@ -138,10 +132,10 @@ function nextText(schedule: string, now: Date): string {
   return next === undefined ? 'it never comes due again' : `next at ${next.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
-async function nothingDue(context: StepContext, dr: DrConfig, names: readonly string[]): Promise<StepReturn> {
+async function nothingDue(context: Context, dr: DrConfig, names: readonly string[]): Promise<StepReturn> {
   const now = context.clock.now();
   context.setOutput('timestamp', '');
-  for (const name of ['components', 'failed', 'storedBytes', 'seconds']) context.setOutput(name, 0);
+  for (const name of ['components', 'failed', 'storedBytes', 'seconds'] as const) context.setOutput(name, 0);
   await context.host.summary(
     page('### Nothing is due', names.map((name) => `- ${name}: ${nextText(dr.component(name).schedule ?? '', now)}`).join('\n')),
   );
@@ -159,12 +153,7 @@ async function answerOf<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<
 }
 
 /** @throws ObjectExistsError before anything is dumped */
-async function refuseTaken(
-  { signal }: StepContext,
-  prefix: string,
-  timestamp: Timestamp,
-  stores: ReadonlyMap<string, Store>,
-): Promise<void> {
+async function refuseTaken({ signal }: Context, prefix: string, timestamp: Timestamp, stores: ReadonlyMap<string, Store>): Promise<void> {
   for (const store of new Set(stores.values())) {
     if (!(await answerOf(signal, () => store.stat(pointName(prefix, timestamp), signal)))) continue;
     throw new ObjectExistsError(`There is already a recovery point ${timestamp} in ${store.location}.`, {
@@ -174,7 +163,7 @@ async function refuseTaken(
 }
 
 /** Writes the group manifest into every store that holds a part of it. @returns where that did not work: the backups are as good as they are */
-async function keepPoint({ signal }: StepContext, point: RecoveryPoint, stores: ReadonlyMap<string, Store>): Promise<string[]> {
+async function keepPoint({ signal }: Context, point: RecoveryPoint, stores: ReadonlyMap<string, Store>): Promise<string[]> {
   const doubts: string[] = [];
   for (const store of new Set(point.components.filter(isThere).flatMap(({ component }) => stores.get(component) ?? []))) {
     try {
@@ -188,7 +177,7 @@ async function keepPoint({ signal }: StepContext, point: RecoveryPoint, stores: 
 }
 
 /** Runs a component's step to its end; what went wrong is in the member. */
-async function backUp(context: StepContext, dr: DrConfig, component: string, timestamp: Timestamp): Promise<Part> {
+async function backUp(context: Context, dr: DrConfig, component: string, timestamp: Timestamp): Promise<Part> {
   const { host, clock } = context;
   const { kind } = dr.component(component);
   const step = STEP_OF_KIND[kind];
@@ -230,7 +219,7 @@ function isThere({ outcome }: PointMember): boolean {
 }
 
 async function report(
-  context: StepContext,
+  context: Context,
   dr: DrConfig,
   { point, parts, doubts }: { point: RecoveryPoint; parts: readonly Part[]; doubts: readonly string[] },
   seconds: number,

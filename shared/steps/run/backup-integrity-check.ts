@@ -2,38 +2,30 @@
 import { verifyBackup } from '../../backup/read.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { ComparisonRow } from '../../mongodb/compare.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
-import type { Timestamp } from '../../step/timestamp.ts';
+import type { Context } from '../backup-integrity-check/inputs.ts';
 import { compareWithDatabase } from './mongodb-address.ts';
 import { openKeys } from './open.ts';
 import { recorded } from './record.ts';
 import { chooseBackup, openSources, type Sources } from './sources.ts';
 import { facts, page, table } from './summary.ts';
 
-interface Inputs {
-  component: string | undefined;
-  include: string[] | undefined;
-  exclude: string[] | undefined;
-  timestamp: Timestamp | undefined;
-  allowOlder: boolean;
-  rename: string[] | undefined;
-  tolerance: number;
-}
+type Inputs = Context['inputs'];
 
-export async function runBackupIntegrityCheck(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runBackupIntegrityCheck(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const component = inputs.component ?? 'mongodb';
   return recorded(
     context,
     () => openSources(context, component),
-    { step: 'backup-integrity-check', component },
+    { component },
     (sources) => checkIntegrity(context, inputs, component, sources),
   );
 }
 
-async function checkIntegrity(context: StepContext, inputs: Inputs, component: string, sources: Sources): Promise<StepReturn> {
+async function checkIntegrity(context: Context, inputs: Inputs, component: string, sources: Sources): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
   const recipients = await openKeys(context, sources);
@@ -60,7 +52,7 @@ async function checkIntegrity(context: StepContext, inputs: Inputs, component: s
   const notice = copies.notice();
   if (notice !== undefined) host.notice(notice);
   const comparison = await compareWithDatabase(context, {
-    report: manifest.content as unknown as ArchiveReport,
+    report: manifest.content as ArchiveReport,
     ...(inputs.include ? { include: inputs.include } : {}),
     ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
     ...(inputs.rename ? { renames: inputs.rename } : {}),

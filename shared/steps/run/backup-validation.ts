@@ -4,25 +4,17 @@ import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { openBackup, verifyBackup } from '../../backup/read.ts';
 import { markInUse } from '../../catalog/in-use.ts';
 import type { NewInspector } from '../../backup/inspector.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatRate, formatSeconds, plural } from '../../step/format.ts';
-import type { Timestamp } from '../../step/timestamp.ts';
 import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../backup-validation/inputs.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { recorded, type RunNotes } from './record.ts';
 import { page, table } from './summary.ts';
 
-interface Inputs {
-  component: string | undefined;
-  type: 'mongodb' | 'all';
-  timestamp: Timestamp | undefined;
-  days: number | undefined;
-  depth: 'stored' | 'full';
-  /** `n/t`: only that part of the stored data. */
-  subset: string | undefined;
-}
+type Inputs = Context['inputs'];
 
 interface Checked {
   component: string;
@@ -42,9 +34,9 @@ const INSPECTORS: Partial<Record<string, () => Promise<NewInspector>>> = {
   mongodb: async () => (await import('../../mongodb/archive-inspector.ts')).newArchiveInspector,
 };
 
-export async function runBackupValidation(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
-  const run = { step: 'backup-validation', component: inputs.component };
+export async function runBackupValidation(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
+  const run = { component: inputs.component };
   return recorded(
     context,
     () => openPlace(context),
@@ -53,7 +45,7 @@ export async function runBackupValidation(context: StepContext): Promise<StepRet
   );
 }
 
-async function validate(context: StepContext, inputs: Inputs, place: Place, notes: RunNotes): Promise<StepReturn> {
+async function validate(context: Context, inputs: Inputs, place: Place, notes: RunNotes): Promise<StepReturn> {
   const { host, clock } = context;
   const started = clock.monotonic();
   const recipients = await openKeys(context, place);
@@ -98,7 +90,7 @@ async function validate(context: StepContext, inputs: Inputs, place: Place, note
 }
 
 /** Keeps retention away while a backup is read, where the store may be written to; undefined when retention was first: nobody needs it any more. */
-async function kept({ host, signal }: StepContext, place: Place, { component, timestamp }: ListedBackup) {
+async function kept({ host, signal }: Context, place: Place, { component, timestamp }: ListedBackup) {
   try {
     return await markInUse(place, { component, timestamp, what: 'validated', by: host.run, signal });
   } catch (thrown) {
@@ -114,7 +106,7 @@ function archivedText({ component, timestamp, offline }: ListedBackup, { store }
   return `${component} ${timestamp} is not read: it ${where} of ${store.location}.`;
 }
 
-async function choose(context: StepContext, inputs: Inputs, { store, prefix }: Place): Promise<ListedBackup[]> {
+async function choose(context: Context, inputs: Inputs, { store, prefix }: Place): Promise<ListedBackup[]> {
   const { component, type, timestamp, days } = inputs;
   const { signal, clock } = context;
   if (timestamp !== undefined && component !== undefined) {
@@ -139,7 +131,7 @@ async function choose(context: StepContext, inputs: Inputs, { store, prefix }: P
 }
 
 async function check(
-  context: StepContext,
+  context: Context,
   { depth, subset }: Inputs,
   { store, prefix }: Place,
   recipients: readonly KeyRecipient[],

@@ -3,6 +3,7 @@ import { safetyOf } from '../../backup/layout.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
+import type { PlaceInputs } from '../inputs.ts';
 import { openDrFile } from './dr-file.ts';
 import { openPlaceAt, type Place } from './open.ts';
 
@@ -24,16 +25,16 @@ export interface ComponentPlaces {
 
 /** Opens stores, each once. */
 export class PlaceOpener {
-  readonly #context: StepContext;
+  readonly #context: StepContext<PlaceInputs>;
   readonly #opened = new Map<string, Promise<Place>>();
   readonly #dr: DrConfig | undefined;
 
-  constructor(context: StepContext, dr: DrConfig | undefined) {
+  constructor(context: StepContext<PlaceInputs>, dr: DrConfig | undefined) {
     this.#context = context;
     this.#dr = dr;
   }
 
-  static async open(context: StepContext): Promise<PlaceOpener> {
+  static async open(context: StepContext<PlaceInputs>): Promise<PlaceOpener> {
     return new PlaceOpener(context, await openDrFile(context));
   }
 

@@ -8,21 +8,14 @@ import { errorMessage, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../copy-backups/inputs.ts';
+import type { PlaceInputs } from '../inputs.ts';
 import { openDrFile } from './dr-file.ts';
 import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { page, table } from './summary.ts';
 
-const STEP = 'copy-backups';
 const DAY_MS = 86_400_000;
-
-interface Inputs {
-  component: string | undefined;
-  copies: string[];
-  days: number;
-  vault: string | undefined;
-  recipients: string[] | undefined;
-}
 
 /** What became of one store's copies. */
 export interface CopiedTo extends CopyResult {
@@ -44,13 +37,12 @@ export interface CopyJob {
   days: number;
   /** Copied however old it is: what was just imported. */
   always?: Timestamp;
-  step: string;
 }
 
 /** Copies to each store in turn. One that fails does not keep the others from theirs. */
-export async function copyToAll(context: StepContext, job: CopyJob): Promise<CopiedTo[]> {
+export async function copyToAll(context: StepContext<PlaceInputs>, job: CopyJob): Promise<CopiedTo[]> {
   const { host, clock, signal } = context;
-  const { place, component, copies, recipients, days, always, step } = job;
+  const { place, component, copies, recipients, days, always } = job;
   const results: CopiedTo[] = [];
   for (const name of copies) {
     let location: string | undefined;
@@ -67,7 +59,7 @@ export async function copyToAll(context: StepContext, job: CopyJob): Promise<Cop
         ...(days === 0 ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
         ...(always === undefined ? {} : { always: [always] }),
         rules: await rulesOf(context, component, name),
-        owner: lockOwner(context, step),
+        owner: lockOwner(context),
         now,
         signal,
         onNotice: (message) => {
@@ -97,7 +89,7 @@ export async function copyToAll(context: StepContext, job: CopyJob): Promise<Cop
 }
 
 /** The rules by which `apply-retention` judges a store's copies; undefined where dr.yml has none. */
-async function rulesOf(context: StepContext, component: string, store: string): Promise<RetentionRules | undefined> {
+async function rulesOf(context: StepContext<PlaceInputs>, component: string, store: string): Promise<RetentionRules | undefined> {
   const dr = await openDrFile(context);
   if (!dr?.hasStore(store) || !dr.componentNames().includes(component)) return undefined;
   const { retention } = dr.component(component);
@@ -112,7 +104,7 @@ const CATCH_UP_DAYS = 7;
  * @returns the step's own return with what became of the copies
  */
 export async function withCopies(
-  context: StepContext,
+  context: StepContext<PlaceInputs>,
   returned: StepReturn,
   job: Omit<CopyJob, 'copies' | 'days'> & { copies: readonly string[] | undefined },
 ): Promise<StepReturn> {
@@ -152,7 +144,10 @@ async function settle(
 }
 
 /** The stores of copies, for looking whether they have something; `unknown` when one cannot be opened. */
-export async function copyPlaces(context: StepContext, copies: readonly string[] | undefined): Promise<readonly Place[] | 'unknown'> {
+export async function copyPlaces(
+  context: StepContext<PlaceInputs>,
+  copies: readonly string[] | undefined,
+): Promise<readonly Place[] | 'unknown'> {
   try {
     return await Promise.all((copies ?? []).map((name) => openPlaceAt(context, name)));
   } catch (thrown) {
@@ -186,12 +181,12 @@ export function copyRecord(results: readonly CopiedTo[]) {
   }));
 }
 
-export async function runCopyBackups(context: StepContext): Promise<StepReturn> {
-  const { component = 'mongodb', copies, days, vault, recipients: wanted } = context.inputs as unknown as Inputs;
+export async function runCopyBackups(context: Context): Promise<StepReturn> {
+  const { component = 'mongodb', copies, days, vault, recipients: wanted } = context.inputs;
   const work = async (place: Place): Promise<StepReturn> => {
     const started = context.clock.monotonic();
     const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context, place);
-    const results = await copyToAll(context, { place, component, copies, recipients, days, step: STEP });
+    const results = await copyToAll(context, { place, component, copies, recipients, days });
     const doubts = copyDoubts(results);
     const copied = results.reduce((sum, one) => sum + one.copied.length, 0);
     const [only] = results;
@@ -214,7 +209,7 @@ export async function runCopyBackups(context: StepContext): Promise<StepReturn> 
     );
     return { doubts, result: { component, copies: copyRecord(results) } };
   };
-  return recorded(context, () => openPlace(context), { step: STEP, component, effects: 'writes' }, work);
+  return recorded(context, () => openPlace(context), { component, effects: 'writes' }, work);
 }
 
 function row({ name, location, copied, failed, lagMs, problem }: CopiedTo): string[] {

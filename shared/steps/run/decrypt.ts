@@ -6,30 +6,22 @@ import { contentKeyFromMetadata, decryptData } from '../../backup/decrypt.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest, type StoredManifest } from '../../backup/manifest.ts';
 import { unwrapWithAny } from '../../backup/read.ts';
 import { newArchiveInspector, type ArchiveInspector } from '../../mongodb/archive-inspector.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, RefusedError, throwIfCancelled, UsageError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../decrypt/inputs.ts';
 import { openKeys, signInOf } from './open.ts';
 import { facts, page } from './summary.ts';
 
-interface Inputs {
-  data: string;
-  manifest: string | undefined;
-  metadata: string | undefined;
-  keyFile: string | undefined;
-  escrowKey: string | undefined;
-  vault: string | undefined;
-  output: string;
-  force: boolean;
-}
+type Inputs = Context['inputs'];
 
 const ARCHIVE_MAGIC = Buffer.from([0x6d, 0xe2, 0x99, 0x81]);
 
-export async function runDecrypt(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runDecrypt(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   if (existsSync(inputs.output) && !inputs.force) {
     throw new RefusedError(`${inputs.output} exists already.`, {
       fix: `Choose another ${context.host.spell('output')}, or add ${context.host.spell('force')}.`,
@@ -81,7 +73,7 @@ async function readManifest(path: string): Promise<StoredManifest> {
 }
 
 /** The content key, through whoever of the recipients can open it. */
-async function findContentKey(context: StepContext, inputs: Inputs, manifest: Manifest | undefined): Promise<Buffer> {
+async function findContentKey(context: Context, inputs: Inputs, manifest: Manifest | undefined): Promise<Buffer> {
   const { host, signal } = context;
   const onNotice = (message: string): void => {
     host.warning(message);
@@ -100,7 +92,7 @@ async function findContentKey(context: StepContext, inputs: Inputs, manifest: Ma
   }
   if (manifest) {
     const { component, timestamp, keyRecipients } = manifest;
-    return (await unwrapWithAny(keyRecipients, { component, timestamp: timestamp as Timestamp, recipients, onNotice, signal })).contentKey;
+    return (await unwrapWithAny(keyRecipients, { component, timestamp, recipients, onNotice, signal })).contentKey;
   }
   if (inputs.metadata === undefined) {
     throw new UsageError('The wrapped key is missing: it lies in the manifest, or in the metadata of the data object.', {
@@ -113,7 +105,7 @@ async function findContentKey(context: StepContext, inputs: Inputs, manifest: Ma
 }
 
 async function decryptToFile(
-  context: StepContext,
+  context: Context,
   { data, output }: Inputs,
   contentKey: Buffer,
   manifest: Manifest | undefined,
@@ -146,7 +138,7 @@ async function decryptToFile(
         fix: 'Download it again, or take another copy.',
       });
     }
-    const report = await inspector?.report();
+    const report = await inspector?.end();
     await file.sync();
     await file.close();
     await rename(partial, output);

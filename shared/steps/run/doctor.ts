@@ -9,40 +9,29 @@ import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor
 import { scheduleChecks } from '../../doctor/schedule.ts';
 import { storeChecks } from '../../doctor/store.ts';
 import type { Selection } from '../../mongodb/namespaces.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
-import { podAddress, podOptions, type AddressInputs } from './mongodb-address.ts';
-import { openKeys, openPlace, signInOf, type Place, type SignInInputs } from './open.ts';
+import type { Context } from '../doctor/inputs.ts';
+import { podAddress, podOptions } from './mongodb-address.ts';
+import { openKeys, openPlaceAt, signInOf, type Place } from './open.ts';
 import { commandBlock, details, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
 
-interface DoctorInputs extends SignInInputs, AddressInputs {
-  config: string | undefined;
-  component: string | undefined;
-  name: string;
-  include: string[] | undefined;
-  exclude: string[] | undefined;
-  store: string | undefined;
-  vault: string | undefined;
-  escrowKey: string | undefined;
-  only: string[] | undefined;
-  /** Milliseconds. */
-  timeout: number;
-}
+type DoctorInputs = Context['inputs'];
 
-export async function runDoctor(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as DoctorInputs;
+export async function runDoctor(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const { clock, signal } = context;
   requireSubject(context, inputs);
   const mongo = await databaseChecks(context, inputs);
   let keys: Promise<KeyFacts[]> | undefined;
   try {
-    const place = inputs.store === undefined ? undefined : await openPlace(context);
+    const place = inputs.store === undefined ? undefined : await openPlaceAt(context, inputs.store);
     const overview = (stop: AbortSignal): Promise<KeyFacts[]> =>
       (keys ??= place ? keyOverview(place.store, place.prefix, clock.now(), stop) : Promise.resolve([]));
     const checks = wanted(inputs.only, [
@@ -74,7 +63,7 @@ export async function runDoctor(context: StepContext): Promise<StepReturn> {
 }
 
 /** @throws UsageError when nothing is given that could be checked, as in a wrong folder */
-function requireSubject({ host }: StepContext, { config, only, store, vault, mongodbUri, kubernetesNamespace }: DoctorInputs): void {
+function requireSubject({ host }: Context, { config, only, store, vault, mongodbUri, kubernetesNamespace }: DoctorInputs): void {
   const subjects = [findDrFile(config), store, vault, mongodbUri, kubernetesNamespace, only?.[0]];
   if (subjects.some((subject) => subject !== undefined)) return;
   throw new UsageError('There is nothing to check: no dr.yml in the working folder, and no store, vault or database given.', {
@@ -95,7 +84,7 @@ function wanted(only: readonly string[] | undefined, checks: readonly Check[]): 
   return checks.filter(({ name }) => only.includes(name));
 }
 
-function placeChecks({ clock }: StepContext, place: Place, estimate: () => Promise<number | undefined>): Check[] {
+function placeChecks({ clock }: Context, place: Place, estimate: () => Promise<number | undefined>): Check[] {
   const { store, prefix, credential } = place;
   const grant = async (): Promise<string | undefined> => {
     const [account = '', container = ''] = azureParts(store.location);
@@ -110,7 +99,7 @@ function azureParts(location: string): string[] {
   return [hostname.split('.')[0] as string, pathname.split('/')[1] ?? ''];
 }
 
-async function vaultAccess(context: StepContext, { vault: address }: DoctorInputs): Promise<Check> {
+async function vaultAccess(context: Context, { vault: address }: DoctorInputs): Promise<Check> {
   const name = 'vault-access';
   if (address === undefined) return { name, look: async () => skipped('No vault is given.') };
   const credential = signInOf(context);
@@ -133,7 +122,7 @@ function withoutStore(...names: string[]): Check[] {
 }
 
 /** `key-recipients` and, where there is a store, `key-access`. */
-async function keyChecks(context: StepContext, inputs: DoctorInputs, place: Place | undefined): Promise<Check[]> {
+async function keyChecks(context: Context, inputs: DoctorInputs, place: Place | undefined): Promise<Check[]> {
   const credential = signInOf(context);
   const closed = new Set<RecipientKind>(inputs.escrowKey === undefined ? ['escrow'] : []);
   let recipients: KeyRecipient[];
@@ -168,7 +157,7 @@ function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): bool
   return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
 }
 
-async function databaseChecks(context: StepContext, inputs: DoctorInputs): Promise<MongoChecks> {
+async function databaseChecks(context: Context, inputs: DoctorInputs): Promise<MongoChecks> {
   const found = await connectionString(context, inputs);
   const selection: Selection = {
     ...(inputs.include ? { include: inputs.include } : {}),
@@ -181,7 +170,7 @@ async function databaseChecks(context: StepContext, inputs: DoctorInputs): Promi
 }
 
 /** The connection string, or why the one that dr.yml names cannot be had. */
-async function connectionString({ host }: StepContext, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
+async function connectionString({ host }: Context, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
   const { mongodbUri, config, component } = inputs;
   const file = findDrFile(config);
   if (mongodbUri !== undefined || file === undefined || component === undefined) return { uri: mongodbUri };
@@ -211,7 +200,7 @@ async function scheduleOf({ config, component }: DoctorInputs): Promise<string |
   return (await loadDr(file)).text(['components', component, 'schedule']);
 }
 
-async function report(context: StepContext, results: readonly CheckResult[], keys: readonly KeyFacts[]): Promise<StepReturn> {
+async function report(context: Context, results: readonly CheckResult[], keys: readonly KeyFacts[]): Promise<StepReturn> {
   const by = (status: CheckStatus): CheckResult[] => results.filter((result) => result.status === status);
   const [failed, warnings, ok] = [by('failed'), by('warning'), by('ok')];
   context.setOutput('ok', ok.length);

@@ -2,14 +2,18 @@
 import type { DrConfig } from '../../config/dr-config.ts';
 import { findDrFile } from '../../config/source.ts';
 import type { StepContext } from '../../step/define.ts';
+import type { targetInputs } from '../inputs.ts';
 
 /**
  * The file that the input `config` names, else the one in the working folder; undefined when there is none.
  * @param hide told every secret besides the host, before it is used
  * @throws UsageError, ConfigError
  */
-export async function openDrFile({ host, inputs }: StepContext, hide?: (secret: string) => void): Promise<DrConfig | undefined> {
-  const file = findDrFile((inputs as { config?: string }).config);
+export async function openDrFile(
+  { host, inputs }: StepContext<Pick<typeof targetInputs, 'config'>>,
+  hide?: (secret: string) => void,
+): Promise<DrConfig | undefined> {
+  const file = findDrFile(inputs.config);
   if (file === undefined) return undefined;
   // YAML, zod and cron are loaded only where there is a file to read.
   const { loadDr } = await import('../../config/load.ts');

@@ -6,35 +6,28 @@ import type { StepContext, StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
 import { before, parsePeriod } from '../../step/period.ts';
-import type { Timestamp } from '../../step/timestamp.ts';
+import type { Context as HoldContext } from '../hold-backup/inputs.ts';
+import type { PlaceInputs, targetInputs } from '../inputs.ts';
+import type { Context as ReleaseContext } from '../release-hold/inputs.ts';
 import { PlaceOpener, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { recorded } from './record.ts';
 import { facts, page } from './summary.ts';
 
-interface Inputs {
-  component: string | undefined;
-  store: string | undefined;
-  timestamp: Timestamp | undefined;
-  reason: string;
-  holdFor: string;
-  hold: string | undefined;
-}
-
-async function placesOf(context: StepContext): Promise<ComponentPlaces> {
-  const { component, store } = context.inputs as unknown as Inputs;
+async function placesOf(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
+  const { component, store } = context.inputs;
   if (component !== undefined) return (await PlaceOpener.open(context)).of(component, store);
   throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`, {
     fix: `Set ${context.host.spell('component')} to a name that list-backups shows, such as mongodb.`,
   });
 }
 
-export async function runHoldBackup(context: StepContext): Promise<StepReturn> {
-  const { reason, holdFor, timestamp } = context.inputs as unknown as Inputs;
+export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {
+  const { reason, holdFor, timestamp } = context.inputs;
   const { host, clock, signal } = context;
   const places = await placesOf(context);
   const { component } = places;
   const [home] = places.chosen as [NamedPlace];
-  return recorded(context, home, { step: 'hold-backup', component, effects: 'writes' }, async () => {
+  return recorded(context, home, { component, effects: 'writes' }, async () => {
     const now = clock.now();
     const until = holdFor === 'ever' ? undefined : after(now, holdFor);
     const { backup } = await pickBackup({
@@ -80,13 +73,13 @@ function after(moment: Date, period: string): Date {
   return before(moment, { years: -years, months: -months, days: -days, milliseconds: -milliseconds });
 }
 
-export async function runReleaseHold(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs & { timestamp: Timestamp };
+export async function runReleaseHold(context: ReleaseContext): Promise<StepReturn> {
+  const inputs = context.inputs;
   const { host, signal } = context;
   const places = await placesOf(context);
   const { component } = places;
   const [home] = places.chosen as [NamedPlace];
-  return recorded(context, home, { step: 'release-hold', component, effects: 'writes' }, async () => {
+  return recorded(context, home, { component, effects: 'writes' }, async () => {
     const ids = new Set<string>();
     for (const { store, prefix } of places.chosen) {
       const holds = await listHolds(store, prefix, component, signal);

@@ -7,41 +7,30 @@ import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-i
 import { doubtsOf } from '../../mongodb/doubts.ts';
 import { UNKNOWN_VERSION } from '../../mongodb/legacy/dump-folder.ts';
 import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '../../mongodb/legacy/import.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../import-backup/inputs.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
 
-const STEP = 'import-backup';
+type Inputs = Context['inputs'];
 
-interface Inputs {
-  component: string | undefined;
-  name: string;
-  file: string;
-  timestamp: Timestamp | undefined;
-  passphrase: Secret | undefined;
-  passphraseSecret: string | undefined;
-  iterations: number;
-  vault: string | undefined;
-  copies: string[] | undefined;
-}
-
-export async function runImportBackup(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runImportBackup(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const component = inputs.component ?? 'mongodb';
   const timestamp = momentOf(context, inputs);
   return recorded(
     context,
     () => openPlace(context),
-    { step: STEP, component, effects: 'writes' },
+    { component, effects: 'writes' },
     async (place, notes) => {
       const recipients = await openKeys(context, place);
       const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs, place));
@@ -51,7 +40,7 @@ export async function runImportBackup(context: StepContext): Promise<StepReturn>
       notes.usedBackup = timestamp;
       const returned = await importOne(context, { place, recipients, component, timestamp, old });
       const { copies } = inputs;
-      return withCopies(context, returned, { place, component, copies, recipients, step: STEP, always: timestamp });
+      return withCopies(context, returned, { place, component, copies, recipients, always: timestamp });
     },
   );
 }
@@ -64,7 +53,7 @@ interface Import {
   old: LegacyBackup;
 }
 
-async function importOne(context: StepContext, { place, recipients, component, timestamp, old }: Import): Promise<StepReturn> {
+async function importOne(context: Context, { place, recipients, component, timestamp, old }: Import): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
   const result = await writeBackup({
@@ -75,11 +64,11 @@ async function importOne(context: StepContext, { place, recipients, component, t
     recipients,
     source: old.source,
     newInspector: newArchiveInspector,
-    facts: (content) => factsOf(old, content as unknown as ArchiveReport),
+    facts: (content) => factsOf(old, content),
     tools: { lifeboat: project.version },
     ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
-    copies: await copyPlaces(context, (context.inputs as unknown as Inputs).copies),
-    owner: lockOwner(context, STEP),
+    copies: await copyPlaces(context, context.inputs.copies),
+    owner: lockOwner(context),
     clock,
     signal,
     onProgress: (progress) => {
@@ -93,7 +82,7 @@ async function importOne(context: StepContext, { place, recipients, component, t
 }
 
 /** @throws UsageError when there is no such file, neither input nor name tells, or the moment has not come yet */
-function momentOf({ host, clock }: StepContext, { timestamp, file }: Inputs): Timestamp {
+function momentOf({ host, clock }: Context, { timestamp, file }: Inputs): Timestamp {
   // Before anything is said about its name.
   if (!existsSync(file)) throw new UsageError(`There is no file ${file}.`, { fix: `Set ${host.spell('file')} to the downloaded backup.` });
   const found = timestamp ?? timestampInName(file);
@@ -111,7 +100,7 @@ function momentOf({ host, clock }: StepContext, { timestamp, file }: Inputs): Ti
 }
 
 /** @throws UsageError when the vault has no such secret */
-async function passphraseInVault({ host, signal }: StepContext, inputs: Inputs, place: Place): Promise<Secret | undefined> {
+async function passphraseInVault({ host, signal }: Context, inputs: Inputs, place: Place): Promise<Secret | undefined> {
   const { passphraseSecret: name, vault: address } = inputs;
   if (name === undefined || address === undefined) return undefined;
   const vault = await openVault(address, { credential: place.credential });
@@ -135,16 +124,10 @@ function factsOf({ facts: imported }: LegacyBackup, content: ArchiveReport) {
   };
 }
 
-async function report(
-  context: StepContext,
-  { store }: Place,
-  old: LegacyBackup,
-  result: BackupResult,
-  seconds: number,
-): Promise<StepReturn> {
+async function report(context: Context, { store }: Place, old: LegacyBackup, result: BackupResult, seconds: number): Promise<StepReturn> {
   const { manifest, component, timestamp, names } = result;
-  const { name } = context.inputs as unknown as Inputs;
-  const content = manifest.content as unknown as ArchiveReport;
+  const { name } = context.inputs;
+  const content = manifest.content as ArchiveReport;
   const { documents, namespaces } = content.totals;
   const id = names.folder.replace(/\/$/, '');
   const command = restoreCommand(context, { timestamp, component, name });

@@ -3,15 +3,16 @@ import { existsSync } from 'node:fs';
 import { holdsAt, listHolds, type Hold } from '../../catalog/hold.ts';
 import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { prefixFolder } from '../../backup/layout.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
+import type { Context } from '../list-backups/inputs.ts';
 import { openPlace } from './open.ts';
 import { page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
 
-export async function runListBackups(context: StepContext): Promise<StepReturn> {
-  const { days, component } = context.inputs as { days: number | undefined; component: string | undefined };
+export async function runListBackups(context: Context): Promise<StepReturn> {
+  const { days, component } = context.inputs;
   const { host, clock, signal } = context;
   const { store, prefix } = await openPlace(context);
   const now = clock.now();

@@ -10,23 +10,13 @@ import { openPodRestore, openRestore, type Restore, type RestoreWishes } from '.
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import type { Secret } from '../../step/input.ts';
+import type { kubernetesInputs, mongodbInputs } from '../inputs.ts';
 
 /** The inputs that say where the database is. */
-export interface AddressInputs {
-  mongodbUri: Secret | undefined;
-  engine: EngineChoice;
-  kubernetesContext: string | undefined;
-  kubernetesNamespace: string | undefined;
-  kubernetesSelector: string | undefined;
-  kubernetesPod: string | undefined;
-  kubernetesContainer: string | undefined;
-}
+export type AddressInputs = Pick<typeof mongodbInputs, 'mongodbUri' | 'engine'> & typeof kubernetesInputs;
 
 /** Inputs of a dump or restore. */
-export interface MongoInputs extends AddressInputs {
-  include: string[] | undefined;
-  exclude: string[] | undefined;
-}
+export type MongoInputs = typeof mongodbInputs & typeof kubernetesInputs;
 
 export type MongoAddress = { uri: Secret; pod?: undefined } | { uri?: undefined; pod: PodAddress };
 
@@ -35,8 +25,8 @@ export type MongoAddress = { uri: Secret; pod?: undefined } | { uri?: undefined;
  * restore test), and a pod as an input against a connection string in dr.yml as well.
  * @throws UsageError for the built-in engine, which cannot reach into a pod
  */
-export function mongoAddress(context: StepContext): MongoAddress {
-  const { mongodbUri: uri } = context.inputs as unknown as AddressInputs;
+export function mongoAddress(context: StepContext<AddressInputs>): MongoAddress {
+  const { mongodbUri: uri } = context.inputs;
   const pod = podAddress(context, uri);
   if (pod) return { pod };
   if (uri === undefined) throw new Error('neither a connection string nor a pod; the rules of the inputs let it pass');
@@ -47,8 +37,8 @@ export function mongoAddress(context: StepContext): MongoAddress {
  * The pod, when the step's database is one inside a pod.
  * @param uri the connection string, wherever it was found
  */
-export function podAddress(context: StepContext, uri: Secret | undefined): PodAddress | undefined {
-  const inputs = context.inputs as unknown as AddressInputs;
+export function podAddress(context: StepContext<AddressInputs>, uri: Secret | undefined): PodAddress | undefined {
+  const inputs = context.inputs;
   const { kubernetesNamespace: namespace } = inputs;
   const podIsGiven = context.origin('kubernetesNamespace') === 'input';
   const uriIsGiven = context.origin('mongodbUri') === 'input';
@@ -85,13 +75,17 @@ export function podOptions({ host, signal }: StepContext, address: PodAddress): 
 }
 
 /** Prepares a dump of what the step's inputs select of its database. */
-export async function openDump(context: StepContext): Promise<MongoDump> {
-  const { engine, include, exclude } = context.inputs as unknown as MongoInputs;
+export async function openDump(context: StepContext<MongoInputs>): Promise<MongoDump> {
+  const { engine, include, exclude } = context.inputs;
   return openDumpOf(context, { ...(include ? { include } : {}), ...(exclude ? { exclude } : {}) }, engine);
 }
 
 /** Prepares a dump of just these collections, by mongodump where that has words for them, else by the built-in engine. */
-export async function openDumpOf(context: StepContext, selection: Selection, engine: EngineChoice = 'auto'): Promise<MongoDump> {
+export async function openDumpOf(
+  context: StepContext<AddressInputs>,
+  selection: Selection,
+  engine: EngineChoice = 'auto',
+): Promise<MongoDump> {
   const { host, signal } = context;
   const { uri, pod } = mongoAddress(context);
   const common = {
@@ -108,9 +102,9 @@ export async function openDumpOf(context: StepContext, selection: Selection, eng
 }
 
 /** Connects to the step's database and plans a restore into it. */
-export async function openRestoreInto(context: StepContext, wishes: RestoreWishes): Promise<Restore> {
+export async function openRestoreInto(context: StepContext<AddressInputs>, wishes: RestoreWishes): Promise<Restore> {
   const { host, signal } = context;
-  const { engine } = context.inputs as unknown as MongoInputs;
+  const { engine } = context.inputs;
   const { uri, pod } = mongoAddress(context);
   const log = (line: string): void => {
     host.debug(line);
@@ -126,7 +120,10 @@ export async function openRestoreInto(context: StepContext, wishes: RestoreWishe
 }
 
 /** Compares a backup with the step's database. */
-export async function compareWithDatabase(context: StepContext, wishes: IntegrityWishes & { report: ArchiveReport }): Promise<Integrity> {
+export async function compareWithDatabase(
+  context: StepContext<AddressInputs>,
+  wishes: IntegrityWishes & { report: ArchiveReport },
+): Promise<Integrity> {
   const { uri, pod } = mongoAddress(context);
   return pod ? compareWithPod(wishes, podOptions(context, pod)) : compareWithServer({ ...wishes, uri });
 }

@@ -14,31 +14,22 @@ import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { releasing } from '../../tools/release.ts';
+import type { Context } from '../mongodb-backup/inputs.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
-import { openDump, type MongoInputs } from './mongodb-address.ts';
+import { openDump } from './mongodb-address.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
 import { lockOwner, recorded } from './record.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
 
-export interface BackupInputs extends MongoInputs {
-  component: string | undefined;
-  name: string;
-  timestamp: Timestamp | undefined;
-  verify: VerifyLevel;
-  compression: 'zstd' | 'none';
-  compressionLevel: number;
-  maxShrink: number;
-  limitRate: number | undefined;
-  copies: string[] | undefined;
-}
+type Inputs = Context['inputs'];
 
-export async function runMongodbBackup(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as BackupInputs;
+export async function runMongodbBackup(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const component = inputs.component ?? 'mongodb';
   const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
-  const run = { step: 'mongodb-backup', component, backup: timestamp };
+  const run = { component, backup: timestamp };
   return recorded(
     context,
     () => openPlace(context),
@@ -53,7 +44,7 @@ export async function runMongodbBackup(context: StepContext): Promise<StepReturn
       const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous, copies });
       const seconds = (context.clock.monotonic() - started) / 1000;
       const reported = await report(context, place, inputs, result, dump, seconds);
-      return withCopies(context, reported, { place, component, copies: inputs.copies, recipients, step: 'mongodb-backup' });
+      return withCopies(context, reported, { place, component, copies: inputs.copies, recipients });
     },
   );
 }
@@ -63,22 +54,21 @@ interface DumpedBackup {
   recipients: readonly KeyRecipient[];
   component: string;
   timestamp: Timestamp;
-  inputs: Pick<BackupInputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
+  inputs: Pick<Inputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
   dump: MongoDump;
   previous?: ArchiveReport | undefined;
   /** The stores of its copies. */
   copies: readonly Place[] | 'unknown';
   /** Further facts for the manifest's source. */
   source?: Record<string, JsonValue>;
-  step?: string;
 }
 
 /** Writes a dump as a backup. @throws what `writeBackup` throws */
 export async function backUpDump(context: StepContext, backup: DumpedBackup): Promise<BackupResult> {
-  const { place, recipients, component, timestamp, inputs, dump, previous, copies, step = 'mongodb-backup' } = backup;
+  const { place, recipients, component, timestamp, inputs, dump, previous, copies } = backup;
   const { host, clock, signal } = context;
   const { consistency, toolVersion, ...source } = dump.facts;
-  const request: BackupRequest = {
+  const request: BackupRequest<ArchiveReport> = {
     store: place.store,
     prefix: place.prefix,
     component,
@@ -90,7 +80,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     facts: (content) => ({
       source: { ...source, ...selection(inputs), ...backup.source },
       consistency,
-      suspect: [...dump.doubts, ...doubtsOf(content as unknown as ArchiveReport, previous, { maxShrinkPercent: inputs.maxShrink })],
+      suspect: [...dump.doubts, ...doubtsOf(content, previous, { maxShrinkPercent: inputs.maxShrink })],
     }),
     tools: { lifeboat: project.version, ...(toolVersion === undefined ? {} : { mongodump: toolVersion }) },
     compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
@@ -98,7 +88,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     ...(dump.estimate === undefined ? {} : { sizeEstimate: dump.estimate }),
     limitRate: inputs.limitRate,
     copies,
-    owner: lockOwner(context, step),
+    owner: lockOwner(context),
     clock,
     signal,
     onProgress: (progress) => {
@@ -123,11 +113,11 @@ function selection({ include, exclude }: { include: string[] | undefined; exclud
 
 /** The report of the last verified backup with the same selection, to compare with; undefined when there is none to trust. */
 async function previousReport(
-  context: StepContext,
+  context: Context,
   { store, prefix }: Place,
   recipients: readonly KeyRecipient[],
   component: string,
-  inputs: BackupInputs,
+  inputs: Inputs,
 ): Promise<ArchiveReport | undefined> {
   const { host, clock, signal } = context;
   // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
@@ -139,7 +129,7 @@ async function previousReport(
     const same = (['include', 'exclude'] as const).every(
       (key) => JSON.stringify(manifest.source[key] ?? null) === JSON.stringify(inputs[key] ?? null),
     );
-    if (same) return manifest.content as unknown as ArchiveReport;
+    if (same) return manifest.content as ArchiveReport;
     host.notice(`The selection differs from that of ${last.timestamp}: sizes are not compared with it.`);
   } catch (thrown) {
     if (signal.aborted) throw thrown;
@@ -162,14 +152,14 @@ function serverText({ product, serverVersion, topology }: MongoDump['facts']): s
 }
 
 async function report(
-  context: StepContext,
+  context: Context,
   place: Place,
-  inputs: BackupInputs,
+  inputs: Inputs,
   { component, timestamp, names, manifest, phases, leftoversRemoved }: BackupResult,
   dump: MongoDump,
   seconds: number,
 ): Promise<StepReturn> {
-  const content = manifest.content as unknown as ArchiveReport;
+  const content = manifest.content as ArchiveReport;
   const { documents, namespaces } = content.totals;
   const verified = manifest.verified.level === 'full';
   const writing = phases.find(({ name }) => name === 'writing')?.seconds ?? 0;

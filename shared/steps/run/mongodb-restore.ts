@@ -5,42 +5,29 @@ import { predictionText, predictRestore, type Prediction } from '../../catalog/p
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { Comparison } from '../../mongodb/compare.ts';
 import { restoreProblem, type Restore, type RestoreOutcome, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
-import type { DestructionPlan, StepContext, StepReturn } from '../../step/define.ts';
+import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
+import type { Context } from '../mongodb-restore/inputs.ts';
 import { openKeys } from './open.ts';
 import { withCopies } from './copy-backups.ts';
-import { openRestoreInto, type MongoInputs } from './mongodb-address.ts';
+import { openRestoreInto } from './mongodb-address.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
-import { RestoreSource, type ReadWishes } from './restore-source.ts';
+import { RestoreSource } from './restore-source.ts';
 import { engineText, occupiedLines, planSummary, restoreSummary, staysText } from './restore-summary.ts';
 import { backUpReplaced, madeBy } from './safety-backup.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 
-const STEP = 'mongodb-restore';
 const LOCK_EXPIRY_MS = 60_000;
 
-interface Inputs extends MongoInputs, ReadWishes {
-  component: string | undefined;
-  name: string;
-  timestamp: Timestamp | undefined;
-  allowOlder: boolean;
-  replace: boolean;
-  targetDatabase: string | undefined;
-  rename: string[] | undefined;
-  verifyFirst: boolean;
-  safetyBackup: boolean;
-  rollback: boolean;
-  dryRun: boolean;
-  confirm: string | undefined;
-}
+type Inputs = Context['inputs'];
 
-export async function runMongodbRestore(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runMongodbRestore(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const component = inputs.component ?? 'mongodb';
-  const run = { step: STEP, component, effects: 'destroys' } as const;
+  const run = { component, effects: 'destroys' } as const;
   const restored = inputs.rollback ? safetyComponent(component) : component;
   return recorded(
     context,
@@ -52,8 +39,7 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
       notes.usedBackup = timestamp;
       const source = new RestoreSource(context, copies, recipients, inputs);
       const { manifest } = await source.open();
-      const look = (): Promise<Restore> =>
-        openRestoreInto(context, wishesOf(context, inputs, manifest.content as unknown as ArchiveReport));
+      const look = (): Promise<Restore> => openRestoreInto(context, wishesOf(context, inputs, manifest.content as ArchiveReport));
       const restore = new RestoreRun(context, { inputs, component, place: sources, source, doubts, look, restore: await look() });
       try {
         const returned = await restore.run();
@@ -65,7 +51,7 @@ export async function runMongodbRestore(context: StepContext): Promise<StepRetur
   );
 }
 
-function choose(context: StepContext, sources: Sources, component: string, inputs: Inputs): ChosenBackup {
+function choose(context: Context, sources: Sources, component: string, inputs: Inputs): ChosenBackup {
   const { timestamp, allowOlder, dryRun: planOnly } = inputs;
   if (!inputs.rollback) return chooseBackup(context, sources, { component, timestamp, allowOlder, planOnly });
   const safety = safetyComponent(component);
@@ -78,7 +64,7 @@ function choose(context: StepContext, sources: Sources, component: string, input
   });
 }
 
-function wishesOf({ host, signal }: StepContext, inputs: Inputs, report: ArchiveReport): RestoreWishes {
+function wishesOf({ host, signal }: Context, inputs: Inputs, report: ArchiveReport): RestoreWishes {
   return {
     report,
     // A rollback puts back all that was replaced.
@@ -115,7 +101,7 @@ interface Restored {
 }
 
 class RestoreRun {
-  readonly #context: StepContext;
+  readonly #context: Context;
   readonly #inputs: Inputs;
   readonly #component: string;
   readonly #place: Sources;
@@ -126,7 +112,7 @@ class RestoreRun {
   #started: number;
   #safety: Timestamp | undefined;
 
-  constructor(context: StepContext, { inputs, component, place, source, doubts, look, restore }: RestoreJob) {
+  constructor(context: Context, { inputs, component, place, source, doubts, look, restore }: RestoreJob) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
@@ -160,7 +146,7 @@ class RestoreRun {
     if (await this.#source.bringBack()) await this.#lookAgain();
     // A backup of a database that is half restored would be a trap: the component is locked meanwhile.
     const lock = await store.lock(lockName(prefix, this.#component), {
-      owner: lockOwner(this.#context, STEP),
+      owner: lockOwner(this.#context),
       expiresAfter: LOCK_EXPIRY_MS,
       onTakeover: (previous) => {
         host.notice(`Took over the expired lock of ${this.#component} from ${previous}.`);
@@ -192,7 +178,7 @@ class RestoreRun {
     if (this.#safety === undefined) return returned;
     const component = safetyComponent(this.#component);
     const { copies } = this.#place;
-    return withCopies(this.#context, returned, { place: this.#place, component, copies, recipients: this.#source.recipients, step: STEP });
+    return withCopies(this.#context, returned, { place: this.#place, component, copies, recipients: this.#source.recipients });
   }
 
   async close(): Promise<void> {
@@ -221,7 +207,7 @@ class RestoreRun {
     const { rehydration } = this.#source;
     let prediction: Prediction = { seconds: undefined, basis: '' };
     try {
-      const about = { step: STEP, component: this.#component, plainBytes: sizes.plain, durationMs };
+      const about = { step: this.#context.step, component: this.#component, plainBytes: sizes.plain, durationMs };
       prediction = await predictRestore(this.#place, about, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;

@@ -3,6 +3,7 @@ import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { formatBytes, formatCount } from '../../step/format.ts';
 import { kebabCase } from '../../step/input.ts';
+import type { keyInputs, kubernetesInputs, storeInputs, targetInputs } from '../inputs.ts';
 import { quoted } from './next-command.ts';
 
 /** More collections than this are summed up in a summary. */
@@ -26,6 +27,11 @@ export function collectionRows(report: ArchiveReport): string[][] {
   return [...rows, [`and ${rest.length} more`, formatCount(documents), formatBytes(bytes), '']];
 }
 
+type CommandInputs = Pick<typeof targetInputs, 'config'> &
+  Pick<typeof storeInputs, 'store'> &
+  Pick<typeof keyInputs, 'vault'> &
+  Partial<typeof kubernetesInputs>;
+
 interface RestoreWords {
   timestamp?: string;
   component: string;
@@ -36,8 +42,8 @@ interface RestoreWords {
 }
 
 /** The command line that restores a backup, as a person would type it; secrets come from the environment. */
-export function restoreCommand(context: StepContext, { timestamp, component, name, rollback, store }: RestoreWords): string {
-  const inputs = context.inputs as { config?: string; store: string; vault?: string };
+export function restoreCommand(context: StepContext<CommandInputs>, { timestamp, component, name, rollback, store }: RestoreWords): string {
+  const { inputs } = context;
   const place =
     context.origin('store') === 'dr.yml'
       ? [...(inputs.config === undefined ? [] : ['--config', inputs.config]), '--component', component]
@@ -55,8 +61,8 @@ export function restoreCommand(context: StepContext, { timestamp, component, nam
 }
 
 /** Which pod, as far as it was said by inputs: it is no secret, unlike a connection string. */
-function podWords(context: StepContext): string[] {
-  const names = ['kubernetesContext', 'kubernetesNamespace', 'kubernetesSelector', 'kubernetesPod', 'kubernetesContainer'];
+function podWords(context: StepContext<CommandInputs>): string[] {
+  const names = ['kubernetesContext', 'kubernetesNamespace', 'kubernetesSelector', 'kubernetesPod', 'kubernetesContainer'] as const;
   return names.filter((name) => context.origin(name) === 'input').flatMap((name) => [`--${kebabCase(name)}`, String(context.inputs[name])]);
 }
 

@@ -1,9 +1,9 @@
 // The command line that a message tells its reader to run next.
 import type { StepContext } from '../../step/define.ts';
 import type { Outcome } from '../../step/errors.ts';
+import type { targetInputs } from '../inputs.ts';
 
 interface About {
-  step: string;
   component: string | undefined;
   /** The backup that the run made or tried to make. */
   backup?: string | undefined;
@@ -11,9 +11,12 @@ interface About {
 }
 
 /** A command line, secrets left to the environment; undefined when nothing needs to be done. */
-export function nextCommand({ inputs }: StepContext, { step, component, backup, outcome }: About): string | undefined {
+export function nextCommand(
+  { step, inputs }: StepContext<Pick<typeof targetInputs, 'config'>>,
+  { component, backup, outcome }: About,
+): string | undefined {
   if (outcome === 'succeeded') return undefined;
-  const { config } = inputs as { config?: string };
+  const { config } = inputs;
   const line = (command: string, ...args: string[]): string =>
     [
       'lifeboat',

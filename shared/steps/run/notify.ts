@@ -4,35 +4,22 @@ import { writeRunRecord } from '../../catalog/runs.ts';
 import { composeRun } from '../../notify/compose.ts';
 import { Notifications } from '../../notify/notifications.ts';
 import { readOutcome, readResults, worstOf, type JobResult } from '../../notify/results.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, type Outcome } from '../../step/errors.ts';
-import type { Secret } from '../../step/input.ts';
 import type { Masker } from '../../step/masking.ts';
 import { formatTimestamp } from '../../step/timestamp.ts';
+import type { Context } from '../notify/inputs.ts';
 import { historyOf, notificationsOf } from './announce.ts';
 import { openDrFile } from './dr-file.ts';
-import { openPlace, type Place } from './open.ts';
+import { openPlaceAt, type Place } from './open.ts';
 import { maskerOf } from './secrets.ts';
 
-const STEP = 'notify';
 const WRITE_MS = 20_000;
 
-interface Inputs {
-  component: string | undefined;
-  name: string;
-  outcome: string | undefined;
-  results: string | undefined;
-  message: string | undefined;
-  next: string | undefined;
-  channel: ChannelEntry['kind'] | undefined;
-  url: Secret | undefined;
-  from: string | undefined;
-  to: string[] | undefined;
-  store: string | undefined;
-}
+type Inputs = Context['inputs'];
 
-export async function runNotify(context: StepContext): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
+export async function runNotify(context: Context): Promise<StepReturn> {
+  const inputs = context.inputs;
   const { host, clock } = context;
   const masker = maskerOf(context);
   const jobs = inputs.results === undefined ? [] : readResults(inputs.results);
@@ -41,7 +28,7 @@ export async function runNotify(context: StepContext): Promise<StepReturn> {
   const problems: string[] = [];
   const notifications = await channelsOf(context, inputs, masker, (problem) => problems.push(problem));
   const place = await placeOf(context, inputs);
-  const about = { step: STEP, component: inputs.component };
+  const about = { step: context.step, component: inputs.component };
   const record = place && (await keep(context, place, inputs, outcome));
   const history = await historyOf(context, place, about, record);
   const now = clock.now();
@@ -71,7 +58,7 @@ function lines({ message }: Inputs, jobs: readonly JobResult[]): string[] {
 }
 
 /** The one channel of the inputs, else those of dr.yml. @throws UsageError when there is neither */
-async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker, warn: (problem: string) => void): Promise<Notifications> {
+async function channelsOf(context: Context, inputs: Inputs, masker: Masker, warn: (problem: string) => void): Promise<Notifications> {
   const { host, clock } = context;
   if (inputs.channel !== undefined && inputs.url !== undefined) {
     const { channel: kind, url, from = '', to = [] } = inputs;
@@ -102,10 +89,10 @@ async function channelsOf(context: StepContext, inputs: Inputs, masker: Masker, 
 const ALL = ['succeeded', 'partial', 'failed', 'cancelled', 'refused', 'recovered', 'alert'];
 
 /** The store, where one is known and can be opened: people are told without it, too. */
-async function placeOf(context: StepContext, { store }: Inputs): Promise<Place | undefined> {
+async function placeOf(context: Context, { store }: Inputs): Promise<Place | undefined> {
   if (store === undefined) return undefined;
   try {
-    return await openPlace(context);
+    return await openPlaceAt(context, store);
   } catch (thrown) {
     context.host.warning(`The message goes out without the last good backup. ${errorMessage(thrown)}`);
     return undefined;
@@ -114,13 +101,13 @@ async function placeOf(context: StepContext, { store }: Inputs): Promise<Place |
 
 /** Keeps how the pipeline ended, so that the next success is known as a recovery. */
 async function keep(
-  { host, clock }: StepContext,
+  { host, clock, step }: Context,
   { store, prefix }: Place,
   { component }: Inputs,
   outcome: Outcome,
 ): Promise<string | undefined> {
   const now = clock.now();
-  const record = { step: STEP, outcome, ...(component === undefined ? {} : { component }), started: now, finished: now, run: host.run };
+  const record = { step, outcome, ...(component === undefined ? {} : { component }), started: now, finished: now, run: host.run };
   try {
     return await writeRunRecord(store, prefix, formatTimestamp(now), record, AbortSignal.timeout(WRITE_MS));
   } catch (thrown) {

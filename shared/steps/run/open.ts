@@ -2,44 +2,18 @@
 import type { TokenCredential } from '@azure/core-auth';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { nearestSpelling } from '../../config/spelling.ts';
-import type { StepContext } from '../../step/define.ts';
+import type { InputValues, StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import type { Host } from '../../step/host.ts';
-import type { Secret } from '../../step/input.ts';
 import { openStore, parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../../stores/open.ts';
 import type { Store } from '../../stores/store.ts';
 import { openRecipients, openVault, parseRecipient } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { azureInputs, OpeningInputs, PlaceInputs, storeInputs } from '../inputs.ts';
 import { openDrFile } from './dr-file.ts';
 
-/** The inputs that opening reads; every step has these (inputs.ts). */
-interface PlaceInputs extends SignInInputs {
-  config: string | undefined;
-  component: string | undefined;
-  name: string;
-  store: string;
-  storeSas: Secret | undefined;
-  /** Milliseconds; steps whose stores come from dr.yml alone do not have it. */
-  storePatience?: number;
-}
-
 /** How to sign in to Azure. */
-export interface SignInInputs {
-  azureSubscription: string | undefined;
-  azureClientId: string | undefined;
-  azureTenantId: string | undefined;
-  azureClientSecret: Secret | undefined;
-  azureAudience: string;
-  azureAuthority: string | undefined;
-}
-
-interface KeyInputs {
-  vault: string | undefined;
-  recipients: string[] | undefined;
-  openWith?: 'any' | 'vault' | 'key-vault-key' | 'escrow';
-  escrowKey?: string | undefined;
-  escrowPassphrase?: Secret | undefined;
-}
+export type SignInInputs = InputValues<typeof azureInputs>;
 
 /** Where a step's backups lie. */
 export interface Place {
@@ -51,8 +25,8 @@ export interface Place {
 }
 
 /** Opens the store of a call. @throws UsageError */
-export async function openPlace(context: StepContext): Promise<Place> {
-  return openPlaceAt(context, (context.inputs as unknown as PlaceInputs).store);
+export async function openPlace(context: StepContext<PlaceInputs & Pick<typeof storeInputs, 'store'>>): Promise<Place> {
+  return openPlaceAt(context, context.inputs.store);
 }
 
 /**
@@ -60,12 +34,12 @@ export async function openPlace(context: StepContext): Promise<Place> {
  * @param patience milliseconds for which it is waited for when it goes away; as the call says when absent
  * @throws UsageError
  */
-export async function openPlaceAt(context: StepContext, address: string, patience?: number): Promise<Place> {
+export async function openPlaceAt(context: StepContext<PlaceInputs>, address: string, patience?: number): Promise<Place> {
   const { host } = context;
   const credential = signInOf(context);
   const store = await openStore(await storeTarget(context, address), {
     credential,
-    patience: patience ?? (context.inputs as unknown as PlaceInputs).storePatience,
+    patience: patience ?? context.inputs.storePatience,
     debug: (message) => {
       host.debug(message);
     },
@@ -73,17 +47,17 @@ export async function openPlaceAt(context: StepContext, address: string, patienc
       host.notice(message);
     },
   });
-  return { store, prefix: (context.inputs as unknown as PlaceInputs).name, credential };
+  return { store, prefix: context.inputs.name, credential };
 }
 
 /** A store of dr.yml by name, else the address itself; with the SAS where one was given. */
-async function storeTarget(context: StepContext, address: string): Promise<string | StoreConfig> {
+async function storeTarget(context: StepContext<PlaceInputs>, address: string): Promise<string | StoreConfig> {
   const inAddress = secretInStoreAddress(address);
   if (inAddress !== undefined) context.host.mask(inAddress);
   const dr = await openDrFile(context);
   if (dr && !dr.hasStore(address)) refuseUnknownName(dr, address);
   const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
-  const { store, storeSas } = context.inputs as unknown as Partial<PlaceInputs>;
+  const { store, storeSas } = context.inputs;
   // It is for the store of the call; copies lie in other accounts, which it does not open.
   const isFor = storeSas !== undefined && config.kind === 'azure-blob' && (store === undefined || address === store);
   return isFor ? { ...config, sas: storeSas.reveal() } : config;
@@ -106,9 +80,8 @@ function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
  * Opens the key recipients of a call, in the order in which they are tried.
  * @throws UsageError when nobody could open a backup
  */
-export async function openKeys(context: StepContext, place: Pick<Place, 'credential'>): Promise<KeyRecipient[]> {
-  const inputs = context.inputs as unknown as PlaceInputs & KeyInputs;
-  const { host } = context;
+export async function openKeys(context: StepContext<OpeningInputs>, place: Pick<Place, 'credential'>): Promise<KeyRecipient[]> {
+  const { inputs, host } = context;
   const { openWith = 'any' } = inputs;
   const wanted = (inputs.recipients ?? (inputs.vault === undefined ? [] : ['vault'])).map(parseRecipient);
   if (inputs.escrowKey !== undefined && !wanted.some(({ kind }) => kind === 'escrow')) wanted.push({ kind: 'escrow' });
@@ -141,8 +114,8 @@ export async function openKeys(context: StepContext, place: Pick<Place, 'credent
 const perBackup: ReadonlySet<string> = new Set(['vault', 'key-vault-secret', 'folder']);
 
 /** The credential of a call, made when something asks. */
-export function signInOf(context: StepContext): Place['credential'] {
-  return once(() => credentialFrom(context.host, context.inputs as unknown as SignInInputs));
+export function signInOf(context: StepContext<typeof azureInputs>): Place['credential'] {
+  return once(() => credentialFrom(context.host, context.inputs));
 }
 
 /** The credential that sign-in inputs describe. @throws UsageError when they make no way to sign in */

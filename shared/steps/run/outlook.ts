@@ -7,6 +7,7 @@ import { changeText, sparkline, trendOf, type FigureTrend, type Trend } from '..
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
+import type { PlaceInputs } from '../inputs.ts';
 import { openDrFile } from './dr-file.ts';
 import type { Place } from './open.ts';
 import { details, page, table } from './summary.ts';
@@ -15,6 +16,8 @@ import { details, page, table } from './summary.ts';
 const LOOK_MS = 10_000;
 /** Backups to go that are named one by one. */
 const NAMED = 5;
+
+type OutlookInputs = Pick<PlaceInputs, 'config' | 'store'>;
 
 export interface Outlook {
   /** Undefined for a component's first backup. */
@@ -25,7 +28,7 @@ export interface Outlook {
 
 /** Looks at the store once more after a backup. A look that fails is a debug line: the backup is as good as it is. */
 export async function outlookOf(
-  context: StepContext,
+  context: StepContext<OutlookInputs>,
   place: Place,
   { component, timestamp }: { component: string; timestamp: string },
 ): Promise<Outlook> {
@@ -40,12 +43,12 @@ export async function outlookOf(
   }
 }
 
-async function nextRetention(context: StepContext, facts: SectionFacts): Promise<PlanSection | undefined> {
+async function nextRetention(context: StepContext<OutlookInputs>, facts: SectionFacts): Promise<PlanSection | undefined> {
   const dr = await openDrFile(context);
   if (!dr?.componentNames().includes(facts.component)) return undefined;
   const { retention } = dr.component(facts.component);
   if (retention === undefined) return undefined;
-  const { store } = context.inputs as { store?: string };
+  const { store } = context.inputs;
   const name = store !== undefined && dr.hasStore(store) ? store : dr.storeNameOf(facts.component);
   const written = retentionRules(retention, name);
   return planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, context.clock.now());

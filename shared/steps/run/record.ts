@@ -9,13 +9,13 @@ import { CancelledError, errorMessage, outcomeOf, UserError, type ErrorKind, typ
 import type { Masker } from '../../step/masking.ts';
 import { ObjectExistsError, StoreError } from '../../stores/errors.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { RecordedInputs } from '../inputs.ts';
 import { historyOf, openAnnouncer } from './announce.ts';
 import { nextCommand } from './next-command.ts';
 import type { Place } from './open.ts';
 import { maskerOf } from './secrets.ts';
 
 export interface RecordedRun {
-  step: string;
   /** Absent: a run about several components. */
   component?: string | undefined;
   /** The backup that the run makes. */
@@ -52,8 +52,8 @@ const WRITE_MS = 20_000;
 const BRIEF_MS = 3_000;
 
 /** Who holds a lock, for whoever is refused. */
-export function lockOwner(context: StepContext, step: string): string {
-  const { id, url } = context.host.run;
+export function lockOwner({ host, step }: StepContext): string {
+  const { id, url } = host.run;
   return `${step}, run ${url ?? id} on ${hostname()}`;
 }
 
@@ -62,14 +62,14 @@ export function lockOwner(context: StepContext, step: string): string {
  * @param place the store, or what opens it: then a store that cannot be opened is told, too
  */
 export async function recorded<P extends Place>(
-  context: StepContext,
+  context: StepContext<RecordedInputs>,
   place: P | (() => Promise<P>),
   run: RecordedRun,
   work: (place: P, notes: RunNotes) => Promise<StepReturn>,
 ): Promise<StepReturn> {
   const started = context.clock.now();
   const masker = maskerOf(context);
-  const rehearsal = (context.inputs as { dryRun?: boolean }).dryRun === true;
+  const rehearsal = context.inputs.dryRun === true;
   const announcer = rehearsal
     ? undefined
     : await openAnnouncer(context, { component: run.component, beat: run.backup !== undefined, masker });
@@ -91,7 +91,9 @@ export async function recorded<P extends Place>(
     const gone = ending.storeFailed === true && record === undefined;
     const ended = { at: context.clock.now(), event: ending.outcome, backup: ending.notes.usedBackup, error: ending.error };
     if (opened && !rehearsal && !gone) await audit(context, opened, run, ended, masker);
-    await announcer?.end(endedRun(context, run, ending), async () => (gone ? {} : historyOf(context, opened, run, record)));
+    await announcer?.end(endedRun(context, run, ending), async () =>
+      gone ? {} : historyOf(context, opened, { step: context.step, component: run.component }, record),
+    );
   }
 }
 
@@ -112,14 +114,14 @@ function failureOf(
   };
 }
 
-function endedRun(context: StepContext, run: RecordedRun, { started, outcome, error, fix, returned }: Ending) {
-  const { host, clock, inputs } = context;
-  const { step, component } = run;
-  const next = nextCommand(context, { step, component, backup: run.backup, outcome });
+function endedRun(context: StepContext<RecordedInputs>, run: RecordedRun, { started, outcome, error, fix, returned }: Ending) {
+  const { host, clock, inputs, step } = context;
+  const { component } = run;
+  const next = nextCommand(context, { component, backup: run.backup, outcome });
   return {
     step,
     component,
-    name: (inputs as { name: string }).name,
+    name: inputs.name,
     outcome,
     error,
     fix,
@@ -132,8 +134,14 @@ function endedRun(context: StepContext, run: RecordedRun, { started, outcome, er
 }
 
 /** @returns the record's name */
-async function write(context: StepContext, { store, prefix }: Place, run: RecordedRun, ending: Ending): Promise<string | undefined> {
-  const { step, component, backup } = run;
+async function write(
+  context: StepContext<RecordedInputs>,
+  { store, prefix }: Place,
+  run: RecordedRun,
+  ending: Ending,
+): Promise<string | undefined> {
+  const { step } = context;
+  const { component, backup } = run;
   const { started, outcome, error, errorKind, returned, notes } = ending;
   // A refusal touched nothing and is nobody's attempt at a backup.
   if (outcome === 'refused') return undefined;
@@ -169,14 +177,14 @@ async function write(context: StepContext, { store, prefix }: Place, run: Record
 
 /** An entry of the audit log for what writes or destroys. A log that cannot be written must not stand in the way of a recovery: it is a warning. */
 async function audit(
-  context: StepContext,
+  context: StepContext<RecordedInputs>,
   { store, prefix }: Place,
-  { step, component, backup, effects = backup === undefined ? 'reads' : 'writes' }: RecordedRun,
+  { component, backup, effects = backup === undefined ? 'reads' : 'writes' }: RecordedRun,
   event: Pick<AuditEvent, 'at' | 'event' | 'backup' | 'error'>,
   masker: Masker,
 ): Promise<void> {
   if (effects === 'reads') return;
-  const { reason, timestamp } = context.inputs as { reason?: string; timestamp?: string };
+  const { reason, timestamp } = context.inputs;
   try {
     await writeAudit(
       store,
@@ -184,7 +192,7 @@ async function audit(
       context.host.run,
       {
         ...event,
-        step,
+        step: context.step,
         effects,
         component,
         backup: event.backup ?? backup ?? timestamp,

@@ -2,9 +2,9 @@
 // removed once the backups are gone. They are no backups: what goes wrong with them is a warning.
 import { applyTidy, leavingKey, planTidy, RUN_RECORD_DAYS, type TidyPlan } from '../../catalog/tidy.ts';
 import { removals, type PlanSection } from '../../catalog/retention-plan.ts';
-import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
+import type { Context } from '../apply-retention/inputs.ts';
 import type { NamedPlace } from './component-places.ts';
 
 /** The part of a retention run that records need. */
@@ -18,7 +18,7 @@ export interface SectionOfPlaces {
 const NONE: TidyPlan = { points: [], runs: [] };
 
 /** What would go once the plan is carried out. */
-export async function recordsToGo(context: StepContext, work: readonly SectionOfPlaces[]): Promise<TidyPlan> {
+export async function recordsToGo(context: Context, work: readonly SectionOfPlaces[]): Promise<TidyPlan> {
   const leaving = work.flatMap(({ section }) =>
     [...removals(section).map(({ timestamp }) => timestamp), ...section.unfinished].map((timestamp) =>
       leavingKey(section.store, section.component, timestamp),
@@ -28,7 +28,7 @@ export async function recordsToGo(context: StepContext, work: readonly SectionOf
 }
 
 /** Removes what is due to go now. @returns what went */
-export async function removeRecords(context: StepContext, work: readonly SectionOfPlaces[]): Promise<TidyPlan> {
+export async function removeRecords(context: Context, work: readonly SectionOfPlaces[]): Promise<TidyPlan> {
   const plan = await look(context, work);
   try {
     await applyTidy(plan, context.signal);
@@ -38,7 +38,7 @@ export async function removeRecords(context: StepContext, work: readonly Section
   }
 }
 
-async function look(context: StepContext, work: readonly SectionOfPlaces[], leaving?: ReadonlySet<string>): Promise<TidyPlan> {
+async function look(context: Context, work: readonly SectionOfPlaces[], leaving?: ReadonlySet<string>): Promise<TidyPlan> {
   const places = new Map(work.map(({ place }) => [place.store.location, place]));
   const others = new Map(work.flatMap(({ places: { all } }) => all).map((place) => [place.store.location, place]));
   for (const location of places.keys()) others.delete(location);
@@ -55,7 +55,7 @@ async function look(context: StepContext, work: readonly SectionOfPlaces[], leav
   }
 }
 
-function failed({ host, signal }: StepContext, thrown: unknown): TidyPlan {
+function failed({ host, signal }: Context, thrown: unknown): TidyPlan {
   if (signal.aborted) throw thrown;
   host.warning(`Old records stay until the next run: ${errorMessage(thrown)}`);
   return NONE;

@@ -2,12 +2,12 @@
 import { safetyOf } from '../../backup/layout.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { presetRules, retentionRules, type WrittenRules } from '../../config/retention.ts';
-import type { StepContext } from '../../step/define.ts';
 import { errorMessage, UsageError } from '../../step/errors.ts';
+import type { Context } from '../apply-retention/inputs.ts';
 
 /** The components that the run is about. @throws UsageError when nothing says which */
-export function componentsOf(context: StepContext, dr: DrConfig | undefined): string[] {
-  const { component } = context.inputs as { component?: string };
+export function componentsOf(context: Context, dr: DrConfig | undefined): string[] {
+  const { component } = context.inputs;
   if (component !== undefined) return [component];
   const { host } = context;
   if (dr === undefined) {
@@ -23,7 +23,7 @@ export function componentsOf(context: StepContext, dr: DrConfig | undefined): st
 }
 
 /** The rules for a component in a store; those of a safety copy are its component's. @throws UsageError when there are none */
-export function rulesFor(context: StepContext, dr: DrConfig | undefined, component: string, store: string | undefined): WrittenRules {
+export function rulesFor(context: Context, dr: DrConfig | undefined, component: string, store: string | undefined): WrittenRules {
   const given = inputRules(context);
   if (given) return given;
   const name = [component, safetyOf(component)].find((one) => one !== undefined && dr?.componentNames().includes(one));
@@ -35,8 +35,8 @@ export function rulesFor(context: StepContext, dr: DrConfig | undefined, compone
 }
 
 /** The rules that inputs give; undefined when they give none. */
-function inputRules({ inputs }: StepContext): WrittenRules | undefined {
-  const { preset } = inputs as { preset?: string };
+function inputRules({ inputs }: Context): WrittenRules | undefined {
+  const { preset } = inputs;
   if (preset !== undefined) {
     try {
       return presetRules(preset);
@@ -46,9 +46,7 @@ function inputRules({ inputs }: StepContext): WrittenRules | undefined {
       });
     }
   }
-  const given = Object.entries(inputs as Record<string, unknown>).filter(
-    ([name, value]) => name.startsWith('keep') && typeof value === 'string',
-  );
+  const given = Object.entries(inputs).filter(([name, value]) => name.startsWith('keep') && typeof value === 'string');
   if (given.length === 0) return undefined;
   return Object.fromEntries(
     given.map(([name, text]) => {

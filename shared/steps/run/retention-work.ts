@@ -7,9 +7,9 @@ import { planSection, type PlanSection, type RetentionPlan } from '../../catalog
 import { foundBad, listRuns } from '../../catalog/runs.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
 import { parsedRules, rulesText } from '../../config/retention.ts';
-import type { StepContext } from '../../step/define.ts';
 import { errorMessage, RefusedError, UsageError, withFix } from '../../step/errors.ts';
 import { StoreError } from '../../stores/errors.ts';
+import type { Context } from '../apply-retention/inputs.ts';
 import type { ComponentPlaces, NamedPlace, PlaceOpener } from './component-places.ts';
 import { componentsOf, rulesFor } from './retention-rules.ts';
 
@@ -40,13 +40,6 @@ function badFinder(signal: AbortSignal): (place: NamedPlace) => Promise<Readonly
   };
 }
 
-interface Inputs {
-  name: string;
-  store: string | undefined;
-  copies: string[] | undefined;
-  plan: string | undefined;
-}
-
 /** What a run is to do. */
 export interface PlannedRun {
   plan: RetentionPlan;
@@ -56,8 +49,8 @@ export interface PlannedRun {
 }
 
 /** Plans now, or takes the saved plan that the call names. @throws UsageError, RefusedError; StoreError when no component can be planned */
-export async function planWork(context: StepContext, opener: PlaceOpener): Promise<PlannedRun> {
-  const { name, plan: file, copies } = context.inputs as unknown as Inputs;
+export async function planWork(context: Context, opener: PlaceOpener): Promise<PlannedRun> {
+  const { name, plan: file, copies } = context.inputs;
   if (file !== undefined) {
     const plan = await readPlan(context, file, name);
     return { plan, work: await workOf(plan, opener, copies, context.signal), problems: [] };
@@ -67,7 +60,7 @@ export async function planWork(context: StepContext, opener: PlaceOpener): Promi
   return { plan: { formatVersion: 1, name, created: now.toISOString(), sections: work.map(({ section }) => section) }, work, problems };
 }
 
-async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
+async function planAll(context: Context, opener: PlaceOpener, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
   const plan = componentPlanner(context, opener, now);
   const work: Work[] = [];
   const failures = new Map<string, StoreError>();
@@ -86,8 +79,8 @@ async function planAll(context: StepContext, opener: PlaceOpener, now: Date): Pr
 }
 
 /** Plans a component in each of its stores, and what restores replaced of it. @throws StoreError when one of the stores does not answer */
-function componentPlanner(context: StepContext, opener: PlaceOpener, now: Date): (component: string) => Promise<Work[]> {
-  const { store, copies } = context.inputs as unknown as Inputs;
+function componentPlanner(context: Context, opener: PlaceOpener, now: Date): (component: string) => Promise<Work[]> {
+  const { store, copies } = context.inputs;
   const { signal } = context;
   const badIn = badFinder(signal);
   const plan = async (component: string, places: ComponentPlaces): Promise<Work[]> => {
@@ -112,7 +105,7 @@ function componentPlanner(context: StepContext, opener: PlaceOpener, now: Date):
   };
 }
 
-async function readPlan({ host }: StepContext, file: string, name: string): Promise<RetentionPlan> {
+async function readPlan({ host }: Context, file: string, name: string): Promise<RetentionPlan> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
@@ -158,7 +151,7 @@ async function workOf(
 }
 
 /** Writes the plan for a person to look at, and for a later run. @throws UsageError when the file cannot be written */
-export async function savePlan({ host }: StepContext, plan: RetentionPlan, file: string): Promise<void> {
+export async function savePlan({ host }: Context, plan: RetentionPlan, file: string): Promise<void> {
   try {
     await writeFile(file, planToJson(plan));
   } catch (cause) {

@@ -9,6 +9,7 @@ import { errorMessage } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
+import type { Context } from '../mongodb-restore/inputs.ts';
 import { copyPlaces } from './copy-backups.ts';
 import { openDumpOf } from './mongodb-address.ts';
 import { backUpDump } from './mongodb-backup.ts';
@@ -34,7 +35,7 @@ export interface SafetyBackup {
  * @returns the timestamp of the safety backup; undefined when nothing that holds documents is replaced
  * @throws what `openDumpOf` and `backUpDump` throw: without a way back nothing is replaced
  */
-export async function backUpReplaced(context: StepContext, safety: SafetyBackup): Promise<Timestamp | undefined> {
+export async function backUpReplaced(context: Context, safety: SafetyBackup): Promise<Timestamp | undefined> {
   const { restore, place, recipients, replacedBy, limitRate } = safety;
   const { occupied, namespaces } = restore.plan;
   if (occupied.length === 0) return undefined;
@@ -60,7 +61,6 @@ export async function backUpReplaced(context: StepContext, safety: SafetyBackup)
     dump,
     copies: await copyPlaces(context, place.copies),
     source: { replacedBy, made: namespaces.filter(({ existing }) => existing === undefined).map(({ to }) => to) },
-    step: 'mongodb-restore',
   });
   await hold(context, place, { component, timestamp, reason: `what the restore of ${replacedBy} replaced` });
   return timestamp;

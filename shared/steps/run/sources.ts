@@ -6,16 +6,13 @@ import { newestAttempt, pickFrom, type Attempt } from '../../catalog/pick.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
+import type { PlaceInputs, sourceInputs, storeInputs } from '../inputs.ts';
 import { openPlaceAt, type Place } from './open.ts';
 
 const PATIENCE_BESIDE_COPIES_MS = 60_000;
 
 /** The inputs that decide where a backup is looked for (inputs.ts: storeInputs, sourceInputs). */
-interface SourceInputs {
-  store: string;
-  copies: string[] | undefined;
-  fromStore: string | undefined;
-}
+type SourceInputs = PlaceInputs & typeof storeInputs & typeof sourceInputs;
 
 /** The place where the run leaves its traces (locks, records, what it backs up), and everything that can be read from. */
 export interface Sources extends Place {
@@ -31,8 +28,8 @@ export interface Sources extends Place {
  * that answers while that one does not.
  * @throws UsageError for a store that cannot be; StoreError when none of them answers
  */
-export async function openSources(context: StepContext, component: string): Promise<Sources> {
-  const { store, copies, fromStore: from } = context.inputs as unknown as SourceInputs;
+export async function openSources(context: StepContext<SourceInputs>, component: string): Promise<Sources> {
+  const { store, copies, fromStore: from } = context.inputs;
   // A store that was named by hand stands for itself: the copies in dr.yml are those of the store that dr.yml names.
   const known = context.origin('store') === 'input' && context.origin('copies') === 'dr.yml' ? [] : (copies ?? []);
   const places: (CatalogPlace & Place)[] = [];

@@ -1,16 +1,17 @@
 // What `status` does: gathers facts from all stores, judges them, and says so in every form.
 import type { Expectation, Facts, WatchedStore } from '../../monitor/facts.ts';
 import { gatherFacts } from '../../monitor/facts.ts';
-import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile, type MetricsFormat } from '../../monitor/metrics.ts';
+import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile } from '../../monitor/metrics.ts';
 import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
 import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { composeAlert, lastGoodOf, type Problem } from '../../notify/compose.ts';
 import type { Message } from '../../notify/message.ts';
-import type { StepContext, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, UserError } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
-import { parseDuration, type Secret } from '../../step/input.ts';
+import { parseDuration } from '../../step/input.ts';
+import type { Context } from '../status/inputs.ts';
 import { notificationsOf } from './announce.ts';
 import { openDrFile } from './dr-file.ts';
 import { openPlaceAt } from './open.ts';
@@ -20,22 +21,10 @@ import { statusSummary } from './status-summary.ts';
 /** People are told again of what is still wrong after so long. */
 const REMIND_MS = 24 * 3_600_000;
 
-interface Inputs {
-  component: string | undefined;
-  name: string;
-  store: string | undefined;
-  grace: number | undefined;
-  failOn: 'never' | 'warning' | 'critical';
-  publish: boolean;
-  notify: boolean;
-  metricsFile: string | undefined;
-  metricsFormat: MetricsFormat;
-  pushGateway: string | undefined;
-  pushGatewayAuth: Secret | undefined;
-}
+type Inputs = Context['inputs'];
 
-export async function runStatus(context: StepContext): Promise<StepReturn> {
-  const given = context.inputs as unknown as Inputs;
+export async function runStatus(context: Context): Promise<StepReturn> {
+  const given = context.inputs;
   const { host, clock, signal } = context;
   const config = await openDrFile(context);
   const now = clock.now();
@@ -94,7 +83,7 @@ interface Look {
 }
 
 /** The stores to look at and what dr.yml promises of them. @throws UsageError */
-async function openStores(context: StepContext, inputs: Inputs, config: DrConfig | undefined): Promise<Look> {
+async function openStores(context: Context, inputs: Inputs, config: DrConfig | undefined): Promise<Look> {
   const { host } = context;
   const rpo = config?.dr.objectives?.rpo;
   const only = context.origin('component') === 'input' ? inputs.component : undefined;
@@ -174,7 +163,7 @@ function lastGood({ components }: Facts, findings: readonly Finding[]): Message[
 
 /** @returns true when somebody was told */
 async function tell(
-  context: StepContext,
+  context: Context,
   inputs: Inputs,
   config: DrConfig | undefined,
   problems: readonly Problem[],
@@ -195,7 +184,7 @@ async function tell(
 }
 
 /** Writes status.json, the metrics file and the push. @returns what did not work: none of it changes the status */
-async function publish(context: StepContext, inputs: Inputs, home: WatchedStore, status: StatusDocument): Promise<string[]> {
+async function publish(context: Context, inputs: Inputs, home: WatchedStore, status: StatusDocument): Promise<string[]> {
   const { clock, signal } = context;
   const { metricsFile, metricsFormat, pushGateway, pushGatewayAuth } = inputs;
   const doubts: string[] = [];
@@ -217,7 +206,7 @@ async function publish(context: StepContext, inputs: Inputs, home: WatchedStore,
   return doubts.map((doubt) => doubt.trim());
 }
 
-function outputs({ setOutput }: StepContext, status: StatusDocument): void {
+function outputs({ setOutput }: Context, status: StatusDocument): void {
   setOutput('status', status.status);
   setOutput('lastBackup', status.last_backup ?? '');
   setOutput('nextBackup', status.next_backup ?? '');

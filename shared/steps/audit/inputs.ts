@@ -1,0 +1,17 @@
+// What `audit` takes and puts out.
+import type { StepContext } from '../../step/define.ts';
+import { input } from '../../step/input.ts';
+import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+
+export const inputs = {
+  ...targetInputs,
+  ...storeInputs,
+  days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '90' }),
+  ...azureInputs,
+};
+
+export const outputs = {
+  count: { summary: 'Number of entries.' },
+};
+
+export type Context = StepContext<typeof inputs, keyof typeof outputs>;

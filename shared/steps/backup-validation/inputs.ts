@@ -1,0 +1,29 @@
+// What `backup-validation` takes and puts out.
+import type { StepContext } from '../../step/define.ts';
+import { input } from '../../step/input.ts';
+import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+
+export const inputs = {
+  ...targetInputs,
+  ...storeInputs,
+  ...keyInputs,
+  ...unlockInputs,
+  type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),
+  timestamp: input.timestamp({ summary: 'Only this backup; the latest of each component when absent.', example: '20241201_120000' }),
+  days: input.integer({ summary: 'All backups of the last N days instead of the latest.', example: '7' }),
+  depth: input.choice(['stored', 'full'], { summary: 'How deep to look.', default: 'full' }),
+  subset: input.string({
+    summary: 'Read only part n of t of the stored data, for large backups: t runs with n from 1 to t read everything.',
+    example: '1/7',
+  }),
+  ...azureInputs,
+};
+
+export const outputs = {
+  checked: { summary: 'Number of backups checked.' },
+  failed: { summary: 'Number of backups that failed.' },
+  timestamp: { summary: 'Timestamp of the newest backup checked.' },
+  seconds: { summary: 'Duration in seconds.' },
+};
+
+export type Context = StepContext<typeof inputs, keyof typeof outputs>;

@@ -1,0 +1,25 @@
+// What `hold-backup` takes and puts out.
+import type { StepContext } from '../../step/define.ts';
+import { input } from '../../step/input.ts';
+import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+
+export const inputs = {
+  ...targetInputs,
+  timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
+  reason: input.string({ summary: 'Why, for whoever comes across it.', example: 'before the upgrade to 7.0', required: true }),
+  holdFor: input.string({ summary: 'How long: 30d, 8w, 6mo, 1y, or "ever": until it is released.', example: '90d', default: '30d' }),
+  ...storeInputs,
+  store: input.string({
+    summary: 'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
+    example: 'primary',
+  }),
+  ...azureInputs,
+};
+
+export const outputs = {
+  timestamp: { summary: 'Timestamp of the backup that is held.' },
+  hold: { summary: 'Id of the hold, for release-hold.' },
+  until: { summary: 'When it ends by itself (ISO 8601); empty when it does not.' },
+};
+
+export type Context = StepContext<typeof inputs, keyof typeof outputs>;

@@ -1,0 +1,19 @@
+// What `list-backups` takes and puts out.
+import type { StepContext } from '../../step/define.ts';
+import { input } from '../../step/input.ts';
+import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+
+export const inputs = {
+  ...targetInputs,
+  ...storeInputs,
+  days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '7' }),
+  ...azureInputs,
+};
+
+export const outputs = {
+  count: { summary: 'Number of backups listed.' },
+  latest: { summary: 'Timestamp of the latest verified backup; empty when there is none.' },
+  backups: { summary: 'The list as JSON.' },
+};
+
+export type Context = StepContext<typeof inputs, keyof typeof outputs>;

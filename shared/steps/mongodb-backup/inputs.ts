@@ -1,0 +1,54 @@
+// What `mongodb-backup` takes and puts out.
+import type { StepContext } from '../../step/define.ts';
+import { input } from '../../step/input.ts';
+import {
+  azureInputs,
+  copyInputs,
+  keyInputs,
+  kubernetesInputs,
+  mongodbInputs,
+  storeInputs,
+  targetInputs,
+  trafficInputs,
+} from '../inputs.ts';
+
+export const inputs = {
+  ...targetInputs,
+  ...mongodbInputs,
+  ...kubernetesInputs,
+  ...storeInputs,
+  ...copyInputs,
+  ...trafficInputs,
+  ...keyInputs,
+  timestamp: input.timestamp({
+    summary: "The backup's timestamp, for a recovery point with several components; the start time when absent.",
+    example: '20241201_120000',
+  }),
+  verify: input.choice(['full', 'sample', 'none'], {
+    summary: 'How much is read back from the store before the backup counts. Only full makes it "verified".',
+    config: 'verify',
+    default: 'full',
+  }),
+  compression: input.choice(['zstd', 'none'], { summary: 'How the dump is compressed.', config: 'compression.kind', default: 'zstd' }),
+  compressionLevel: input.integer({ summary: 'zstd level, 1 (fast) to 19 (small).', config: 'compression.level', default: '3' }),
+  maxShrink: input.integer({
+    summary:
+      'Mark the backup as suspect when a collection, or the whole, has lost more than this percentage of its documents since the last verified backup.',
+    config: 'limits.maxShrink',
+    default: '50',
+  }),
+  ...azureInputs,
+};
+
+export const outputs = {
+  timestamp: { summary: 'Timestamp of the backup, for --timestamp of the other steps.' },
+  backup: { summary: 'The backup within the store: <name>/<component>/<timestamp>.' },
+  location: { summary: 'Where the backup is kept.' },
+  documents: { summary: 'Number of documents.' },
+  plainBytes: { summary: 'Size of the dump in bytes, before compression.' },
+  storedBytes: { summary: 'Size in the store in bytes.' },
+  verified: { summary: 'true when the backup was read back in full and proved equal.' },
+  seconds: { summary: 'Duration in seconds, the reading back included.' },
+};
+
+export type Context = StepContext<typeof inputs, keyof typeof outputs>;
