@@ -1,9 +1,9 @@
 // All parts of the fault campaign, in the order in which they run.
+import { builtDamage } from './built-damage.ts';
 import { clocks, expiredToken, fullDisk, shrunk, twoRuns } from './circumstances.ts';
 import { damageArchive, damageBlob, damageFolder } from './damage.ts';
 import { damageKeys } from './damage-keys.ts';
 import { dumpTools } from './dump-tools.ts';
-import { exitCodes } from './exit-codes.ts';
 import { bombs, manifests, names } from './hostile.ts';
 import { killParts } from './kill.ts';
 import { locks } from './locks.ts';
@@ -15,7 +15,7 @@ export const PARTS: readonly Part[] = [
   damageKeys,
   damageArchive,
   damageBlob,
-  exitCodes,
+  ...builtDamage,
   ...killParts,
   dumpTools,
   shrunk,

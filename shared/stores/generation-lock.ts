@@ -1,7 +1,7 @@
 // Locks made of numbered files, of which the highest counts: for stores that can create a file exclusively but not replace one on a condition.
 import { throwIfCancelled } from '../step/errors.ts';
 import { LockedError } from './errors.ts';
-import { keepAlive } from './heartbeat.ts';
+import { believedExpiry, keepAlive } from './heartbeat.ts';
 import type { Lock, LockOptions } from './store.ts';
 
 /** A lock file is one of these letters and then a LockRecord as JSON. One byte is written at once or not at all. */
@@ -79,7 +79,7 @@ export async function lockByGenerations(files: GenerationFiles, what: string, op
 }
 
 async function requireStale(files: GenerationFiles, top: TopLock, what: string, options: LockOptions): Promise<TopLock> {
-  const expiresAfter = (top.record?.expiresAfter ?? options.expiresAfter) + files.grainMs;
+  const expiresAfter = believedExpiry(top.record?.expiresAfter, options.expiresAfter) + files.grainMs;
   const left = top.beatAt + expiresAfter - (await files.now());
   if (left < 0) return top;
   throw new LockedError(`${what} is locked by ${top.record?.owner ?? 'somebody who has just taken it'}.`, {

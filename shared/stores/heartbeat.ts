@@ -86,3 +86,11 @@ export function keepAlive(heartbeat: Heartbeat): Lock {
     },
   };
 }
+
+/** The longest that a lock's record may keep others out, milliseconds. Ours say a minute; a damaged one could say a million years. */
+const LONGEST_EXPIRY_MS = 600_000;
+
+/** How long a lock lasts after its last heartbeat, milliseconds. @param recorded what its record says @param wanted what the next holder asks for */
+export function believedExpiry(recorded: number | undefined, wanted: number): number {
+  return Math.min(recorded ?? wanted, Math.max(wanted, LONGEST_EXPIRY_MS));
+}

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { throwIfCancelled } from '../step/errors.ts';
 import { LockedError, StoreError } from './errors.ts';
-import { keepAlive } from './heartbeat.ts';
+import { believedExpiry, keepAlive } from './heartbeat.ts';
 import { isConditionFailed, isMissing, type S3Bucket } from './s3-bucket.ts';
 import type { Lock, LockOptions } from './store.ts';
 
@@ -53,7 +53,7 @@ export async function lockS3(bucket: S3Bucket, name: string, options: LockOption
 
 function requireFree({ record, age }: SeenLock, what: string, options: LockOptions): void {
   if (record && record.owner === undefined) return;
-  const left = (record?.expiresAfter ?? options.expiresAfter) + CLOCK_GRAIN_MS - age;
+  const left = believedExpiry(record?.expiresAfter, options.expiresAfter) + CLOCK_GRAIN_MS - age;
   if (left < 0) return;
   throw new LockedError(`${what} is locked by ${record?.owner ?? 'somebody'}.`, {
     fix: `Wait until that run has ended. If it was killed, the lock is free in ${Math.ceil(left / 1000)} seconds.`,
