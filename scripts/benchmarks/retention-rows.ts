@@ -85,7 +85,7 @@ async function fill(store: Store, now: Date): Promise<void> {
 }
 
 async function plan(store: Store, now: Date): Promise<void> {
-  const facts = await gatherFacts({ component: COMPONENT, place: { store, prefix: PREFIX }, others: [] }, now);
+  const facts = await gatherFacts({ component: COMPONENT, place: { store, prefix: PREFIX }, others: [] });
   const { backups, blocked } = planSection(facts, { rules: RULES, policy: 'bench' }, now);
   if (backups.length !== BACKUPS || blocked !== undefined) throw new Error(`${backups.length} backups were listed; ${blocked ?? ''}`);
 }

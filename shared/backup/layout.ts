@@ -209,12 +209,12 @@ export function parseBackupObject(prefix: string, name: string): BackupObject | 
   return { component, timestamp, file };
 }
 
-/** A run record's name taken apart; undefined when it is none. */
-export function parseRunName(prefix: string, name: string): { timestamp: Timestamp; step: string } | undefined {
+/** A run record's name taken apart; undefined when it is none. `attempt` counts the records of one step in one second, from 1. */
+export function parseRunName(prefix: string, name: string): { timestamp: Timestamp; step: string; attempt: number } | undefined {
   const folder = runsFolder(prefix);
-  const match = /^(\d{8}_\d{6})-([a-z][a-z0-9-]*)(?:\.\d+)?\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
+  const match = /^(\d{8}_\d{6})-([a-z][a-z0-9-]*)(?:\.(\d{1,2}))?\.json$/.exec(name.startsWith(folder) ? name.slice(folder.length) : '');
   const timestamp = parseTimestamp(match?.[1] ?? '');
-  return timestamp && { timestamp, step: match?.[2] ?? '' };
+  return timestamp && { timestamp, step: match?.[2] ?? '', attempt: Number(match?.[3] ?? 1) };
 }
 
 function shown(text: string): string {

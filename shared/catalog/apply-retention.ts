@@ -6,44 +6,61 @@ import type { CopyPlace } from '../backup/leftovers.ts';
 import { StoreError } from '../stores/errors.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
-import { copyRecords } from '../backup/copy-record.ts';
+import { copyRecords, placeKey } from '../backup/copy-record.ts';
 import type { PlaceOfRecord } from '../backup/elsewhere.ts';
 import { listHolds } from './hold.ts';
-import { listBackups, type BackupState, type ListedBackup } from './list.ts';
+import { findingsIn, withFindings } from './known.ts';
+import { listBackups } from './list.ts';
 import { failedAttempts } from './pick.ts';
 import { pruneBackup, type PruneOutcome } from './prune.ts';
+import { listRuns, type ListedRun } from './runs.ts';
 import { planDifference, planSection, removals, sectionTitle, type PlanSection, type SectionFacts } from './retention-plan.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
-const WHOLE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
 
 export interface SectionPlace {
   component: string;
   place: CopyPlace;
   /** Every other store that may have the same backups. */
   others: readonly CopyPlace[];
-  /** Backups in `place` that a validation found bad, as `foundBad` tells them: they do not count, and push no good one out. */
-  bad?: ReadonlySet<string> | undefined;
+}
+
+/** Reads the run records of a place. */
+export type RunReader = (place: CopyPlace, signal?: AbortSignal) => Promise<ListedRun[]>;
+
+/** Reads the records of each place once, for a look at many components. */
+export function runReader(): RunReader {
+  const read = new Map<string, Promise<ListedRun[]>>();
+  return ({ store, prefix }, signal) => {
+    const key = placeKey({ store: store.location, prefix });
+    const runs = read.get(key) ?? listRuns(store, prefix, signal);
+    read.set(key, runs);
+    return runs;
+  };
 }
 
 /** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
-export async function gatherFacts({ component, place, others, bad }: SectionPlace, now: Date, signal?: AbortSignal): Promise<SectionFacts> {
+export async function gatherFacts(
+  { component, place, others }: SectionPlace,
+  readRuns: RunReader = runReader(),
+  signal?: AbortSignal,
+): Promise<SectionFacts> {
   const everywhere = [place, ...others];
-  const [listed, holds, records] = await Promise.all([
+  const [listed, runs, holds, records] = await Promise.all([
     listBackups(place.store, place.prefix, { component, signal }),
+    Promise.all(everywhere.map((one) => readRuns(one, signal))),
     Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
     copyRecords(place, component, signal),
   ]);
-  const isBad = ({ timestamp, state }: ListedBackup): boolean => WHOLE.has(state) && bad?.has(`${component}/${timestamp}`) === true;
-  const backups = listed.map((backup) => (isBad(backup) ? { ...backup, state: 'damaged' as const } : backup));
-  const failed = await Promise.all(everywhere.map(async (one) => failedAttempts(one, { component, backups, now, signal })));
+  const backups = withFindings(listed, findingsIn(runs[0] ?? []));
+  const failed = runs.map((some) => failedAttempts(some, component));
   const sharedWith = records.map(({ store, name }) => store ?? name);
   return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat(), sharedWith };
 }
 
 /** Plans a section anew with the rules that it was planned with. @throws RefusedError when the outcome would be another one */
 export async function replanSection(at: SectionPlace, planned: PlanSection, now: Date, signal?: AbortSignal): Promise<PlanSection> {
-  const current = planSection(await gatherFacts(at, now, signal), planned, now);
+  const current = planSection(await gatherFacts(at, runReader(), signal), planned, now);
   const difference = planDifference(planned, current);
   if (difference === undefined) return current;
   throw new RefusedError(`The plan no longer matches the catalog: ${difference} Nothing of ${sectionTitle(planned)} was removed.`, {

@@ -1,7 +1,8 @@
 // The catalog of a component over all stores that have its backups: what there is, where each backup lies, which store cannot be seen.
 import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
 import type { CopyPlace } from '../backup/leftovers.ts';
-import { listBackups, type BackupState, type ListedBackup } from './list.ts';
+import { readCatalog } from './known.ts';
+import type { BackupState, ListedBackup } from './list.ts';
 import { failedAttempts, type Attempt } from './pick.ts';
 
 /** A store of a component, as people call it. */
@@ -72,8 +73,8 @@ export async function lookEverywhere(
 async function look(place: CatalogPlace, component: string, limited: AbortSignal, signal: AbortSignal): Promise<SeenPlace | UnseenPlace> {
   const { store, prefix, label } = place;
   try {
-    const backups = await listBackups(store, prefix, { component, signal: limited });
-    return { place, backups, failed: await failedAttempts(place, { component, backups, signal: limited }) };
+    const { backups, runs } = await readCatalog(store, prefix, { component, signal: limited });
+    return { place, backups, failed: failedAttempts(runs, component) };
   } catch (thrown) {
     if (signal.aborted || !(thrown instanceof UserError)) throw thrown;
     const problem =
@@ -83,7 +84,7 @@ async function look(place: CatalogPlace, component: string, limited: AbortSignal
 }
 
 /** The better a state, the later; a suspect backup is suspect wherever it lies. */
-const STATES: readonly BackupState[] = ['leftover', 'pruning', 'damaged', 'committed', 'verified', 'suspect'];
+const STATES: readonly BackupState[] = ['leftover', 'pruning', 'damaged', 'keyless', 'committed', 'verified', 'suspect'];
 
 /** Every backup once, oldest first, in the best state that a store has it in. */
 export function backupsEverywhere({ seen }: Pick<Everywhere, 'seen'>): ListedBackup[] {

@@ -7,13 +7,15 @@ import type { RunIdentity } from '../step/host.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { StoreError } from '../stores/errors.ts';
 import { releaseHolds, writeHold } from './hold.ts';
+import { isBeingRemovedSince, REMOVAL_MS } from './list.ts';
 
 /** How long a mark outlives a run that was killed. */
 const EXPIRY_MS = 3_600_000;
 const RENEWAL_MS = EXPIRY_MS / 4;
 const RELEASE_MS = 10_000;
-/** An older mark of retention is one that a killed run left beside a backup that is still whole. */
-const REMOVAL_MS = 15 * 60_000;
+
+/** What helps with a backup that retention has marked. */
+export const BEING_REMOVED_FIX = `Take another backup (list-backups shows them). If this one is still whole ${REMOVAL_MS / 60_000} minutes after retention marked it, that run was killed before it removed anything, and the backup can be used again.`;
 
 export interface Use {
   component: string;
@@ -53,7 +55,7 @@ export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise
   };
   if (await isBeingRemoved({ store, prefix }, use).catch(() => false)) {
     await release();
-    throw new StoreError(`${component} ${timestamp} in ${store.location} is being removed by retention.`);
+    throw new StoreError(`${component} ${timestamp} in ${store.location} is being removed by retention.`, { fix: BEING_REMOVED_FIX });
   }
   return release;
 }
@@ -64,5 +66,5 @@ export async function isBeingRemoved(
   { component, timestamp, signal }: Pick<Use, 'component' | 'timestamp' | 'signal'>,
 ): Promise<boolean> {
   const marker = await store.stat(backupNames(prefix, component, timestamp).prune, signal);
-  return marker !== undefined && Date.now() - marker.modified.getTime() < REMOVAL_MS;
+  return marker !== undefined && isBeingRemovedSince(marker.modified);
 }

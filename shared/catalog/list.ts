@@ -8,11 +8,12 @@ import { readListedFacts, type ListedFacts } from '../backup/metadata.ts';
  * - `verified`: committed after every byte was read back and the content proved.
  * - `committed`: committed with less (`verify: sample` or `none`).
  * - `suspect`: committed, but its content is doubtful (empty, or much smaller than before).
- * - `damaged`: the manifest is there, but the data is gone or has another size.
+ * - `damaged`: the manifest is there, but the data is gone or has another size; or a run found it damaged (`found`).
+ * - `keyless`: a run found that no key opens it any more.
  * - `leftover`: data without a manifest. Not a backup; an interrupted run's, or one still at work.
- * - `pruning`: retention has decided against it and was interrupted while it removed it; the next `apply-retention` goes on.
+ * - `pruning`: retention has decided against it, and removes it or was interrupted; the next `apply-retention` goes on.
  */
-export type BackupState = 'verified' | 'committed' | 'suspect' | 'damaged' | 'leftover' | 'pruning';
+export type BackupState = 'verified' | 'committed' | 'suspect' | 'damaged' | 'keyless' | 'leftover' | 'pruning';
 
 /** One line of a listing. Its facts come from unauthenticated metadata: good for choosing, proved only when the backup is opened. */
 export interface ListedBackup extends ListedFacts {
@@ -21,6 +22,10 @@ export interface ListedBackup extends ListedFacts {
   /** The moment that the timestamp names. */
   time: Date;
   state: BackupState;
+  /** When a run found it damaged or without a key; see known.ts. */
+  found?: Date | undefined;
+  /** `pruning`, but nothing of it is gone yet. */
+  whole?: boolean | undefined;
   /** Bytes of the data object as the store has it; 0 when it is gone. */
   dataBytes: number;
   /** Why the store itself will not let it be deleted: `legal hold`, `immutable until 2027-01-31`. */
@@ -62,18 +67,28 @@ export async function listBackups(store: Store, prefix: string, query: ListQuery
     if (!data && !manifest && !prune) continue;
     const facts = readListedFacts((manifest ?? data)?.metadata ?? {});
     const dataBytes = data?.size ?? 0;
-    // Until the first object is gone, a backup that is about to be removed is a whole backup.
-    const state = prune && !(data && manifest) ? 'pruning' : stateOf(facts, data, manifest);
+    const whole = data !== undefined && manifest !== undefined;
+    const leaving = prune !== undefined && (!whole || isBeingRemovedSince(prune.modified));
+    const state = leaving ? 'pruning' : stateOf(facts, data, manifest);
     const locked = lockedText(data, manifest);
     const time = timestampToDate(timestamp);
     backups.push({
       ...{ ...facts, component, timestamp, time, dataBytes, state },
+      ...(leaving && whole ? { whole } : {}),
       ...(locked === undefined ? {} : { locked }),
       ...(data?.tier === undefined ? {} : { tier: data.tier }),
       ...(data?.tier?.offline === undefined ? {} : { offline: data.tier.offline }),
     });
   }
   return backups.sort((a, b) => compare(a.timestamp, b.timestamp) || compare(a.component, b.component));
+}
+
+/** An older mark of retention beside a whole backup is one that a killed run left: nothing was removed, and the backup is as good as before. */
+export const REMOVAL_MS = 15 * 60_000;
+
+/** True while retention may be at work on a whole backup that it marked then. */
+export function isBeingRemovedSince(marked: Date): boolean {
+  return Date.now() - marked.getTime() < REMOVAL_MS;
 }
 
 /** Clocks that are right differ by less. */

@@ -4,6 +4,7 @@ import { CancelledError, UserError, VerificationError } from '../step/errors.ts'
 import type { Timestamp } from '../step/timestamp.ts';
 import { StoreError } from '../stores/errors.ts';
 import { reasonText, type CatalogPlace, type Everywhere } from './everywhere.ts';
+import { stateText } from './known.ts';
 import type { BackupState, ListedBackup } from './list.ts';
 
 /** A copy of the backup that may be good. */
@@ -23,6 +24,9 @@ const UNUSABLE: Partial<Record<BackupState, string>> = {
   damaged: 'has lost its data or a part of it',
   pruning: 'is removing it',
 };
+
+/** Behind every copy of which nothing bad is known. */
+const FOUND_BAD = 6;
 
 export class Copies {
   readonly component: string;
@@ -45,7 +49,7 @@ export class Copies {
     for (const { place, backups } of seen) {
       if (!allowed(place.label)) continue;
       const listed = backups.find((backup) => backup.timestamp === timestamp);
-      const unusable = listed === undefined ? 'does not have it' : UNUSABLE[listed.state];
+      const unusable = listed === undefined ? 'does not have it' : listed.found === undefined ? UNUSABLE[listed.state] : undefined;
       if (listed && unusable === undefined) found.push({ place, listed });
       else this.passed.push({ label: place.label, reason: unusable ?? '' });
     }
@@ -83,11 +87,12 @@ export class Copies {
   notice(): string | undefined {
     const { place } = this.current;
     if (place.label === this.#wanted) return undefined;
-    const archived = this.#queue.some((candidate) => candidate.place.label === this.#wanted);
-    const reasons = [...(archived ? [{ label: this.#wanted, reason: 'has it in the archive tier' }] : []), ...this.passed];
-    const why = reasons.map(({ label, reason }) => `${label}: ${reason}.`).join(' ');
+    const wanted = this.#queue.find((candidate) => candidate.place.label === this.#wanted)?.listed;
+    const why = wanted?.found === undefined ? 'has it in the archive tier' : `it was ${stateText(wanted)} there`;
+    const reasons = [...(wanted === undefined ? [] : [{ label: this.#wanted, reason: why }]), ...this.passed];
+    const sentences = reasons.map(({ label, reason }) => `${label}: ${reason}.`).join(' ');
     const location = place.label === place.store.location ? '' : ` (${place.store.location})`;
-    return `${this.component} ${this.timestamp} is read from its copy in ${place.label}${location}. ${why}`;
+    return `${this.component} ${this.timestamp} is read from its copy in ${place.label}${location}. ${sentences}`;
   }
 
   #noneLeft(): UserError {
@@ -101,9 +106,10 @@ export class Copies {
   }
 }
 
-/** Readable before archived, then the backups' own store, then folders, then the rest. */
+/** What is good before what was found bad, readable before archived, then the backups' own store, then folders, then the rest. */
 function distance({ place, listed }: Candidate, home: string): number {
-  return (listed.offline === undefined ? 0 : 3) + (place.label === home ? 0 : place.store.kind === 'folder' ? 1 : 2);
+  const found = listed.found === undefined ? 0 : FOUND_BAD;
+  return found + (listed.offline === undefined ? 0 : 3) + (place.label === home ? 0 : place.store.kind === 'folder' ? 1 : 2);
 }
 
 /** True for what another copy may not have: a store that fails, bytes that are wrong. A vault that fails does so for every copy. */

@@ -1,10 +1,11 @@
 // Which backup to restore: the one that was named, or the latest verified one, never an older one by surprise.
 import { RefusedError, UserError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
 import type { Store } from '../stores/store.ts';
-import { isAhead, listBackups, type BackupState, type ListedBackup } from './list.ts';
-import { listRuns, listRunsSince } from './runs.ts';
+import { BEING_REMOVED_FIX } from './in-use.ts';
+import { readCatalog, stateText } from './known.ts';
+import { isAhead, type BackupState, type ListedBackup } from './list.ts';
+import { isFailure, type ListedRun } from './runs.ts';
 
 export interface PickRequest {
   store: Store;
@@ -31,9 +32,8 @@ export interface PickedBackup {
  */
 export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
   const { store, prefix, component, signal } = request;
-  const backups = await listBackups(store, prefix, { component, signal });
-  const failed = request.timestamp === undefined ? await failedAttempts(request, { component, backups, now: request.now, signal }) : [];
-  return pickFrom({ backups, failed, where: store.location }, request);
+  const { backups, runs } = await readCatalog(store, prefix, { component, signal });
+  return pickFrom({ backups, failed: failedAttempts(runs, component), where: store.location }, request);
 }
 
 /** What a choice is made from. */
@@ -53,7 +53,7 @@ export function pickFrom(
   const { component, now = new Date() } = request;
   if (request.timestamp !== undefined) return pickNamed(component, request.timestamp, backups, where);
   const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
-  const ahead = backups.findLast((backup) => !(backup.state in UNUSABLE) && isAhead(backup, now));
+  const ahead = backups.findLast((backup) => isUsable(backup) && isAhead(backup, now));
   const newest = ahead ? { timestamp: ahead.timestamp, what: 'a wrong clock has dated ahead of now' } : newestAttempt(backups, failed);
   if (!latest) {
     throw new UserError(`There is no verified backup of ${component} in ${where}.`, {
@@ -77,9 +77,14 @@ const UNUSABLE: Partial<Record<BackupState, string>> = {
   pruning: 'is being removed by retention',
 };
 
+/** What a run found may have been mended since: one that is named is read again, and proved before anything is touched. */
+function isUsable({ state, found }: ListedBackup): boolean {
+  return UNUSABLE[state] === undefined || found !== undefined;
+}
+
 function pickNamed(component: string, timestamp: Timestamp, backups: readonly ListedBackup[], where: string): PickedBackup {
   const backup = backups.find((candidate) => candidate.timestamp === timestamp);
-  const usable = backups.filter(({ state }) => !(state in UNUSABLE));
+  const usable = backups.filter(isUsable);
   if (!backup) {
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${where}.`, {
       fix:
@@ -88,21 +93,29 @@ function pickNamed(component: string, timestamp: Timestamp, backups: readonly Li
           : `Near it: ${choices(nearest(usable, timestamp))}.`,
     });
   }
-  const why = UNUSABLE[backup.state];
-  if (why !== undefined) {
+  if (!isUsable(backup)) {
+    const why = UNUSABLE[backup.state] ?? '';
+    const wait = backup.whole ? `${BEING_REMOVED_FIX} ` : '';
     throw new UserError(`The backup of ${component} at ${timestamp} in ${where} ${why}.`, {
-      fix:
+      fix: `${wait}${
         usable.length === 0
           ? 'There is no other one in this store; look at its copies.'
-          : `Near it: ${choices(nearest(usable, timestamp))}.`,
+          : `Near it: ${choices(nearest(usable, timestamp))}.`
+      }`,
     });
   }
   if (backup.state === 'verified') return { backup, notices: [] };
-  const doubt =
-    backup.state === 'suspect'
+  return { backup, notices: [`The backup of ${component} at ${timestamp} ${doubtOf(backup, backups)}.`] };
+}
+
+/** What speaks against a backup that was named all the same. */
+function doubtOf(backup: ListedBackup, backups: readonly ListedBackup[]): string {
+  if (backup.found === undefined)
+    return backup.state === 'suspect'
       ? 'is marked suspect: its content was doubtful when it was made'
       : 'was not fully read back when it was made';
-  return { backup, notices: [`The backup of ${component} at ${timestamp} ${doubt}.`] };
+  const good = backups.findLast(({ state }) => state === 'verified');
+  return `was ${stateText(backup).replace(/^without a key, as /, 'without a key when last ')}; ${good ? `the last good one is ${good.timestamp}` : 'there is no other good one'}`;
 }
 
 /** Something that wanted to be a backup, and what became of it, such as `failed`. */
@@ -113,39 +126,28 @@ export interface Attempt {
 
 /** The newest of all that tried to be a backup. */
 export function newestAttempt(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt | undefined {
-  const what: Partial<Record<BackupState, string>> = {
-    verified: 'is verified',
-    committed: 'was not fully read back',
-    suspect: 'is marked suspect',
-    damaged: 'is damaged',
-    leftover: 'was never completed',
-  };
-  const listed = backups.flatMap(({ timestamp, state }) => (what[state] === undefined ? [] : [{ timestamp, what: what[state] }]));
+  const listed = backups.flatMap((backup) =>
+    backup.state === 'pruning' ? [] : [{ timestamp: backup.timestamp, what: attemptText(backup) }],
+  );
   const attempts = [...failed, ...listed];
   return attempts.reduce<Attempt | undefined>((newest, next) => (newest && newest.timestamp > next.timestamp ? newest : next), undefined);
 }
 
-/**
- * Runs that tried to back this component up and left nothing: told by their records. What failed before the last verified backup is over,
- * and not looked for.
- * @param query with the place's backups, oldest first
- */
-export async function failedAttempts(
-  { store, prefix }: CopyPlace,
-  {
-    component,
-    backups,
-    now = new Date(),
-    signal,
-  }: { component: string; backups: readonly ListedBackup[]; now?: Date | undefined; signal?: AbortSignal | undefined },
-): Promise<Attempt[]> {
-  const since = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now))?.time;
-  const runs = since ? await listRunsSince(store, prefix, { since, now }, signal) : await listRuns(store, prefix, signal);
+/** What became of an attempt, after "which". */
+function attemptText(backup: ListedBackup): string {
+  const { state, found } = backup;
+  if (state === 'suspect') return 'is marked suspect';
+  if (state === 'leftover' || state === 'committed') return `was ${stateText(backup)}`;
+  return `${found === undefined || state === 'keyless' ? 'is' : 'was'} ${stateText(backup)}`;
+}
+
+/** Runs that tried to back this component up and left nothing: told by their records. @param runs oldest first */
+export function failedAttempts(runs: readonly ListedRun[], component: string): Attempt[] {
   const attempts: Attempt[] = [];
   for (const run of runs) {
     if (run.component !== component || run.backup === undefined || parseTimestamp(run.backup) === undefined) continue;
-    if (run.outcome === 'failed' || run.outcome === 'cancelled')
-      attempts.push({ timestamp: run.backup, what: run.outcome === 'failed' ? 'failed' : 'was cancelled' });
+    if (isFailure(run)) attempts.push({ timestamp: run.backup, what: 'failed' });
+    else if (run.outcome === 'cancelled') attempts.push({ timestamp: run.backup, what: 'was cancelled' });
   }
   return attempts;
 }
@@ -162,6 +164,6 @@ function choices(backups: readonly ListedBackup[]): string {
   return backups
     .slice(-6)
     .toReversed()
-    .map((backup) => `${backup.timestamp} (${backup.state})`)
+    .map((backup) => `${backup.timestamp} (${backup.found === undefined ? backup.state : stateText(backup)})`)
     .join(', ');
 }

@@ -82,7 +82,9 @@ export async function readPoint(
   const bytes = await store.read(name, { maxBytes: MAX_POINT_BYTES, signal });
   if (!bytes) return undefined;
   try {
-    const { name: of, complete, components, created, run } = pointSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    const parsed = pointSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    if (parsed.timestamp !== timestamp) throw new Error(`it is that of ${parsed.timestamp}`);
+    const { name: of, complete, components, created, run } = parsed;
     return { timestamp, name: of, complete, components, created: new Date(created), run: run as RunIdentity };
   } catch (cause) {
     throw new VerificationError(`The recovery point ${name} in ${store.location} is damaged.`, {

@@ -66,7 +66,7 @@ export interface RetentionPlan {
  * @throws RangeError for rules that keep nothing
  */
 export function planSection(facts: SectionFacts, { rules, policy }: { rules: RetentionRules; policy: string }, now: Date): PlanSection {
-  const real = facts.backups.filter(({ state }) => state !== 'leftover' && state !== 'pruning');
+  const real = facts.backups.filter(({ state, whole }) => state !== 'leftover' && (state !== 'pruning' || whole));
   const verified = real.filter(({ state }) => state === 'verified');
   const past = (time: Date): boolean => time.getTime() <= now.getTime();
   const last = verified.reduce<ListedBackup | undefined>(
@@ -102,7 +102,7 @@ export function planSection(facts: SectionFacts, { rules, policy }: { rules: Ret
     ...{ component: facts.component, store: facts.store, prefix: facts.prefix, rules, policy },
     backups,
     leftovers: facts.backups.filter(({ state }) => state === 'leftover').length,
-    unfinished: facts.backups.filter(({ state }) => state === 'pruning').map(({ timestamp }) => timestamp),
+    unfinished: facts.backups.filter(({ state, whole }) => state === 'pruning' && !whole).map(({ timestamp }) => timestamp),
     ...(facts.sharedWith?.length ? { sharedWith: [...facts.sharedWith] } : {}),
   };
   // Where nothing is, such as a store for copies that never got one, nothing can be doubtful.
@@ -116,6 +116,7 @@ const STATE_TEXTS: Readonly<Record<BackupState, string>> = {
   committed: 'not fully read back',
   suspect: 'suspect',
   damaged: 'damaged',
+  keyless: 'without a key',
   leftover: 'never completed',
   pruning: 'being removed',
 };

@@ -1,4 +1,5 @@
 // Run records: one small JSON document for every run of a step, failed ones too, kept in the store.
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import type { ErrorKind, Outcome } from '../step/errors.ts';
 import type { RunIdentity } from '../step/host.ts';
@@ -24,8 +25,10 @@ export interface RunRecord {
   /** What sort of failure it was; `bug` for one that was not foreseen. */
   errorKind?: ErrorKind | 'bug';
   /** Backups that were read and found bad, as `<component>/<timestamp>`; and those that were found good. */
-  badBackups?: readonly string[];
-  goodBackups?: readonly string[];
+  badBackups?: readonly string[] | undefined;
+  goodBackups?: readonly string[] | undefined;
+  /** Backups that no key opens any more. */
+  keylessBackups?: readonly string[] | undefined;
   warnings?: readonly string[];
   /** The step's machine-readable result. */
   result?: JsonValue;
@@ -40,14 +43,18 @@ export interface ListedRun {
   component: string | undefined;
   backup: string | undefined;
   errorKind: string | undefined;
-  /** Backups that the run found bad, as `<component>/<timestamp>`, and good. Very long lists are cut: then some are missing here. */
+  /** Backups that the run found bad, as `<component>/<timestamp>`, good, and without a key. */
   badBackups: string[];
   goodBackups: string[];
+  keylessBackups: string[];
 }
 
 const outcomes = z.enum(['succeeded', 'partial', 'failed', 'refused', 'cancelled']);
 /** Letters of each list of backups in the metadata; the record has them all. Azure takes 8 KiB of metadata. */
-const MOST_LISTED = 3000;
+const MOST_LISTED = 2400;
+/** A list that leaves less room than the longest name takes may have been cut. */
+const LONGEST_NAME = 80;
+const READ_AT_ONCE = 16;
 /** Runs of one step in one second that get a record; more would be a fault somewhere. */
 const MAX_SAME_SECOND = 99;
 
@@ -71,6 +78,7 @@ export async function writeRunRecord(
   if (record.errorKind !== undefined) metadata['errorkind'] = record.errorKind;
   if (record.badBackups?.length) metadata['badbackups'] = shortList(record.badBackups);
   if (record.goodBackups?.length) metadata['goodbackups'] = shortList(record.goodBackups);
+  if (record.keylessBackups?.length) metadata['keylessbackups'] = shortList(record.keylessBackups);
   for (let attempt = 1; ; attempt += 1) {
     const name = runName(prefix, timestamp, record.step, attempt);
     try {
@@ -127,37 +135,71 @@ export async function listRunsSince(
 }
 
 async function runsBelow(store: Store, prefix: string, names: string, signal: AbortSignal | undefined): Promise<ListedRun[]> {
-  const runs: ListedRun[] = [];
+  const limit = pLimit(READ_AT_ONCE);
+  const runs: Promise<ListedRun & Order>[] = [];
   for await (const info of store.list(names, signal)) {
     const parsed = parseRunName(prefix, info.name);
     if (!parsed) continue;
-    const outcome = outcomes.safeParse(info.metadata['outcome']);
-    runs.push({
-      ...parsed,
-      name: info.name,
-      outcome: outcome.data,
-      component: info.metadata['component'],
-      backup: info.metadata['backup'],
-      errorKind: info.metadata['errorkind'],
-      badBackups: namesIn(info.metadata['badbackups']),
-      goodBackups: namesIn(info.metadata['goodbackups']),
-    });
+    const order = { ...parsed, name: info.name, modified: info.modified.getTime() };
+    const listed = factsOf(info.metadata);
+    runs.push(limit(async () => ({ ...order, ...(listed ?? (await recorded(store, info.name, signal))) })));
   }
-  return runs;
+  return (await Promise.all(runs)).sort(inOrder);
 }
 
-/**
- * Names (`<component>/<timestamp>`) of backups that a run found bad. One stays so until a later run reads it again and finds it good: that
- * other ones are good meanwhile tells nothing about it.
- * @param runs oldest first
- */
-export function foundBad(runs: readonly Pick<ListedRun, 'badBackups' | 'goodBackups'>[]): Set<string> {
-  const bad = new Set<string>();
-  for (const { badBackups, goodBackups } of runs) {
-    for (const name of goodBackups) bad.delete(name);
-    for (const name of badBackups) bad.add(name);
+/** What tells the order of two records of one second; their names do not: `….2.json` sorts before `….json`. */
+interface Order {
+  attempt: number;
+  /** When it was written, milliseconds. */
+  modified: number;
+}
+
+function inOrder(a: ListedRun & Order, b: ListedRun & Order): number {
+  const byTime = a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0;
+  return byTime || a.attempt - b.attempt || a.modified - b.modified || (a.name < b.name ? -1 : 1);
+}
+
+type RunFacts = Omit<ListedRun, 'name' | 'timestamp' | 'step'>;
+
+/** What the metadata says; undefined when it is lost, as in a store that was copied without it, or when a list in it may have been cut. */
+function factsOf(metadata: Readonly<Record<string, string>>): RunFacts | undefined {
+  const texts = [metadata['badbackups'], metadata['goodbackups'], metadata['keylessbackups']];
+  const lost = metadata['step'] === undefined && metadata['outcome'] === undefined;
+  if (lost || texts.some((text = '') => text.length > MOST_LISTED - LONGEST_NAME)) return undefined;
+  const [badBackups, goodBackups, keylessBackups] = texts.map(namesIn) as [string[], string[], string[]];
+  return {
+    outcome: outcomes.safeParse(metadata['outcome']).data,
+    component: metadata['component'],
+    backup: metadata['backup'],
+    errorKind: metadata['errorkind'],
+    ...{ badBackups, goodBackups, keylessBackups },
+  };
+}
+
+const facts = z.object({
+  outcome: outcomes.optional().catch(undefined),
+  component: z.string().optional(),
+  backup: z.string().optional(),
+  errorKind: z.string().optional(),
+  badBackups: z.array(z.string()).default([]),
+  goodBackups: z.array(z.string()).default([]),
+  keylessBackups: z.array(z.string()).default([]),
+});
+
+/** The same as the record itself has it; nothing when it is gone or not readable. @throws StoreError */
+async function recorded(store: Store, name: string, signal: AbortSignal | undefined): Promise<RunFacts> {
+  const none = { outcome: undefined, component: undefined, backup: undefined, errorKind: undefined };
+  const bytes = await store.read(name, { signal });
+  try {
+    return { ...none, ...facts.parse(JSON.parse(Buffer.from(bytes ?? []).toString())) };
+  } catch {
+    return { ...none, badBackups: [], goodBackups: [], keylessBackups: [] };
   }
-  return bad;
+}
+
+/** True for a run that failed at its work. An input that is wrong touched nothing: it says nothing about any backup. */
+export function isFailure({ outcome, errorKind }: Pick<ListedRun, 'outcome' | 'errorKind'>): boolean {
+  return outcome === 'failed' && errorKind !== 'usage';
 }
 
 const told = z.object({

@@ -33,7 +33,7 @@ const planSchema = z.strictObject({
       backups: z.array(
         z.strictObject({
           timestamp,
-          state: z.enum(['verified', 'committed', 'suspect', 'damaged']),
+          state: z.enum(['verified', 'committed', 'suspect', 'damaged', 'keyless', 'pruning']),
           bytes: z.number(),
           keep: z.boolean(),
           reasons: z.array(z.string()),

@@ -1,9 +1,10 @@
 // What is known of backups, from the catalog and the run records alone: data times, never whether a workflow was green.
-import { isAhead, listBackups, type ListedBackup } from '../catalog/list.ts';
-import { listRuns, type ListedRun } from '../catalog/runs.ts';
+import { readCatalog } from '../catalog/known.ts';
+import { isAhead, type ListedBackup } from '../catalog/list.ts';
+import { readRun, type ListedRun } from '../catalog/runs.ts';
 import { errorMessage, UserError } from '../step/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
-import { badBackups } from './figures.ts';
+import { badBackups, failuresSinceSuccess, isGood } from './figures.ts';
 import { longLivedKeys, type KeyFirstSeen, type LongLivedKey } from './keys.ts';
 
 /** What dr.yml promises of a component. */
@@ -40,6 +41,8 @@ export interface ComponentFacts {
   leftovers: readonly ListedBackup[];
   /** Runs about this component, or about several at once; oldest first. */
   runs: readonly ListedRun[];
+  /** Why the last backup failed, where the last one did and its record says it. */
+  lastError?: string | undefined;
   /** True when dr.yml names it. */
   expected: boolean;
   schedule?: string | undefined;
@@ -54,8 +57,10 @@ export interface CopyFacts {
   store: string;
   /** The newest backup that is there whole; undefined when there is not a single one. */
   newest: ListedBackup | undefined;
-  /** Copies that are damaged, or were found bad. */
+  /** Copies that are damaged, or that no key opens. */
   bad: readonly ListedBackup[];
+  /** Timestamps of the copies that are whole and not doubtful. */
+  good?: readonly string[] | undefined;
 }
 
 export interface StoreFacts {
@@ -113,11 +118,7 @@ export async function gatherFacts(request: GatherRequest): Promise<Facts> {
 
 async function listing({ name, store }: WatchedStore, { prefix, expectations, now, signal }: GatherRequest): Promise<Listing> {
   try {
-    const [listed, runs, space] = await Promise.all([
-      listBackups(store, prefix, { signal }),
-      listRuns(store, prefix, signal),
-      store.space?.(),
-    ]);
+    const [{ backups: listed, runs }, space] = await Promise.all([readCatalog(store, prefix, { signal }), store.space?.()]);
     const [ahead, backups] = [listed.filter((backup) => isAhead(backup, now)), listed.filter((backup) => !isAhead(backup, now))];
     return { name, store, backups, ahead, runs, space };
   } catch (thrown) {
@@ -145,6 +146,8 @@ async function componentFacts(
 ): Promise<ComponentFacts> {
   const own = home.backups.filter((backup) => backup.component === component);
   const backups: readonly ListedBackup[] = own.filter(({ state }) => state !== 'leftover');
+  const runs = home.runs.filter((run) => run.component === component || run.component === undefined);
+  const failed = failuresSinceSuccess({ backups, runs }).at(-1);
   return {
     component,
     kind: kind ?? backups.at(-1)?.kind,
@@ -152,7 +155,8 @@ async function componentFacts(
     backups,
     ahead: home.ahead.filter((backup) => backup.component === component && backup.state !== 'leftover'),
     leftovers: own.filter(({ state }) => state === 'leftover'),
-    runs: home.runs.filter((run) => run.component === component || run.component === undefined),
+    runs,
+    lastError: failed === undefined ? undefined : (await readRun(home.store, failed.name, look.signal))?.error,
     expected,
     schedule,
     rpoMs,
@@ -171,7 +175,9 @@ function copyFacts(listing: Listing | undefined, component: string): CopyFacts[]
   if (listing === undefined || listing.problem !== undefined) return [];
   const there = listing.backups.filter((backup) => backup.component === component);
   const newest = there.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect');
-  return [{ store: listing.name, newest, bad: badBackups({ backups: there, runs: listing.runs }) }];
+  return [
+    { store: listing.name, newest, bad: badBackups({ backups: there }), good: there.filter(isGood).map(({ timestamp }) => timestamp) },
+  ];
 }
 
 function storeFacts({ name, store, backups, ahead, space, problem }: Listing): StoreFacts {

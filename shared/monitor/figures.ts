@@ -1,6 +1,6 @@
 // Figures that rules judge and metrics export: what is usual, what failed, what waits for its copy.
 import type { ListedBackup } from '../catalog/list.ts';
-import { foundBad, type ListedRun } from '../catalog/runs.ts';
+import { isFailure, type ListedRun } from '../catalog/runs.ts';
 import { timestampToDate } from '../step/timestamp.ts';
 import type { ComponentFacts, CopyFacts } from './facts.ts';
 
@@ -20,7 +20,8 @@ export function lastGood({ backups }: Pick<ComponentFacts, 'backups'>): ListedBa
   return backups.findLast(isGood);
 }
 
-function isGood({ state }: ListedBackup): boolean {
+/** True for one that is there whole and not doubtful. */
+export function isGood({ state }: ListedBackup): boolean {
   return state === 'verified' || state === 'committed';
 }
 
@@ -42,9 +43,7 @@ function backupRuns(runs: readonly ListedRun[]): ListedRun[] {
 
 /** Failed attempts at a backup, since a moment where one is given. */
 export function failedRuns({ runs }: Pick<ComponentFacts, 'runs'>, since?: Date): ListedRun[] {
-  return backupRuns(runs).filter(
-    ({ outcome, timestamp }) => outcome === 'failed' && (since === undefined || timestampToDate(timestamp) >= since),
-  );
+  return backupRuns(runs).filter((run) => isFailure(run) && (since === undefined || timestampToDate(run.timestamp) >= since));
 }
 
 /** Failed attempts since the last good backup. */
@@ -59,10 +58,19 @@ export function interruptedSinceSuccess(facts: Pick<ComponentFacts, 'backups' | 
   return facts.leftovers.find(({ time }) => (good === undefined || time > good) && now.getTime() - time.getTime() > AT_WORK_MS);
 }
 
-/** Backups that are damaged as the listing shows it, or that a run found bad. */
-export function badBackups({ backups, runs }: Pick<ComponentFacts, 'backups' | 'runs'>): ListedBackup[] {
-  const bad = foundBad(runs);
-  return backups.filter(({ component, timestamp, state }) => state === 'damaged' || bad.has(`${component}/${timestamp}`));
+/** Backups that cannot be restored: damaged, or without a key. */
+export function badBackups({ backups }: Pick<ComponentFacts, 'backups'>): ListedBackup[] {
+  return backups.filter(({ state }) => state === 'damaged' || state === 'keyless');
+}
+
+/** The last run that found data not to be what it should be, named no backup, and was not followed by one of its step that found all well. */
+export function unsettledVerification({ runs }: Pick<ComponentFacts, 'runs'>): ListedRun | undefined {
+  const open = new Map<string, ListedRun>();
+  for (const run of runs) {
+    if (run.outcome === 'succeeded' || run.outcome === 'partial') open.delete(run.step);
+    else if (run.errorKind === 'verification' && run.badBackups.length === 0) open.set(run.step, run);
+  }
+  return [...open.values()].at(-1);
 }
 
 /** The newest backup's figure and what is usual. */
@@ -96,7 +104,7 @@ function usualOf(
   usualIn: (before: readonly number[]) => number,
 ): Usual | undefined {
   const known: readonly { figure: number; time: Date }[] = backups
-    .filter(({ state }) => state !== 'damaged')
+    .filter(({ state }) => state !== 'damaged' && state !== 'keyless')
     .flatMap((backup) => {
       const figure = figureOf(backup);
       return figure === undefined ? [] : [{ figure, time: backup.time }];

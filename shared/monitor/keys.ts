@@ -53,7 +53,9 @@ async function firstWith(store: Store, backups: readonly ListedBackup[], id: str
     if (keys.some((key) => key.id === id)) high = middle;
     else low = middle + 1;
   }
-  return (backups[high] as ListedBackup).time;
+  const first = backups[high] as ListedBackup;
+  // The key was made with the backup file: one that was imported is named after the dump, which may be years older.
+  return first.created ?? first.time;
 }
 
 async function keysOf(store: Store, { component, timestamp }: { component: string; timestamp: Timestamp }, { prefix, signal }: Look) {

@@ -10,6 +10,7 @@ import {
   lastAttempt,
   lastGood,
   lastVerified,
+  unsettledVerification,
   usualDuration,
   usualSize,
   waitingForCopy,
@@ -132,7 +133,7 @@ const failure: ComponentRule = (facts, now) => {
     const count = failed.length === 1 ? 'The last backup' : `The last ${plural(failed.length, 'backup')}`;
     return {
       severity: 'critical',
-      message: `${count} of ${facts.component} failed.`,
+      message: `${count} of ${facts.component} failed${facts.lastError === undefined ? '.' : `: ${sentence(facts.lastError)}`}`,
       since: timestampToDate(first.timestamp),
       ...retry(facts),
     };
@@ -149,25 +150,16 @@ const failure: ComponentRule = (facts, now) => {
 
 const verification: ComponentRule = (facts) => {
   const bad = badBackups(facts);
-  const [first] = bad;
-  if (first !== undefined) {
-    return {
-      severity: 'critical',
-      message: `${plural(bad.length, 'backup')} of ${facts.component} ${bad.length === 1 ? 'is' : 'are'} damaged: ${namesOf(bad)}.`,
-      next: `lifeboat backup-validation --component ${facts.component} --timestamp ${first.timestamp}`,
-    };
-  }
+  if (bad.length > 0) return { severity: 'critical', message: badText(facts, bad), ...retry(facts) };
   const copy = facts.copies.find((one) => one.bad.length > 0);
   if (copy !== undefined) {
-    const [worst] = copy.bad as [ListedBackup];
     return {
       severity: 'critical',
-      message: `${copy.bad.length === 1 ? 'A copy' : `${copy.bad.length} copies`} of ${facts.component} in ${copy.store} ${copy.bad.length === 1 ? 'is' : 'are'} damaged: ${namesOf(copy.bad)}.`,
-      next: `lifeboat backup-validation --component ${facts.component} --store ${copy.store} --timestamp ${worst.timestamp}`,
+      message: `${copy.bad.length === 1 ? 'A copy' : `${copy.bad.length} copies`} of ${facts.component} in ${copy.store} ${whatIsWrong(copy.bad)}.`,
+      next: `lifeboat copy-backups --component ${facts.component} --days 0`,
     };
   }
-  const last = new Map(facts.runs.filter(({ outcome }) => outcome === 'succeeded' || outcome === 'failed').map((run) => [run.step, run]));
-  const failed = [...last.values()].find(({ errorKind, badBackups }) => errorKind === 'verification' && badBackups.length === 0);
+  const failed = unsettledVerification(facts);
   if (failed === undefined) return undefined;
   return {
     severity: 'critical',
@@ -176,6 +168,27 @@ const verification: ComponentRule = (facts) => {
     next: `lifeboat backup-validation --component ${facts.component}`,
   };
 };
+
+/** What is wrong with backups, and what is good instead: a copy of the last of them, or the last good one. */
+function badText(facts: ComponentFacts, bad: readonly ListedBackup[]): string {
+  const last = bad.at(-1) as ListedBackup;
+  const copy = facts.copies.find(({ good = [] }) => good.includes(last.timestamp));
+  const good = lastGood(facts);
+  const instead = copy
+    ? `${copy.store} has a good copy of ${last.timestamp}`
+    : good
+      ? `the last good one is ${good.timestamp}`
+      : 'there is no good one: make a new backup now';
+  return `${plural(bad.length, 'backup')} of ${facts.component} ${whatIsWrong(bad)}; ${instead}.`;
+}
+
+/** `is damaged: 20241201_120000`, `are damaged or without a key: …` */
+function whatIsWrong(bad: readonly ListedBackup[]): string {
+  const is = bad.length === 1 ? 'is' : 'are';
+  const keyless = bad.filter(({ state }) => state === 'keyless').length;
+  const what = keyless === 0 ? 'damaged' : keyless === bad.length ? 'without a key' : 'damaged or without a key';
+  return `${is} ${what}: ${namesOf(bad)}`;
+}
 
 function namesOf(backups: readonly ListedBackup[]): string {
   const last = backups.slice(-3).map(({ timestamp }) => timestamp);
@@ -304,6 +317,12 @@ function nothing({ components, stores }: Facts): Finding[] {
   const [store] = stores;
   if (components.length > 0 || store === undefined) return [];
   return [{ rule: 'never-ran', severity: 'critical', store: store.name, message: `There is no backup of anything in ${store.location}.` }];
+}
+
+/** What a run was told, as the end of a sentence: its first line, with one full stop. */
+function sentence(error: string): string {
+  const [first = ''] = error.split('\n');
+  return /[.!?:]$/.test(first) ? first : `${first}.`;
 }
 
 function iso(date: Date): string {

@@ -215,7 +215,7 @@ function componentStatus(
   const own = findings.filter((finding) => finding.component === component && finding.store === store);
   const duration = usualDuration(facts);
   const good = lastGood(facts);
-  const newest = backups.findLast(({ state }) => state !== 'damaged');
+  const newest = backups.findLast(({ state }) => state !== 'damaged' && state !== 'keyless');
   return {
     component,
     kind: kind ?? null,

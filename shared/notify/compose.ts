@@ -1,7 +1,7 @@
 // Makes the message about a run: from how it ended, and from what the records say of the runs before it.
 import type { NotifyEvent } from '../config/notify.ts';
 import type { ListedBackup } from '../catalog/list.ts';
-import type { ListedRun } from '../catalog/runs.ts';
+import { isFailure, type ListedRun } from '../catalog/runs.ts';
 import type { Outcome } from '../step/errors.ts';
 import { formatSeconds, plural } from '../step/format.ts';
 import type { RunIdentity } from '../step/host.ts';
@@ -45,10 +45,11 @@ export interface History {
  */
 export function troubleOf(runs: readonly ListedRun[], about: { step: string; component?: string | undefined }): Trouble | undefined {
   let trouble: Trouble | undefined;
-  for (const { step, component, outcome, timestamp } of runs.toReversed()) {
+  for (const run of runs.toReversed()) {
+    const { step, component, outcome, timestamp } = run;
     if (step !== about.step || component !== about.component) continue;
     if (outcome === 'succeeded') break;
-    if (outcome === 'failed' || outcome === 'partial') trouble = { since: timestampToDate(timestamp), runs: (trouble?.runs ?? 0) + 1 };
+    if (isFailure(run) || outcome === 'partial') trouble = { since: timestampToDate(timestamp), runs: (trouble?.runs ?? 0) + 1 };
   }
   return trouble;
 }

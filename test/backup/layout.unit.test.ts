@@ -35,7 +35,7 @@ describe('layout', () => {
 
   test('names are read back', () => {
     expect(parseBackupObject('prod', 'prod/mongodb/20241201_120000/data')).toEqual({ component: 'mongodb', timestamp: TIME, file: 'data' });
-    expect(parseRunName('', runName('', TIME, 'list-backups', 3))).toEqual({ timestamp: TIME, step: 'list-backups' });
+    expect(parseRunName('', runName('', TIME, 'list-backups', 3))).toEqual({ timestamp: TIME, step: 'list-backups', attempt: 3 });
   });
 
   test.each(['', 'A', '1a', 'a-', '-a', 'a_b', 'a.b', '..', 'a/b', 'a\n', 'ä', 'a'.repeat(64), 'runs', 'locks', 'points', 'proofs'])(

@@ -123,8 +123,8 @@ describe('run records', () => {
     expect(await record(store, 1, 'failed')).toBe(`prod/runs/${at(1)}-mongodb-backup.json`);
     expect(await record(store, 1, 'succeeded')).toBe(`prod/runs/${at(1)}-mongodb-backup.2.json`);
     expect(await listRuns(store, 'prod')).toMatchObject([
-      { step: 'mongodb-backup', timestamp: at(1), outcome: 'succeeded', component: 'mongodb', backup: at(1) },
-      { step: 'mongodb-backup', outcome: 'failed' },
+      { step: 'mongodb-backup', timestamp: at(1), outcome: 'failed', component: 'mongodb', backup: at(1) },
+      { step: 'mongodb-backup', outcome: 'succeeded' },
     ]);
     expect(JSON.parse(store.bytes(`prod/runs/${at(1)}-mongodb-backup.json`).toString())).toMatchObject({
       formatVersion: 1,

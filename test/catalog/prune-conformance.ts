@@ -257,7 +257,7 @@ export function pruneConformance(open: () => Promise<Store>): void {
         tools: { lifeboat: '0' },
       });
       const last = { rules: { last: 2 }, policy: '2 last' };
-      const facts = async () => gatherFacts({ component: COMPONENT, place: place(), others: [] }, new Date());
+      const facts = async () => gatherFacts({ component: COMPONENT, place: place(), others: [] });
       const planned = planSection(await facts(), last, new Date());
       expect(removals(planned).map(({ timestamp }) => timestamp)).toEqual([OLDER]);
 
@@ -289,7 +289,7 @@ export function pruneConformance(open: () => Promise<Store>): void {
     const policy = { rules: { last: 1 }, policy: '1 last' };
     const section = async () => {
       const place = { store, prefix: 'prod' };
-      return planSection(await gatherFacts({ component: COMPONENT, place, others: [] }, new Date()), policy, new Date());
+      return planSection(await gatherFacts({ component: COMPONENT, place, others: [] }), policy, new Date());
     };
     const apply = async (planned: Awaited<ReturnType<typeof section>>) =>
       applySection({ ...request(), planned, owner: 'test', clock: systemClock });

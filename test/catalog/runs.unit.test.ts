@@ -1,9 +1,8 @@
 // Run records: which ones a look at the last days reads, and what a listing tells of them.
 import { describe, expect, test } from '@jest/globals';
 import { failedAttempts } from '../../shared/catalog/pick.ts';
-import { listBackups } from '../../shared/catalog/list.ts';
 import { listRuns, listRunsSince, writeRunRecord, type RunRecord } from '../../shared/catalog/runs.ts';
-import { formatTimestamp, parseTimestamp, timestampToDate, type Timestamp } from '../../shared/step/timestamp.ts';
+import { formatTimestamp, timestampToDate, type Timestamp } from '../../shared/step/timestamp.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 
 const DAY = 86_400_000;
@@ -44,28 +43,43 @@ describe('listRunsSince', () => {
   });
 });
 
-test('failed attempts before the last verified backup are over; without a verified one all count', async () => {
+test('attempts that failed or were cancelled are told by their records; an input that was wrong is no attempt', async () => {
   const store = new MemoryStore();
-  const [before, after] = [await record(store, new Date('2024-11-01T00:00:00Z')), await record(store, new Date('2024-12-09T03:00:00Z'))];
-  const attempts = async (): Promise<string[]> => {
-    const backups = await listBackups(store, 'prod');
-    return (await failedAttempts({ store, prefix: 'prod' }, { component: 'mongodb', backups, now: NOW })).map(({ timestamp }) => timestamp);
-  };
-  expect(await attempts()).toEqual([before, after]);
-  const good = parseTimestamp('20241209_020000') as Timestamp;
-  await store.write(`prod/mongodb/${good}/data`, Buffer.alloc(1));
-  await store.write(`prod/mongodb/${good}/manifest.json`, Buffer.alloc(1), { metadata: { verified: 'full', storedbytes: '1' } });
-  expect(await attempts()).toEqual([after]);
+  const failed = await record(store, new Date('2024-11-01T00:00:00Z'));
+  const cancelled = await record(store, new Date('2024-12-09T03:00:00Z'), { outcome: 'cancelled' });
+  await record(store, new Date('2024-12-09T04:00:00Z'), { errorKind: 'usage' });
+  await record(store, new Date('2024-12-09T05:00:00Z'), { component: 'other' });
+  await record(store, new Date('2024-12-09T06:00:00Z'), { outcome: 'succeeded' });
+  expect(failedAttempts(await listRuns(store, 'prod'), 'mongodb')).toEqual([
+    { timestamp: failed, what: 'failed' },
+    { timestamp: cancelled, what: 'was cancelled' },
+  ]);
 });
 
-test('a listing tells which backups were found bad and good; lists that are too long for metadata are cut between two names', async () => {
+test('records of one second are listed in the order in which they were written, twelve of them, too', async () => {
+  const store = new MemoryStore();
+  for (let n = 1; n <= 12; n += 1) await record(store, NOW, { badBackups: [`mongodb/202412${String(n).padStart(2, '0')}_000000`] });
+  const days = (await listRuns(store, 'prod')).map(({ badBackups }) => badBackups[0]?.slice(14, 16));
+  expect(days).toEqual(Array.from({ length: 12 }, (_, index) => String(index + 1).padStart(2, '0')));
+});
+
+test('a record whose metadata is lost is read, so that what it found is not forgotten', async () => {
+  const store = new MemoryStore();
+  await record(store, NOW, { badBackups: ['mongodb/20241201_000000'], errorKind: 'verification' });
+  const [name] = store.objects.keys();
+  await store.write(name as string, store.bytes(name as string));
+  expect(await listRuns(store, 'prod')).toMatchObject([
+    { outcome: 'failed', component: 'mongodb', errorKind: 'verification', badBackups: ['mongodb/20241201_000000'] },
+  ]);
+});
+
+test('a listing tells all backups that were found bad and good, also those that do not fit into metadata', async () => {
   const store = new MemoryStore();
   const many = Array.from({ length: 500 }, (_, index) => `mongodb/2024${String(index).padStart(4, '0')}_000000`);
   await record(store, NOW, { badBackups: ['mongodb/20241201_000000'], goodBackups: many });
   const [listed] = await listRuns(store, 'prod');
   expect(listed?.badBackups).toEqual(['mongodb/20241201_000000']);
-  expect(listed?.goodBackups).toEqual(many.slice(0, listed?.goodBackups.length));
-  expect(listed?.goodBackups.length).toBeGreaterThan(100);
+  expect(listed?.goodBackups).toEqual(many);
   const metadata = [...store.objects.values()][0]?.info.metadata ?? {};
   expect(JSON.stringify(metadata).length).toBeLessThan(8 * 1024);
 });

@@ -66,23 +66,9 @@ describe('component rules', () => {
     ['killed without a record', { leftovers: [backup(-HOUR, { state: 'leftover' })] }, at(8 * HOUR), ['critical failure']],
     ['at work', { leftovers: [backup(-HOUR, { state: 'leftover' })] }, NOW, []],
     ['damaged', { backups: [backup(6 * DAY, { state: 'damaged' }), ...DAILY] }, NOW, ['critical verification']],
-    [
-      'the last validation found a bad one',
-      {
-        runs: [
-          run(-HOUR, {
-            ...old,
-            step: 'backup-validation',
-            component: undefined,
-            backup: undefined,
-            errorKind: 'verification',
-            badBackups: [`mongodb/${DAILY[5]?.timestamp ?? ''}`],
-          }),
-        ],
-      },
-      NOW,
-      ['critical verification'],
-    ],
+    ['found damaged', { backups: [...without(1), backup(0, { state: 'damaged', found: NOW })] }, NOW, ['critical verification']],
+    ['without a key', { backups: [backup(6 * DAY, { state: 'keyless', found: NOW }), ...DAILY] }, NOW, ['critical verification']],
+    ['an input that was wrong', { runs: [run(-HOUR, { ...old, errorKind: 'usage' })] }, NOW, []],
     [
       'a bad one that is gone',
       {
@@ -103,6 +89,17 @@ describe('component rules', () => {
     [
       'a restore that was not equal',
       { runs: [run(-HOUR, { ...old, step: 'mongodb-restore', backup: undefined, errorKind: 'verification' })] },
+      NOW,
+      ['critical verification'],
+    ],
+    [
+      'a restore that was not equal, then one that failed for another reason',
+      {
+        runs: [
+          run(-HOUR, { ...old, step: 'mongodb-restore', backup: undefined, errorKind: 'verification' }),
+          run(-HOUR - MINUTE, { ...old, step: 'mongodb-restore', backup: undefined, errorKind: 'failed' }),
+        ],
+      },
       NOW,
       ['critical verification'],
     ],

@@ -45,6 +45,7 @@ export function run(ago: number, changes: Partial<ListedRun> = {}): ListedRun {
     errorKind: undefined,
     badBackups: [],
     goodBackups: [],
+    keylessBackups: [],
     ...changes,
   };
 }

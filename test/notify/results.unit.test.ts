@@ -58,6 +58,7 @@ function runs(...outcomes: Outcome[]): ListedRun[] {
     errorKind: undefined,
     badBackups: [],
     goodBackups: [],
+    keylessBackups: [],
   }));
 }
 const about = { step: 'mongodb-backup', component: 'mongodb' };

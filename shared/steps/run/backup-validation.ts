@@ -66,10 +66,10 @@ async function validate(context: Context, inputs: Inputs, place: Place, notes: R
 
   const failed = checked.filter(({ problem }) => problem !== undefined);
   const nameOf = ({ component, timestamp }: Checked): string => `${component}/${timestamp}`;
-  notes.badBackups = failed.map(nameOf);
   // Only who read everything clears a backup that was found bad before.
-  if (inputs.depth === 'full' && inputs.subset === undefined)
-    notes.goodBackups = checked.filter(({ problem }) => problem === undefined).map(nameOf);
+  const clears = inputs.depth === 'full' && inputs.subset === undefined;
+  const good = clears ? checked.filter(({ problem }) => problem === undefined).map(nameOf) : [];
+  notes.found = { bad: failed.map(nameOf), good, keyless: [] };
   const seconds = (clock.monotonic() - started) / 1000;
   context.setOutput('checked', checked.length);
   context.setOutput('failed', failed.length);

@@ -1,7 +1,8 @@
 // What `list-backups` does: one listing, as a table, as JSON and as outputs.
 import { existsSync } from 'node:fs';
 import { holdsAt, listHolds, type Hold } from '../../catalog/hold.ts';
-import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { knownBackups } from '../../catalog/known.ts';
+import { isAhead, type ListedBackup } from '../../catalog/list.ts';
 import { prefixFolder } from '../../backup/layout.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
@@ -16,13 +17,13 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const { store, prefix } = await openPlace(context);
   const now = clock.now();
-  const backups = await listBackups(store, prefix, {
+  const backups = await knownBackups(store, prefix, {
     ...(component === undefined ? {} : { component }),
     ...(days === undefined ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
     signal,
   });
   backups.reverse();
-  const shown = backups.filter(({ state }) => state !== 'leftover' && state !== 'pruning');
+  const shown = backups.filter(({ state, whole }) => state !== 'leftover' && (state !== 'pruning' || whole));
   const leftovers = backups.filter(({ state }) => state === 'leftover').length;
   const held: Hold[] = [];
   for (const name of new Set(shown.map((backup) => backup.component)))
@@ -58,6 +59,7 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
     timestamp: backup.timestamp,
     component: backup.component,
     state: backup.state,
+    found: backup.found?.toISOString() ?? null,
     holds: held.filter((hold) => isOn(hold, backup)).map(({ id, reason, until }) => ({ id, reason, until: until?.toISOString() ?? null })),
     plainBytes: backup.plainBytes ?? null,
     storedBytes: backup.dataBytes,
@@ -70,12 +72,14 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   return { result: { store: store.location, prefix, count: shown.length, latest: latest?.timestamp ?? null, leftovers, backups: list } };
 }
 
-function stateText({ state }: ListedBackup): string {
+function stateText({ state, found }: ListedBackup): string {
+  const on = found === undefined ? '' : `, found on ${found.toISOString().slice(0, 16).replace('T', ' ')}`;
   return {
     verified: 'verified',
     committed: 'not fully read back',
     suspect: 'SUSPECT',
-    damaged: 'DAMAGED',
+    damaged: `DAMAGED${on}`,
+    keyless: `NO KEY${on}`,
     leftover: 'leftover',
     pruning: 'being removed',
   }[state];

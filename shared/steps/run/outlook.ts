@@ -34,7 +34,7 @@ export async function outlookOf(
 ): Promise<Outlook> {
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(LOOK_MS)]);
   try {
-    const facts = await gatherFacts({ component, place, others: [] }, context.clock.now(), signal);
+    const facts = await gatherFacts({ component, place, others: [] }, undefined, signal);
     const trend = trendOf(facts.backups, timestamp);
     return { trend, retention: await nextRetention(context, facts) };
   } catch (thrown) {

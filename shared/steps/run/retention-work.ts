@@ -1,10 +1,9 @@
 // The plan of a retention run, and where each of its sections is carried out: planned now, or read from a file.
 import { readFile, writeFile } from 'node:fs/promises';
 import { safetyComponent, safetyOf } from '../../backup/layout.ts';
-import { gatherFacts, type SectionPlace } from '../../catalog/apply-retention.ts';
+import { gatherFacts, runReader, type SectionPlace } from '../../catalog/apply-retention.ts';
 import { listBackups } from '../../catalog/list.ts';
 import { planSection, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
-import { foundBad, listRuns } from '../../catalog/runs.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
 import { parsedRules, rulesText } from '../../config/retention.ts';
 import { errorMessage, RefusedError, UsageError, withFix } from '../../step/errors.ts';
@@ -21,23 +20,11 @@ export interface Work {
   section: PlanSection;
   places: ComponentPlaces;
   place: NamedPlace;
-  /** Backups there that a validation found bad. */
-  bad: ReadonlySet<string>;
 }
 
 /** What `catalog/apply-retention.ts` must know of where a section is carried out. */
-export function sectionPlace(component: string, { places, place, bad }: Pick<Work, 'places' | 'place' | 'bad'>): SectionPlace {
-  return { component, place, bad, others: places.all.filter(({ store }) => store.location !== place.store.location) };
-}
-
-/** Tells what validations found bad in a store; every store's records are listed once. */
-function badFinder(signal: AbortSignal): (place: NamedPlace) => Promise<ReadonlySet<string>> {
-  const byStore = new Map<string, Promise<ReadonlySet<string>>>();
-  return async ({ store, prefix }) => {
-    const known = byStore.get(store.location) ?? listRuns(store, prefix, signal).then(foundBad);
-    byStore.set(store.location, known);
-    return known;
-  };
+export function sectionPlace(component: string, { places, place }: Pick<Work, 'places' | 'place'>): SectionPlace {
+  return { component, place, others: places.all.filter(({ store }) => store.location !== place.store.location) };
 }
 
 /** What a run is to do. */
@@ -53,7 +40,7 @@ export async function planWork(context: Context, opener: PlaceOpener): Promise<P
   const { name, plan: file, copies } = context.inputs;
   if (file !== undefined) {
     const plan = await readPlan(context, file, name);
-    return { plan, work: await workOf(plan, opener, copies, context.signal), problems: [] };
+    return { plan, work: await workOf(plan, opener, copies), problems: [] };
   }
   const now = context.clock.now();
   const { work, problems } = await planAll(context, opener, now);
@@ -82,14 +69,13 @@ async function planAll(context: Context, opener: PlaceOpener, now: Date): Promis
 function componentPlanner(context: Context, opener: PlaceOpener, now: Date): (component: string) => Promise<Work[]> {
   const { store, copies } = context.inputs;
   const { signal } = context;
-  const badIn = badFinder(signal);
+  const readRuns = runReader();
   const plan = async (component: string, places: ComponentPlaces): Promise<Work[]> => {
     const work: Work[] = [];
     for (const place of places.chosen) {
       const written = rulesFor(context, opener.dr, component, place.name);
-      const bad = await badIn(place);
-      const facts = await gatherFacts(sectionPlace(component, { places, place, bad }), now, signal);
-      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place, bad });
+      const facts = await gatherFacts(sectionPlace(component, { places, place }), readRuns, signal);
+      work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
     }
     return work;
   };
@@ -125,13 +111,7 @@ async function readPlan({ host }: Context, file: string, name: string): Promise<
 }
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
-async function workOf(
-  { sections }: RetentionPlan,
-  opener: PlaceOpener,
-  copies: readonly string[] | undefined,
-  signal: AbortSignal,
-): Promise<Work[]> {
-  const badIn = badFinder(signal);
+async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
   return Promise.all(
     sections.map(async (section) => {
       const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
@@ -142,7 +122,7 @@ async function workOf(
         ? known
         : await opener.of(section.component, section.store, copies);
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
-      if (place) return { section, places, place, bad: await badIn(place) };
+      if (place) return { section, places, place };
       throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
         fix: 'Make a new plan and look at it.',
       });
