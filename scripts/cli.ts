@@ -1,11 +1,12 @@
 // The command line `lifeboat`: one command per step, and a few that are about dr.yml and broken glass.
 import { Command, CommanderError } from 'commander';
 import project from '../package.json' with { type: 'json' };
-import { nearestSpelling } from '../shared/config/spelling.ts';
-import { EXIT_CODES } from '../shared/step/errors.ts';
+import { EXIT_CODES, UsageError } from '../shared/step/errors.ts';
 import { steps } from '../shared/steps/index.ts';
+import { ALIASES } from '../shared/steps/words.ts';
 import { extraCommands } from './cli/index.ts';
 import { overview } from './cli/overview.ts';
+import { unknownCommand } from './cli/unknown-command.ts';
 import { addStepCommand, endWithError } from './cli/step-command.ts';
 import { endProcess } from './entries/end.ts';
 
@@ -26,7 +27,7 @@ export function createProgram(): Command {
   for (const register of extraCommands) register(program);
   program.action(() => {
     const [word] = program.args;
-    if (word !== undefined) throw unknownCommand(program, word);
+    if (word !== undefined) throw unknownCommand(program, program.args);
     program.outputHelp();
   });
   program.helpInformation = () => overview(program, process.stdout.isTTY ? process.stdout.columns : undefined);
@@ -39,15 +40,20 @@ function helpWidth(): number {
 }
 
 /** Runs one command line (without `node` and the script); the result is in `process.exitCode`. */
-export async function runCli(args: string[]): Promise<void> {
+export async function runCli(words: string[]): Promise<void> {
   const program = createProgram();
+  const args = words.map((word, at) => (at === 0 || (at === 1 && words[0] === 'help') ? (ALIASES.get(word) ?? word) : word));
+  const isCommand = (word: string): boolean => word === 'help' || program.commands.some((known) => known.name() === word);
   try {
-    const [first, second] = args;
-    if (first === 'help' && second !== undefined && !program.commands.some((known) => known.name() === second)) {
-      throw unknownCommand(program, second);
-    }
+    // Also with --help behind it: the overview would not say what is wrong.
+    const asked = args[0] === 'help' ? args.slice(1) : args;
+    if (asked[0] !== undefined && !asked[0].startsWith('-') && !isCommand(asked[0])) throw unknownCommand(program, asked);
     await program.parseAsync(args, { from: 'user' });
   } catch (thrown) {
+    if (thrown instanceof UsageError) {
+      await endWithError({ command: 'lifeboat', json: args.includes('--json') }, thrown);
+      return;
+    }
     if (!(thrown instanceof CommanderError)) throw thrown;
     // Help and version are thrown, too; help that nobody asked for stands for a missing subcommand.
     if (thrown.exitCode === 0 || thrown.code === 'commander.help') {
@@ -64,15 +70,6 @@ export async function runCli(args: string[]): Promise<void> {
       },
     );
   }
-}
-
-function unknownCommand(program: Command, word: string): CommanderError {
-  const near = nearestSpelling(
-    word,
-    program.commands.map((command) => command.name()),
-  );
-  const hint = near === undefined ? '' : `\n(Did you mean ${near}?)`;
-  return new CommanderError(EXIT_CODES.usage, 'commander.unknownCommand', `error: unknown command '${word}'${hint}`);
 }
 
 if (import.meta.main) {

@@ -1,6 +1,7 @@
 // What `lifeboat` and `lifeboat --help` print: the commands, grouped by what one wants to do, and where to begin.
 import type { Command } from 'commander';
 import { padded, wrapWords } from '../../shared/hosts/text-layout.ts';
+import { ALIASES } from '../../shared/steps/words.ts';
 
 /** Commands by purpose, in the order in which people meet them; what is not named here comes last. */
 const GROUPS: readonly [title: string, commands: readonly string[]][] = [
@@ -36,7 +37,16 @@ export function overview(program: Command, columns = Infinity): string {
     ...groups.flatMap(([title, group]) => ['', `${title}:`, ...group.filter((name) => names.includes(name)).flatMap(entry)]),
     '',
     ...wrapWords('New here? Run "lifeboat init", then "lifeboat doctor". Every command has --help.', columns),
+    ...wrapWords(`${shortForms()}.`, columns),
     ...wrapWords('Add --dry-run to anything that restores or removes to see the plan first.', columns),
     '',
   ].join('\n');
+}
+
+/** `ls and list are short for list-backups`. */
+function shortForms(): string {
+  const wordsOf = new Map<string, string[]>();
+  for (const [word, command] of ALIASES) wordsOf.set(command, [...(wordsOf.get(command) ?? []), `"${word}"`]);
+  const parts = [...wordsOf].map(([command, words]) => `${words.join(', ')} ${words.length === 1 ? 'means' : 'mean'} ${command}`);
+  return parts.join('; ');
 }

@@ -19,8 +19,8 @@ export const verify = defineStep({
     ...storeInputs,
     ...keyInputs,
     ...unlockInputs,
-    timestamp: input.timestamp({
-      summary: 'Only this backup, of every component; the latest of each component when absent.',
+    timestamp: input.chosenTimestamp({
+      summary: 'Only this backup, of every component: its timestamp, or latest. The latest of each component when absent.',
       example: '20241201_120000',
     }),
     all: input.flag({ summary: 'All backups, not only the latest.', default: 'false' }),

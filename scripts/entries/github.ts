@@ -6,6 +6,7 @@ import { EXIT_CODES } from '../../shared/step/errors.ts';
 import { kebabCase } from '../../shared/step/input.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { findStep, steps } from '../../shared/steps/index.ts';
+import { ALIASES, meaningsOf } from '../../shared/steps/words.ts';
 import { endProcess } from './end.ts';
 import { openConfig } from './open-config.ts';
 
@@ -37,11 +38,10 @@ export async function runGithubChooser(): Promise<never> {
 }
 
 function unknownStep(name: string): string {
-  const near = nearestSpelling(
-    name,
-    steps.map((step) => step.name),
-  );
-  const known = steps.map((step) => step.name).join(', ');
+  const names = steps.map((step) => step.name);
+  const meant = meaningsOf(name).flatMap(({ line }) => names.find((step) => step === line.split(' ')[0]) ?? []);
+  const near = ALIASES.get(name) ?? ([...new Set(meant)].join(' or ') || nearestSpelling(name, names));
+  const known = names.join(', ');
   if (name === '') return `step is missing. Expected one of: ${known}.`;
   return `step is ${JSON.stringify(name)}: expected one of: ${known}.${near === undefined ? '' : ` Did you mean ${near}?`}`;
 }

@@ -77,7 +77,10 @@ export const input = {
   duration: <const O extends InputOptions>(options: O) => spec('duration', options, parseDuration),
   size: <const O extends InputOptions>(options: O) => spec('size', options, parseSize),
   list: <const O extends InputOptions>(options: O) => spec('list', options, parseList),
+  /** The name of a new backup. */
   timestamp: <const O extends InputOptions>(options: O) => spec('timestamp', options, parseTimestampInput),
+  /** Which of the backups there are; undefined for the latest, also when that is asked for by the word `latest`. */
+  chosenTimestamp: <const O extends InputOptions>(options: O) => spec('timestamp', options, parseChosenTimestamp),
   /** The name of an Azure Pipelines service connection; exists on that host only. */
   serviceConnection: <const O extends InputOptions>(options: O) => spec('serviceConnection', options, (text) => text),
   choice: <const C extends readonly string[], const O extends InputOptions>(choices: C, options: O) =>
@@ -165,6 +168,13 @@ function parseList(text: string): string[] {
 function parseTimestampInput(text: string): Timestamp {
   const timestamp = parseTimestamp(text);
   if (!timestamp) throw new Error('expected a timestamp in UTC, such as 20241201_120000');
+  return timestamp;
+}
+
+function parseChosenTimestamp(text: string): Timestamp | undefined {
+  if (/^latest$/i.test(text)) return undefined;
+  const timestamp = parseTimestamp(text);
+  if (!timestamp) throw new Error('expected a timestamp in UTC, such as 20241201_120000, or latest');
   return timestamp;
 }
 

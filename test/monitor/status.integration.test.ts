@@ -155,7 +155,7 @@ describe('the document', () => {
         rule: 'replication-lag',
         severity: 'warning',
         message: 'offsite has not a single copy of mongodb, although dr.yml names it under copies.',
-        next: 'lifeboat copy-backups --component mongodb',
+        next: `lifeboat copy-backups --component mongodb --config ${join(scratch, 'dr.yml')}`,
       },
     ]);
     expect(status.components[0]?.copies).toEqual([{ store: 'offsite', newest: null, lag_seconds: 7200 }]);
@@ -240,7 +240,7 @@ describe('who is told', () => {
       title: 'The backup of mongodb that was due at 2024-12-02 02:17 UTC is missing, 4h 00m late; the last good one is 20241201_021700.',
       since: '2024-12-02T02:17:00.000Z',
       lastGoodBackup: { timestamp: '20241201_021700' },
-      next: 'lifeboat mongodb-backup --component mongodb',
+      next: `lifeboat mongodb-backup --component mongodb --config ${join(scratch, 'dr.yml')}`,
     });
     await look(DUE + 53 * HOUR);
     expect(events()).toEqual(['alert', 'alert']);

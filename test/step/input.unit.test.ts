@@ -29,6 +29,7 @@ describe.each([
   ],
   ['list', input.list(about), { 'a, b': ['a', 'b'], 'a\nb\n\n c ': ['a', 'b', 'c'], ',': [], 'a b': ['a b'] }],
   ['timestamp', input.timestamp(about), { '20241201_120000': '20241201_120000', '20240229_235959': '20240229_235959' }],
+  ['chosenTimestamp', input.chosenTimestamp(about), { '20241201_120000': '20241201_120000', latest: undefined, Latest: undefined }],
   ['choice', input.choice(['full', 'none'], about), { full: 'full', none: 'none' }],
   ['string', input.string(about), { ' as it is ': ' as it is ' }],
 ] as const)('%s', (_kind, spec, taken) => {
@@ -49,6 +50,7 @@ test.each([
     ['2024-12-01', '20240230_000000', '20241301_000000', '20241201_240000', '20241201_120000\n', '00990101_000000'],
     'expected a timestamp in UTC, such as 20241201_120000',
   ],
+  [input.chosenTimestamp(about), ['newest', '20241201', 'latest-1'], 'expected a timestamp in UTC, such as 20241201_120000, or latest'],
   [input.choice(['full', 'none'], about), ['Full', 'ful'], 'expected one of: full, none'],
 ] as const)('%# says what it expected', (spec, texts, message) => {
   for (const text of texts) expect(() => spec.parse(text)).toThrow(new Error(message));

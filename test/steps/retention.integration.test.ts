@@ -318,6 +318,10 @@ describe('hold-backup and release-hold', () => {
     await run('apply-retention', { confirm: 'prod' });
     expect(await listed()).toEqual([timestamps[0], ...timestamps.slice(2)]);
 
+    const latest = await run('hold-backup', { timestamp: 'latest', reason: 'INC-4712', holdFor: 'ever' });
+    const newest = await run('release-hold', { timestamp: 'latest' });
+    expect(newest.finish).toMatchObject({ exitCode: 0, result: { timestamp: (latest.finish.result as { timestamp: string }).timestamp } });
+
     const released = await run('release-hold', { timestamp: timestamps[0] as string });
     expect(released.finish.exitCode).toBe(0);
     const none = await run('release-hold', { timestamp: timestamps[0] as string });

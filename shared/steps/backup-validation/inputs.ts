@@ -9,7 +9,10 @@ export const inputs = {
   ...keyInputs,
   ...unlockInputs,
   type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),
-  timestamp: input.timestamp({ summary: 'Only this backup; the latest of each component when absent.', example: '20241201_120000' }),
+  timestamp: input.chosenTimestamp({
+    summary: 'Only this backup: its timestamp, or latest. The latest of each component when absent.',
+    example: '20241201_120000',
+  }),
   days: input.integer({ summary: 'All backups of the last N days instead of the latest.', example: '7' }),
   depth: input.choice(['stored', 'full'], { summary: 'How deep to look.', default: 'full' }),
   subset: input.string({

@@ -22,7 +22,10 @@ export const inputs = {
   ...trafficInputs,
   ...keyInputs,
   ...unlockInputs,
-  timestamp: input.timestamp({ summary: 'Which backup; the latest verified one when absent.', example: '20241201_120000' }),
+  timestamp: input.chosenTimestamp({
+    summary: 'Which backup: its timestamp, or latest, which means the latest verified one and is the default.',
+    example: '20241201_120000',
+  }),
   allowOlder: input.flag({
     summary: 'Take the latest verified backup even if a newer attempt failed or is suspect.',
     default: 'false',

@@ -5,7 +5,11 @@ import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
 
 export const inputs = {
   ...targetInputs,
-  timestamp: input.timestamp({ summary: 'Which backup.', example: '20241201_120000', required: true }),
+  timestamp: input.chosenTimestamp({
+    summary: 'Which backup: its timestamp, or latest for the latest verified one.',
+    example: '20241201_120000',
+    required: true,
+  }),
   hold: input.string({
     summary: 'Only this hold, by its id (list-backups shows it); all holds of the backup when absent.',
     example: '3f9ac01b',

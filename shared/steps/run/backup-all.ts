@@ -12,6 +12,7 @@ import { CancelledError, UsageError, UserError, withFix } from '../../step/error
 import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { runStep } from '../../step/run.ts';
+import { shellLine } from '../../step/shell.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { ObjectExistsError } from '../../stores/errors.ts';
 import { openStore } from '../../stores/open.ts';
@@ -22,6 +23,7 @@ import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from '../backup-all/inputs.ts';
 import { signInOf } from './open.ts';
 import type { OutlookRecord } from './outlook.ts';
+import { givenWords } from './next-command.ts';
 import { PartHost } from './part-host.ts';
 import { commandBlock, page, table } from './summary.ts';
 import { readVaultSecret } from './vault-secret.ts';
@@ -252,7 +254,7 @@ async function report(
         ]),
       ),
       done === 0 ? undefined : 'Validate it with',
-      done === 0 ? undefined : commandBlock(`lifeboat verify ${point.timestamp}`),
+      done === 0 ? undefined : commandBlock(shellLine(['lifeboat', 'verify', point.timestamp, ...givenWords(context, ['config', 'name'])])),
     ),
   );
   const told = failed.map(({ component, error }) => `${component}: ${error ?? 'failed'}`);

@@ -9,6 +9,7 @@ import { newArchiveInspector, type ArchiveInspector } from '../../mongodb/archiv
 import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, RefusedError, throwIfCancelled, UsageError, VerificationError } from '../../step/errors.ts';
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
+import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -41,7 +42,7 @@ export async function runDecrypt(context: Context): Promise<StepReturn> {
           ? []
           : [['Archive', `whole: ${formatCount(report.documents)} documents in ${plural(report.namespaces, 'collection')}`] as const]),
         ['Proved', proved],
-        ...(report === undefined ? [] : [['Restore it with', `mongorestore --archive=${inputs.output}`] as const]),
+        ...(report === undefined ? [] : [['Restore it with', shellLine(['mongorestore', `--archive=${inputs.output}`])] as const]),
       ]),
     ),
   );

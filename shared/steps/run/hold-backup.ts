@@ -75,27 +75,30 @@ function after(moment: Date, period: string): Date {
 
 export async function runReleaseHold(context: ReleaseContext): Promise<StepReturn> {
   const inputs = context.inputs;
-  const { host, signal } = context;
+  const { host, clock, signal } = context;
   const places = await placesOf(context);
   const { component } = places;
   const [home] = places.chosen as [NamedPlace];
   return recorded(context, home, { component, effects: 'writes' }, async () => {
+    // The latest, as hold-backup means it; a failed attempt since then changes nothing about its hold.
+    const latest = { store: home.store, prefix: home.prefix, component, now: clock.now(), allowOlder: true, signal };
+    const wanted = inputs.timestamp ?? (await pickBackup(latest)).backup.timestamp;
     const ids = new Set<string>();
     for (const { store, prefix } of places.chosen) {
       const holds = await listHolds(store, prefix, component, signal);
-      for (const { id, timestamp } of holds) if (timestamp === inputs.timestamp && (inputs.hold ?? id) === id) ids.add(id);
-      await releaseHolds(store, prefix, { component, timestamp: inputs.timestamp, id: inputs.hold }, signal);
+      for (const { id, timestamp } of holds) if (timestamp === wanted && (inputs.hold ?? id) === id) ids.add(id);
+      await releaseHolds(store, prefix, { component, timestamp: wanted, id: inputs.hold }, signal);
     }
     if (ids.size === 0) {
       throw new UserError(
-        `${component} ${inputs.timestamp} has no ${inputs.hold === undefined ? 'hold' : `hold ${inputs.hold}`} in ${home.store.location}.`,
+        `${component} ${wanted} has no ${inputs.hold === undefined ? 'hold' : `hold ${inputs.hold}`} in ${home.store.location}.`,
         {
           fix: 'list-backups shows which backups are held.',
         },
       );
     }
     context.setOutput('released', ids.size);
-    await host.summary(page(`### ${plural(ids.size, 'hold')} of ${component} ${inputs.timestamp} released`));
-    return { result: { component, timestamp: inputs.timestamp, released: [...ids] } };
+    await host.summary(page(`### ${plural(ids.size, 'hold')} of ${component} ${wanted} released`));
+    return { result: { component, timestamp: wanted, released: [...ids] } };
   });
 }

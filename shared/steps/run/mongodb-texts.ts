@@ -2,9 +2,9 @@
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { formatBytes, formatCount } from '../../step/format.ts';
-import { kebabCase } from '../../step/input.ts';
+import { shellLine } from '../../step/shell.ts';
 import type { keyInputs, kubernetesInputs, storeInputs, targetInputs } from '../inputs.ts';
-import { quoted } from './next-command.ts';
+import { givenWords, withoutQuery } from './next-command.ts';
 
 /** More collections than this are summed up in a summary. */
 const MOST_ROWS = 50;
@@ -57,15 +57,10 @@ export function restoreCommand(context: StepContext<CommandInputs>, { timestamp,
           component,
         ];
   const what = rollback ? ['--rollback', '--replace'] : ['--timestamp', timestamp ?? ''];
-  return ['lifeboat', 'mongodb-restore', ...place, ...podWords(context), ...what, '--confirm', name].map(quoted).join(' ');
+  return shellLine(['lifeboat', 'mongodb-restore', ...place, ...podWords(context), ...what, '--confirm', name]);
 }
 
 /** Which pod, as far as it was said by inputs: it is no secret, unlike a connection string. */
 function podWords(context: StepContext<CommandInputs>): string[] {
-  const names = ['kubernetesContext', 'kubernetesNamespace', 'kubernetesSelector', 'kubernetesPod', 'kubernetesContainer'] as const;
-  return names.filter((name) => context.origin(name) === 'input').flatMap((name) => [`--${kebabCase(name)}`, String(context.inputs[name])]);
-}
-
-function withoutQuery(address: string): string {
-  return /^https?:/i.test(address) ? (address.split('?')[0] as string) : address;
+  return givenWords(context, ['kubernetesContext', 'kubernetesNamespace', 'kubernetesSelector', 'kubernetesPod', 'kubernetesContainer']);
 }

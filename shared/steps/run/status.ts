@@ -14,6 +14,7 @@ import { parseDuration } from '../../step/input.ts';
 import type { Context } from '../status/inputs.ts';
 import { notificationsOf } from './announce.ts';
 import { openDrFile } from './dr-file.ts';
+import { completed } from './next-command.ts';
 import { openPlaceAt } from './open.ts';
 import { maskerOf } from './secrets.ts';
 import { statusSummary } from './status-summary.ts';
@@ -38,7 +39,10 @@ export async function runStatus(context: Context): Promise<StepReturn> {
   try {
     memory = await readMemory(home.store, inputs.name, signal);
     facts = await gatherFacts({ stores, prefix: inputs.name, expectations, now, keysSeen: memory?.keys ?? [], signal });
-    findings = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace });
+    findings = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace }).map(({ next, ...finding }) => {
+      const command = completed(context, next, config !== undefined);
+      return command === undefined ? finding : { ...finding, next: command };
+    });
   } catch (thrown) {
     // Nobody can see whether there are backups: that is an alarm by itself.
     if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
