@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import type { AnyStep } from '../../shared/step/define.ts';
+import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseUndefinedGlobals } from './commonjs.ts';
 import { sameVersionCopies } from './packages.ts';
 
-/** Runs before every module: CommonJS packages inside an ES module still call require. */
-const BANNER = 'import{createRequire as lifeboatRequire}from"node:module";const require=lifeboatRequire(import.meta.url);';
-
-/** Bundles every entry into `outdir`. The same sources give the same bytes. */
+/**
+ * Bundles every entry into `outdir`. The same sources give the same bytes.
+ * @throws Error when a package uses a global of CommonJS that the bundle does not define
+ */
 export async function bundle(steps: readonly AnyStep[], outdir: string): Promise<Metafile> {
   const entries = entrySources(steps);
   const result = await build({
@@ -29,13 +30,14 @@ export async function bundle(steps: readonly AnyStep[], outdir: string): Promise
     legalComments: 'none',
     charset: 'utf8',
     logLevel: 'warning',
-    banner: { js: BANNER },
+    banner: { js: COMMONJS_BANNER },
     // Native accelerators that ssh2 tries and does without; none is ever built here.
     external: ['cpu-features', '*.node'],
     // No module of a bundle is the script that was started; entries call what they need.
-    define: { 'import.meta.main': 'false' },
+    define: { 'import.meta.main': 'false', ...COMMONJS_GLOBALS },
     plugins: [virtualEntries(entries), oneCopy()],
   });
+  refuseUndefinedGlobals(result.metafile, '.');
   return result.metafile;
 }
 

@@ -1,5 +1,5 @@
 // What Entra says no with, in plain words: every refusal names the way that was tried, the reason and the fix.
-import { UserError } from '../step/errors.ts';
+import { isDefect, UserError } from '../step/errors.ts';
 
 /** Signing in to Azure failed. Never carries a token or secret. */
 export class AzureSignInError extends UserError {}
@@ -44,9 +44,10 @@ type Explanation = [reason: string, fix: string];
 
 const UNREACHABLE = 'the sign-in service cannot be reached';
 
-/** The AzureSignInError of anything thrown on the way to a token. A UserError (such as a host without OIDC) stays what it is. */
+/** The AzureSignInError of anything thrown on the way to a token. A UserError (such as a host without OIDC) stays what it is. @throws what was thrown when it is a defect of the program */
 export function signInError(way: string, thrown: unknown, identity: SignInIdentity, generalFix: string): UserError {
   if (thrown instanceof UserError) return thrown;
+  if (isDefect(thrown)) throw thrown;
   const text = textOf(thrown);
   const [reason, fix] = byEntraCode(text, identity) ?? byText(text, identity) ?? [firstLine(text), assertionFix(identity) ?? generalFix];
   const Refusal = reason === UNREACHABLE ? SignInUnreachableError : AzureSignInError;

@@ -1,5 +1,5 @@
 // One check of `doctor`: what it found and what to do; and running many of them side by side, each with a time-out.
-import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
+import { CancelledError, errorMessage, isDefect, UserError } from '../step/errors.ts';
 import { formatSeconds } from '../step/format.ts';
 
 export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped';
@@ -77,6 +77,14 @@ function tooSlow(timeout: number): Finding {
 
 /** What was thrown as a finding: our errors carry their fix. */
 export function findingOf(thrown: unknown): Finding {
+  if (isDefect(thrown)) {
+    const { stack } = thrown as Error;
+    return {
+      status: 'failed',
+      seen: `Unexpected error: ${errorMessage(thrown)}`,
+      fix: `This is a defect in Lifeboat. Please report it with this stack: ${stack ?? ''}`,
+    };
+  }
   const fix = thrown instanceof UserError ? thrown.fix : undefined;
   return { status: 'failed', seen: errorMessage(thrown), ...(fix === undefined ? {} : { fix }) };
 }

@@ -1,6 +1,6 @@
 // The channel `email`: one e-mail, as plain text and as a page, to all recipients, through an SMTP server.
 import { createTransport, type SendMailOptions } from 'nodemailer';
-import { errorMessage, UserError } from '../step/errors.ts';
+import { errorMessage, isDefect, UserError } from '../step/errors.ts';
 import { plural } from '../step/format.ts';
 import type { Channel } from './channel.ts';
 import { htmlText } from './email-html.ts';
@@ -62,7 +62,7 @@ export function openEmail({ url, from, to }: EmailOptions): Channel {
         const { rejected } = await beforeAbort(mailer.sendMail(emailOf(message, { from, to })), signal);
         if (rejected.length > 0) throw refusedRecipients(rejected, to.length);
       } catch (thrown) {
-        throw thrown instanceof UserError ? thrown : smtpError(host, thrown);
+        throw thrown instanceof UserError || isDefect(thrown) ? thrown : smtpError(host, thrown);
       } finally {
         mailer.close();
       }

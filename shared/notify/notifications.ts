@@ -1,7 +1,7 @@
 // All channels of a dr.yml together: opened once, told at the same time, each failing on its own.
 import type { DrConfig } from '../config/dr-config.ts';
 import { DEFAULT_EVENTS, type ChannelEntry, type NotifyEvent } from '../config/notify.ts';
-import { errorMessage, UserError } from '../step/errors.ts';
+import { errorMessage, isDefect, UserError } from '../step/errors.ts';
 import type { Masker } from '../step/masking.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { Channel, SendOptions } from './channel.ts';
@@ -152,6 +152,8 @@ function cleanMessage(message: Message, masker: Masker): Message {
 }
 
 function said(thrown: unknown): string {
+  if (isDefect(thrown))
+    return `This is a defect in Lifeboat. Please report it with this stack: ${(thrown as Error).stack ?? errorMessage(thrown)}`;
   const fix = thrown instanceof UserError && thrown.fix !== undefined ? ` ${thrown.fix}` : '';
   return `${errorMessage(thrown)}${fix}`;
 }

@@ -80,6 +80,25 @@ export function outcomeOf(kind: ErrorKind): Outcome {
   return 'failed';
 }
 
+/**
+ * True when a mistake of the program was thrown, not something that the outside answered: such an error is told as a defect, with its stack,
+ * and never as a network, a disk or a service that failed. Told by shape, since an error may come from another realm.
+ */
+export function isDefect(thrown: unknown): boolean {
+  if (typeof thrown !== 'object' || thrown === null) return false;
+  const { name, message, cause, code } = thrown as { name?: unknown; message?: unknown; cause?: unknown; code?: unknown };
+  if (typeof name !== 'string' || !/^(Type|Reference|Range)Error$/.test(name)) return false;
+  // What fetch throws for a failed connection is a TypeError, too; the failure is its cause.
+  const fromFetch = message === 'fetch failed' || message === 'terminated' || isSystemError(cause);
+  // The AWS SDK's and Azure's errors about an answer have it at hand.
+  const answered = '$metadata' in thrown || '$response' in thrown || 'statusCode' in thrown;
+  return !fromFetch && !answered && (typeof code !== 'string' || code.startsWith('ERR_'));
+}
+
+function isSystemError(cause: unknown): boolean {
+  return typeof cause === 'object' && cause !== null && typeof (cause as { code?: unknown }).code === 'string';
+}
+
 /** The text of anything that was thrown. */
 export function errorMessage(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;

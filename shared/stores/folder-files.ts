@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { UserError } from '../step/errors.ts';
+import { isDefect, UserError } from '../step/errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { StoreError } from './errors.ts';
 
@@ -38,9 +38,10 @@ export async function guarded<T>(what: string, work: () => Promise<T>): Promise<
   }
 }
 
-/** The StoreError of a file error; a UserError stays what it is. */
+/** The StoreError of a file error; a UserError stays what it is. @throws what was thrown when it is a defect of the program */
 export function folderError(what: string, thrown: unknown): UserError {
   if (thrown instanceof UserError) return thrown;
+  if (isDefect(thrown)) throw thrown;
   const code = errorCode(thrown);
   const [reason, fix] = (code !== undefined ? REASONS[code] : undefined) ?? [code ?? String(thrown), undefined];
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });

@@ -1,5 +1,5 @@
 // Waits for a store that was there and is away: a connection lost for minutes must not throw away the hours before.
-import { UserError, errorMessage } from '../step/errors.ts';
+import { errorMessage, isDefect, UserError } from '../step/errors.ts';
 import { formatSeconds } from '../step/format.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import { StoreError } from './errors.ts';
@@ -139,8 +139,12 @@ export class WaitedInVain extends Error {
   }
 }
 
-/** Makes a store's error of anything thrown; says how long the store was waited for, where it was. */
+/**
+ * Makes a store's error of anything thrown; says how long the store was waited for, where it was.
+ * @throws what was thrown when it is a defect of the program
+ */
 export function explained(thrown: unknown, explain: (thrown: unknown) => UserError): UserError {
+  if (isDefect(thrown)) throw thrown;
   if (!(thrown instanceof WaitedInVain)) return explain(thrown);
   const error = explain(thrown.cause);
   return new StoreError(`${error.message.replace(/\.$/, '')}. It was waited for ${formatSeconds(thrown.waitedMs / 1000)}.`, {

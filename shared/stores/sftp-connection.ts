@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import type { Client, ConnectConfig, SFTPWrapper } from 'ssh2';
-import { UserError } from '../step/errors.ts';
+import { isDefect, UserError } from '../step/errors.ts';
 import { StoreError } from './errors.ts';
 import type { Away } from './patience.ts';
 
@@ -165,10 +165,12 @@ export class SftpConnection {
     }
   }
 
+  /** @throws what was thrown when it is a defect of the program */
   #connectError(thrown: unknown, presented: string | undefined): UserError {
     const { host, port, user, fingerprint } = this.#access;
     const options = { cause: thrown };
     if (thrown instanceof UserError) return thrown;
+    if (isDefect(thrown)) throw thrown;
     if (presented !== undefined && presented !== fingerprint) {
       return new StoreError(
         `The server ${host}:${port} is not the one that was expected: its host key is ${presented}, not ${fingerprint}.`,
@@ -229,8 +231,7 @@ const GONE = new Set([6, 7]);
 /** Whether a failure says that the server, or the way to it, is away; `connected`: a connection broke, a new one may do at once. */
 export function sftpAway(thrown: unknown): (Away & { connected: boolean }) | undefined {
   if (thrown instanceof SftpAwayError) return { reason: thrown.message.replace(/^.*?: /, '').replace(/\.$/, ''), connected: false };
-  if (thrown instanceof UserError || !(thrown instanceof Error) || /^(Type|Range|Syntax|Reference)Error$/.test(thrown.name))
-    return undefined;
+  if (thrown instanceof UserError || !(thrown instanceof Error) || isDefect(thrown)) return undefined;
   const status = statusOf(thrown);
   if (status === undefined ? /extended request/.test(thrown.message) : !GONE.has(status)) return undefined;
   return { reason: 'the connection broke', connected: true };

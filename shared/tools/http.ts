@@ -1,5 +1,5 @@
 // One small HTTP request to somebody else's service: bounded in time, repeated where that helps, its secrets in no message.
-import { UserError } from '../step/errors.ts';
+import { isDefect, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from './clock.ts';
 
 export interface HttpRequest {
@@ -76,6 +76,7 @@ async function attemptOnce({ method, url, headers, body, timeoutMs = 10_000, sig
   } catch (cause) {
     if (timeout.aborted) return { problem: `did not answer within ${timeoutMs / 1000} s`, again: true, cause };
     if (signal?.aborted) return { problem: 'was not waited for', again: false, cause };
+    if (isDefect(cause)) throw cause;
     return { problem: `cannot be reached (${codeOf(cause)})`, again: true, cause };
   }
 }

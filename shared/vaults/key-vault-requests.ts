@@ -1,6 +1,6 @@
 // How this project talks to a Key Vault: bounded waiting for a busy service, and errors that say what to do.
 import type { TokenCredential } from '@azure/identity';
-import { CancelledError, errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
+import { CancelledError, errorMessage, isDefect, throwIfCancelled, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import { VaultError } from './errors.ts';
 
@@ -120,9 +120,10 @@ export class KeyVaultRequests {
     }
   }
 
-  /** A VaultError for whatever the SDK threw; UserErrors pass unchanged. */
+  /** A VaultError for whatever the SDK threw; UserErrors pass unchanged. @throws what was thrown when it is a defect of the program */
   explain(thrown: unknown, subject: Subject): UserError {
     if (thrown instanceof UserError) return thrown;
+    if (isDefect(thrown)) throw thrown;
     const error = thrown as ServiceError;
     const head = `Could not ${subject.action} in ${this.url}`;
     if (error.statusCode === undefined) return this.#unreachable(error, head);
