@@ -1,7 +1,7 @@
 // What a process owes to the machine it runs on: end cleanly on a signal, and leave no private file behind.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { errorMessage, EXIT_CODES } from '../step/errors.ts';
+import { killChildren } from '../tools/child-group.ts';
+import { RunFolder, sweepRunFolders } from '../tools/run-folder.ts';
 import { surviveLostOutput } from './output.ts';
 
 /** One Ctrl-C arrives twice when a wrapper (npm, a shell script) forwards it; closer than this counts as one. */
@@ -16,26 +16,33 @@ export interface LifecycleOptions {
   onCrash(message: string): void;
 }
 
+/** Signals that ask for a clean end; what a platform does not have is never sent. */
+const CANCELS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const;
+
 /**
  * Signals, crashes and the private temporary folder of one process.
- * The first SIGINT or SIGTERM aborts `signal` and lets the step clean up; the same one again ends the process at once with 130.
- * (GitHub and Azure send SIGINT, SIGTERM 7.5 s later and kill 2.5 s after that: the SIGTERM must not cut the clean-up short.)
+ * The first SIGINT or SIGTERM removes the files with secrets, aborts `signal` and lets the step clean up; the same one again ends the
+ * process at once with 130, and its children with it.
+ * (GitHub and Azure send SIGINT, SIGTERM 7.5 s later and kill 2.5 s after that: the SIGTERM must not cut the clean-up short, but a child
+ * that is still there then is killed. SIGQUIT, which is Ctrl-\ on a terminal, ends the process at once.)
  */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #controller = new AbortController();
   readonly #received = new Map<NodeJS.Signals, number>();
   readonly #listeners: [event: string, listener: (thrown: unknown) => void][] = [];
-  #tempDir: string | undefined;
+  #folder: RunFolder | undefined;
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
     surviveLostOutput();
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] as const) {
+    sweepRunFolders(options.tempRoot);
+    for (const name of CANCELS) {
       this.#on(name, () => {
         this.#receive(name);
       });
     }
+    this.#on('SIGQUIT', () => process.exit(EXIT_CODES.cancelled));
     this.#on('uncaughtException', (error) => {
       this.#crash(error);
     });
@@ -44,6 +51,7 @@ export class Lifecycle {
     });
     this.#on('exit', () => {
       this.removeTempDir();
+      killChildren();
     });
   }
 
@@ -51,20 +59,22 @@ export class Lifecycle {
     return this.#controller.signal;
   }
 
-  /** A folder only this user can enter (0700), made at first use, removed at the end whatever ends the process but a kill. */
+  /**
+   * A folder only this user can enter (0700), made at first use, removed at a cancel and at the end whatever ends the process but a kill;
+   * what a kill leaves, a later run removes.
+   */
   get tempDir(): string {
-    return (this.#tempDir ??= mkdtempSync(join(this.#options.tempRoot, 'lifeboat-')));
+    return (this.#folder ??= RunFolder.make(this.#options.tempRoot)).path;
   }
 
   removeTempDir(): void {
-    if (this.#tempDir === undefined) return;
-    rmSync(this.#tempDir, { recursive: true, force: true });
-    this.#tempDir = undefined;
+    if (this.#folder?.remove()) this.#folder = undefined;
   }
 
-  /** Ends the watch: the temporary folder goes, and signals mean again what they mean to any process. */
+  /** Ends the watch: the temporary folder and what still runs go, and signals mean again what they mean to any process. */
   close(): void {
     this.removeTempDir();
+    killChildren();
     for (const [event, listener] of this.#listeners) process.off(event, listener);
   }
 
@@ -78,7 +88,12 @@ export class Lifecycle {
     const now = performance.now();
     if (before !== undefined && now - before > SAME_SIGNAL_MS) process.exit(EXIT_CODES.cancelled);
     if (before === undefined) this.#received.set(name, now);
-    if (this.#controller.signal.aborted) return;
+    // First of all: whatever comes after it may be cut short.
+    this.removeTempDir();
+    if (this.#controller.signal.aborted) {
+      if (before === undefined) killChildren();
+      return;
+    }
     this.#options.onCancel(name);
     this.#controller.abort(new Error(`Received ${name}`));
   }

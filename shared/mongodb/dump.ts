@@ -90,8 +90,8 @@ export async function dumpMongo(options: DumpOptions): Promise<MongoDump> {
   }
 }
 
-/** A mongodump that ignores SIGTERM is killed after ten seconds; nothing is waited for much longer than that. */
-const CLOSE_MS = 15_000;
+/** A mongodump that ignores SIGTERM is killed after three seconds (tools/process.ts); nothing is waited for much longer than that. */
+const CLOSE_MS = 5000;
 
 async function closeDump(source: AsyncGenerator<Uint8Array>, server: MongoServer): Promise<void> {
   const ended = source.return(undefined).catch(() => undefined);

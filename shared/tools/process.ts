@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { CancelledError, UserError } from '../step/errors.ts';
+import { ChildGroup, GROUP_OPTIONS } from './child-group.ts';
 
 export interface StreamingOptions {
   /** Added to our own environment; undefined removes a name. */
@@ -10,7 +11,7 @@ export interface StreamingOptions {
   signal?: AbortSignal;
   /** Called with each line of standard error, without its line end, cut at 4,000 characters. */
   onLine?: (line: string) => void;
-  /** How long the program may take to end by itself after SIGTERM. Default 10 s. */
+  /** How long the program may take to end by itself after SIGTERM. Default 3 s: CI systems give a cancelled step 10 s in all. */
   killAfterMs?: number;
 }
 
@@ -27,10 +28,12 @@ export interface StreamingProcess {
   readonly stdout: Readable;
   /** Resolves when the program has ended and its streams are closed. */
   readonly ended: Promise<ProcessEnd>;
-  /** SIGTERM, then SIGKILL. Resolves when it is gone; its own children may live on. */
+  /** SIGTERM to the program, then SIGKILL to it and all that it has started. Resolves when they are gone. */
   stop(): Promise<void>;
 }
 
+/** GitHub and Azure kill a step 10 s after its cancel: the program must be gone early enough for what comes after it. */
+const KILL_AFTER_MS = 3000;
 const LINE_LIMIT = 4000;
 const TAIL_LINES = 30;
 
@@ -43,8 +46,10 @@ export function runStreaming(command: string, args: readonly string[], options: 
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'pipe'],
-    windowsHide: true,
+    ...GROUP_OPTIONS,
   });
+  const group = new ChildGroup(child);
+  let closed = false;
   const lastLines: string[] = [];
   const lines = new LineCutter((line) => {
     lastLines.push(line);
@@ -58,22 +63,30 @@ export function runStreaming(command: string, args: readonly string[], options: 
   child.stdin.on('error', () => undefined);
   let killTimer: NodeJS.Timeout | undefined;
   const terminate = (): void => {
-    child.kill('SIGTERM');
-    killTimer ??= setTimeout(() => {
-      child.kill('SIGKILL');
-      // A program of its own that lives on (a sign-in helper, an ssh) would keep the pipes open, and us waiting for their end.
+    if (killTimer !== undefined || closed) return;
+    group.terminate();
+    killTimer = setTimeout(() => {
+      group.kill();
+      // A process that has left the group would keep the pipes open, and us waiting for their end.
       child.stdout.destroy();
       child.stderr.destroy();
-    }, options.killAfterMs ?? 10_000);
+    }, options.killAfterMs ?? KILL_AFTER_MS);
   };
   options.signal?.addEventListener('abort', terminate, { once: true });
   if (options.signal?.aborted) terminate();
   const ended = new Promise<ProcessEnd>((resolve, reject) => {
     child.once('error', (cause) => {
+      closed = true;
+      clearTimeout(killTimer);
+      group.forget();
       reject(new UserError(`${command} could not be started: ${cause.message}.`, { cause }));
     });
     child.once('close', (code, signal) => {
+      closed = true;
       clearTimeout(killTimer);
+      // It was ended by us: what it has started goes with it, also what holds none of its pipes.
+      if (killTimer !== undefined) group.kill();
+      group.forget();
       options.signal?.removeEventListener('abort', terminate);
       lines.end();
       if (options.signal?.aborted) reject(new CancelledError('Cancelled.', { cause: options.signal.reason }));
@@ -87,7 +100,7 @@ export function runStreaming(command: string, args: readonly string[], options: 
     stdout: child.stdout,
     ended,
     stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) terminate();
+      terminate();
       // Unread output would keep the streams open.
       child.stdout.resume();
       await ended.catch(() => undefined);

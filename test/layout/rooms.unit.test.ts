@@ -14,7 +14,7 @@ const BELOW = {
   kubernetes: ['step', 'tools'],
   mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes'],
   config: ['step'],
-  hosts: ['step'],
+  hosts: ['step', 'tools'],
   notify: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'mongodb', 'config'],
