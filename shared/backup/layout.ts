@@ -1,14 +1,10 @@
 // Where a backup's objects lie in a store: every name below the prefix is made and read here, and nowhere else.
 import { UsageError } from '../step/errors.ts';
+import { componentProblem, prefixProblem, SAFETY } from '../step/names.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 
-const COMPONENT = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const PREFIX_SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 const STEP = /^[a-z][a-z0-9-]{0,62}$/;
-const SAFETY = '-safety';
 const HOLD_ID = /^[a-z0-9]{8}$/;
-/** Folders beside the components. */
-const RESERVED: ReadonlySet<string> = new Set(['audit', 'holds', 'locks', 'points', 'proofs', 'runs']);
 
 /** Beside a backup's data from before its manifest goes until its keys are gone. */
 export const PRUNE_FILE = 'prune.json';
@@ -24,34 +20,22 @@ export interface BackupNames {
 }
 
 /**
- * Checks a component's name: 1 to 63 lower-case letters, digits and dashes, a letter first, no dash last.
- * It becomes a folder in the store and part of the key's name in the vault, which is why it is so narrow.
+ * Checks a component's name, as `componentProblem` knows it.
  * @throws UsageError
  */
 export function checkComponent(component: string): string {
-  if (!COMPONENT.test(component)) {
-    throw new UsageError(`The component name ${shown(component)} cannot be used.`, {
-      fix: 'Use 1 to 63 lower-case letters, digits and dashes, starting with a letter and not ending with a dash.',
-    });
-  }
-  if (RESERVED.has(component)) {
-    throw new UsageError(`The component name "${component}" is taken by a folder of the backup layout.`, {
-      fix: `Any other name will do; reserved are ${[...RESERVED].join(', ')}.`,
-    });
-  }
+  const problem = componentProblem(component);
+  if (problem !== undefined) throw new UsageError(`The component name ${shown(component)} cannot be used: ${problem}.`);
   return component;
 }
 
 /**
- * Checks a prefix (default: `dr.yml`'s name): segments of letters, digits, `.`, `_` and `-` joined by `/`; may be empty.
+ * Checks a prefix (default: `dr.yml`'s name), as `prefixProblem` knows it; may be empty.
  * @throws UsageError
  */
 export function checkPrefix(prefix: string): string {
-  if (prefix !== '' && !prefix.split('/').every((segment) => PREFIX_SEGMENT.test(segment))) {
-    throw new UsageError(`The prefix ${shown(prefix)} cannot be used.`, {
-      fix: 'Use letters, digits, dots, dashes and underscores, with "/" between folders and none at the ends, e.g. rocketchat-production.',
-    });
-  }
+  const problem = prefix === '' ? undefined : prefixProblem(prefix);
+  if (problem !== undefined) throw new UsageError(`The prefix ${shown(prefix)} cannot be used: ${problem}.`);
   return prefix;
 }
 
@@ -205,7 +189,7 @@ export function parseBackupObject(prefix: string, name: string): BackupObject | 
   if (!name.startsWith(folder)) return undefined;
   const [component = '', time = '', file = '', ...more] = name.slice(folder.length).split('/');
   const timestamp = parseTimestamp(time);
-  if (more.length > 0 || file === '' || timestamp === undefined || !COMPONENT.test(component) || RESERVED.has(component)) return undefined;
+  if (more.length > 0 || file === '' || timestamp === undefined || componentProblem(component) !== undefined) return undefined;
   return { component, timestamp, file };
 }
 

@@ -1,6 +1,7 @@
 // Kinds of values in dr.yml: what each accepts, what it says when it is wrong, and what an editor shows about it.
 import { z } from 'zod';
 import { parseDuration } from '../step/input.ts';
+import { newComponentProblem, reservedName } from '../step/names.ts';
 
 /** What every key of dr.yml must have: editors show it, errors quote it. */
 export interface About {
@@ -61,11 +62,15 @@ export function duration(meta: About) {
 /** What a name within dr.yml looks like: it becomes a folder in the store and part of a Key Vault secret's name. */
 export const NAME_PATTERN = '[a-z0-9](?:[a-z0-9-]*[a-z0-9])?';
 
-/** A name as a key of a mapping (a component, a store). */
-export function entryName(what: string, maxLength: number) {
+/** A name as a key of a mapping: a component, a store, a phase. */
+export function entryName(what: 'component' | 'store' | 'phase', maxLength: number) {
   const expected = `expected a ${what} name of lower-case letters, digits and dashes, at most ${maxLength} characters`;
   return z
     .string({ error: expected })
     .regex(new RegExp(`^${NAME_PATTERN}$`), { error: expected, abort: true })
-    .max(maxLength, { error: expected });
+    .max(maxLength, { error: expected })
+    .superRefine((name, context) => {
+      const problem = what === 'component' ? newComponentProblem(name) : reservedName(name);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    });
 }

@@ -42,6 +42,7 @@ export function parseDr(content: string, label: string, sources: DrSources = {})
   const parsed = drSchema.safeParse(yaml.data);
   const problems = inOrder([
     ...secretProblems(yaml, content),
+    ...keyProblems(yaml),
     ...referenceProblems(yaml),
     ...(parsed.success ? [] : explainIssues(parsed.error.issues, yaml)),
     ...checkRelations(yaml),
@@ -64,6 +65,13 @@ function secretProblems(yaml: YamlFile, content: string): ConfigProblem[] {
     if (message !== undefined) problems.push({ line: index + 1, column: line.search(/\S/) + 1, path: '', message });
   }
   return problems;
+}
+
+/** The one key that a table in JavaScript cannot have: what stands below it would be dropped without a word. */
+function keyProblems(yaml: YamlFile): ConfigProblem[] {
+  return yaml.texts
+    .filter(({ path, text }) => text === '__proto__' && path.at(-1) === text)
+    .map(({ path, position }) => ({ ...position, path: pathText(path), message: '"__proto__" is reserved: choose another name' }));
 }
 
 function referenceProblems(yaml: YamlFile): ConfigProblem[] {

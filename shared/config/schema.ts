@@ -1,5 +1,6 @@
 // The whole of dr.yml as one schema: from it come the checks, the defaults and the JSON Schema that editors use.
 import { z } from 'zod';
+import { reservedName } from '../step/names.ts';
 import { componentSchema } from './components/index.ts';
 import { about, duration, entryName, NAME_PATTERN, plainText } from './fields.ts';
 import { notifySchema, SECRET_CHANNEL_FIELDS } from './notify.ts';
@@ -33,7 +34,10 @@ export const drSchema = z
           pattern: `(?=.{1,63}$)${NAME_PATTERN}`,
           expected: 'expected a name of lower-case letters, digits and dashes, at most 63 characters',
         },
-      ),
+      ).superRefine((name, context) => {
+        const problem = reservedName(name);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      }),
       objectives: about(objectivesSchema, {
         description: 'How much may be lost and how long a recovery may take.',
         example: { rpo: '24h', rto: '90m', phases: { mongodb: '30m' } },

@@ -1,4 +1,5 @@
 // What is known of backups, from the catalog and the run records alone: data times, never whether a workflow was green.
+import { safetyOf } from '../backup/layout.ts';
 import { readCatalog } from '../catalog/known.ts';
 import { isAhead, type ListedBackup } from '../catalog/list.ts';
 import { readRun, type ListedRun } from '../catalog/runs.ts';
@@ -132,7 +133,7 @@ async function listing({ name, store }: WatchedStore, { prefix, expectations, no
 function found({ name, backups, ahead, runs }: Listing): Expectation[] {
   const names = new Set([...backups, ...ahead, ...runs].flatMap(({ component }) => (component === undefined ? [] : [component])));
   return [...names]
-    .filter((component) => !(component.endsWith('-safety') && names.has(component.slice(0, -'-safety'.length))))
+    .filter((component) => !names.has(safetyOf(component) ?? ''))
     .sort()
     .map((component) => ({ component, store: name }));
 }

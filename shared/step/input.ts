@@ -70,6 +70,13 @@ function spec<T, const O extends InputOptions>(
 /** Builders of input specs, one per kind. */
 export const input = {
   string: <const O extends InputOptions>(options: O) => spec('string', options, (text) => text),
+  /** A text with rules of its own. @param problemOf what is wrong with it, as `expected …`; undefined when nothing is */
+  name: <const O extends InputOptions>(problemOf: (text: string) => string | undefined, options: O) =>
+    spec('string', options, (text) => {
+      const problem = problemOf(text);
+      if (problem !== undefined) throw new Error(problem);
+      return text;
+    }),
   path: <const O extends InputOptions>(options: O) => spec('path', options, (text) => text),
   secret: <const O extends InputOptions>(options: O) => spec('secret', options, (text) => new Secret(text)),
   flag: <const O extends InputOptions>(options: O) => spec('flag', options, parseFlag),

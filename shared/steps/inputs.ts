@@ -1,7 +1,15 @@
 // Inputs that several steps share, so that one thing is called the same everywhere.
 import type { DestroyingInputs } from '../step/define.ts';
 import { inGroup, input, type InputSpec } from '../step/input.ts';
+import { componentProblem, newComponentProblem, prefixProblem } from '../step/names.ts';
 import type { Timestamp } from '../step/timestamp.ts';
+
+const component = {
+  summary:
+    'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits.',
+  example: 'mongodb',
+  config: '.',
+} as const;
 
 /** Which file and which component a step is about. */
 export const targetInputs = {
@@ -9,19 +17,17 @@ export const targetInputs = {
     summary: 'Path of dr.yml; when absent, the one in the working folder, if there is one. A step also works from inputs alone.',
     example: 'dr.yml',
   }),
-  component: input.string({
-    summary:
-      'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits.',
-    example: 'mongodb',
-    config: '.',
-  }),
-  name: input.string({
+  component: input.name(componentProblem, component),
+  name: input.name(prefixProblem, {
     summary: 'Name of what is protected: the top folder in the store, and what you type to confirm a restore.',
     example: 'rocketchat-production',
     config: '/name',
     default: 'lifeboat',
   }),
 };
+
+/** The same for steps that make backups: what is made must not be taken for what a restore has kept. */
+export const newTargetInputs = { ...targetInputs, component: input.name(newComponentProblem, component) };
 
 /** Where the bytes lie. */
 export const storeInputs = inGroup('Store', {

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { canBuildFerretDb, startFerretDb, type FerretDb } from '../backends/ferretdb.ts';
 import { describeIf } from '../support/needs.ts';
 import { NODE_20, startOnAzure, startOnGithub, startOnTerminal, type HostProcess } from './host-process.ts';

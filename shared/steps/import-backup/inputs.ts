@@ -1,10 +1,10 @@
 // What `import-backup` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, copyInputs, keyInputs, storeInputs, newTargetInputs } from '../inputs.ts';
 
 export const inputs = {
-  ...targetInputs,
+  ...newTargetInputs,
   file: input.path({ summary: 'The old backup file, downloaded.', example: 'mongodb_20241201_120000.tar.gz.enc', required: true }),
   timestamp: input.timestamp({
     summary: "When the old backup was made, in UTC; taken from the file's name when absent.",

@@ -8,12 +8,12 @@ import {
   kubernetesInputs,
   mongodbInputs,
   storeInputs,
-  targetInputs,
+  newTargetInputs,
   trafficInputs,
 } from '../inputs.ts';
 
 export const inputs = {
-  ...targetInputs,
+  ...newTargetInputs,
   ...mongodbInputs,
   ...kubernetesInputs,
   ...storeInputs,
