@@ -5,8 +5,10 @@ import {
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   parseDocument,
+  Parser,
   type Document,
   type Node,
   type Pair,
@@ -19,6 +21,8 @@ import { ConfigError, type ConfigProblem, type Position } from './problem.ts';
 const MAX_CHARACTERS = 1_000_000;
 /** A file written by people repeats an anchor some dozens of times; "billion laughs" needs thousands. */
 const MAX_ALIASES = 100;
+/** What a dr.yml nests is less than ten deep; thousands would overflow the stack of whatever reads it. */
+const MAX_DEPTH = 64;
 
 /** A dr.yml that is well-formed YAML. */
 export interface YamlFile {
@@ -40,45 +44,104 @@ export function parseYaml(content: string, file: string): YamlFile {
   if (content.length > MAX_CHARACTERS) {
     throw new ConfigError(file, [{ ...whole, message: 'is larger than 1 MB: this is not a dr.yml' }]);
   }
+  const source = content.replace(/^\uFEFF/, '');
+  const foreign = foreignBytes(source);
+  if (foreign !== undefined) throw new ConfigError(file, [foreign]);
+  const tooDeep = depthProblem(source);
+  if (tooDeep !== undefined) throw new ConfigError(file, [tooDeep]);
   const counter = new LineCounter();
-  const document = parseDocument(content.replace(/^\uFEFF/, ''), { lineCounter: counter, prettyErrors: false, merge: true });
+  const document = parseDocument(source, { lineCounter: counter, prettyErrors: false, merge: true });
   const at = (offset: number): Position => {
     const { line, col } = counter.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const syntax = [...document.errors, ...document.warnings].map((error) => ({ offset: error.pos[0], message: explainYaml(error) }));
-  const problems = [...syntax, ...unknownAliases(document)].map(({ offset, message }) => ({ ...at(offset), path: '', message }));
+  const problems = [...syntax, ...structureProblems(document)].map(({ offset, message }) => ({ ...at(offset), path: '', message }));
   if (problems.length > 0) throw new ConfigError(file, distinct(problems));
   if (document.contents === null) throw new ConfigError(file, [{ ...whole, message: 'is empty. Start with: version: 1' }]);
   return {
-    data: toData(document, file),
+    data: toData(document, file, at),
     locate: (path, what = 'value') => at(nodeOffset(document, path, what)),
     texts: [...texts(document, document.contents, [], at)],
   };
 }
 
-function toData(document: Document, file: string): unknown {
+function toData(document: Document, file: string, at: (offset: number) => Position): unknown {
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (thrown) {
     const message = /alias count/.test(errorMessage(thrown))
       ? `uses aliases (*name) more than ${MAX_ALIASES} times: write the values out`
       : `cannot be read: ${errorMessage(thrown)}`;
-    throw new ConfigError(file, [{ line: 1, column: 1, path: '', message }]);
+    throw new ConfigError(file, [{ ...at(oneAliasTooMany(document)), path: '', message }]);
   }
 }
 
-function unknownAliases(document: Document): { offset: number; message: string }[] {
+/** The first alias beyond the limit; with fewer, which are multiplied by each other, the last one. */
+function oneAliasTooMany(document: Document): number {
+  const offsets: number[] = [];
+  visit(document, { Alias: (_key, node) => void offsets.push(start(node) ?? 0) });
+  return offsets[Math.min(MAX_ALIASES, offsets.length - 1)] ?? 0;
+}
+
+/** A file that an editor saved as something else than lines of UTF-8. */
+function foreignBytes(source: string): ConfigProblem | undefined {
+  if (/\r/.test(source) && !source.includes('\n')) {
+    return { line: 1, column: source.indexOf('\r') + 1, path: '', message: 'lines end with CR alone: save the file with LF or CR LF' };
+  }
+  const offset = source.search(/[\0\uFFFD]/);
+  if (offset < 0) return undefined;
+  return { ...placeOf(source, offset), path: '', message: 'a character here is not UTF-8: save the file as UTF-8 (not UTF-16 or ANSI)' };
+}
+
+/** Looked at before anything reads the file as a tree: that is done by functions that call themselves. */
+function depthProblem(source: string): ConfigProblem | undefined {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(source)) {
+    // Its results are not wanted here, only how deep it is in.
+    Array.from(parser.next(lexeme));
+    if (parser.stack.length > MAX_DEPTH)
+      return { ...placeOf(source, parser.offset), path: '', message: `nests more than ${MAX_DEPTH} levels deep: this is not a dr.yml` };
+  }
+  return undefined;
+}
+
+function placeOf(source: string, offset: number): Position {
+  const before = source.slice(0, offset);
+  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
+}
+
+/** What is well-formed, but is no tree of plain values. */
+function structureProblems(document: Document): { offset: number; message: string }[] {
   const anchors = new Set<string>();
-  const unknown: { offset: number; message: string }[] = [];
+  const found: { offset: number; message: string }[] = [];
   visit(document, {
-    Node: (_key, node) => {
-      if (isAlias(node)) {
-        if (!anchors.has(node.source)) unknown.push({ offset: start(node) ?? 0, message: `there is no anchor &${node.source} above` });
-      } else if (node.anchor !== undefined) anchors.add(node.anchor);
+    Node: (_key, node, parents) => {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.add(node.anchor);
+      } else if (!anchors.has(node.source)) {
+        found.push({ offset: start(node) ?? 0, message: `there is no anchor &${node.source} above` });
+      } else if (parents.some((parent) => isNode(parent) && !isAlias(parent) && parent.anchor === node.source)) {
+        found.push({ offset: start(node) ?? 0, message: `*${node.source} stands inside of &${node.source} itself: it would have no end` });
+      }
+    },
+    Pair: (_key, pair) => {
+      if (isMap(pair.key) || isSeq(pair.key))
+        found.push({ offset: start(pair.key) ?? 0, message: 'a key must be a word, not a list or a mapping' });
+      if (isScalar(pair.key) && pair.key.value === null) {
+        found.push({ offset: start(pair.key) ?? 0, message: 'a key is missing here' });
+      }
+      if (keyText(pair) === '<<' && !isMergeable(document, pair.value)) {
+        found.push({ offset: start(pair.key) ?? 0, message: '<< takes in a mapping, such as *defaults' });
+      }
     },
   });
-  return unknown;
+  return found;
+}
+
+function isMergeable(document: Document, value: unknown): boolean {
+  const source = resolved(document, value);
+  return isMap(source) || (isSeq(source) && source.items.every((item) => isMap(resolved(document, item))));
 }
 
 function explainYaml({ code, message }: YAMLError): string {
@@ -87,6 +150,8 @@ function explainYaml({ code, message }: YAMLError): string {
       return 'a tab indents this line: YAML wants spaces';
     case 'DUPLICATE_KEY':
       return 'this key appears twice in the same mapping: keep one of them';
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'a second colon follows in what is one value: put it in quotes, or indent the next line as far as its neighbours';
     case 'MULTIPLE_DOCS':
       return 'a second document starts here (---): dr.yml is one document';
     default:
