@@ -13,10 +13,11 @@ export interface Inspector<R extends JsonValue = JsonValue> {
   write(chunk: Uint8Array): void | Promise<void>;
   /**
    * Called once after the last byte.
+   * @param written the report of the manifest that the stream is held against: what the version that wrote it did not report is left out
    * @returns the report that goes into the manifest's `content`: counts, digests, names; plain JSON with a stable order
    * @throws VerificationError when the stream ended too early
    */
-  end(): R | Promise<R>;
+  end(written?: JsonValue): R | Promise<R>;
 }
 
 /** Makes a fresh inspector for one pass. */

@@ -229,7 +229,7 @@ async function inspectAll(plain: AsyncIterable<Uint8Array>, newInspector: NewIns
       inspecting = false;
     }
     inspecting = true;
-    const difference = firstDifference(expected, await inspector.end());
+    const difference = firstDifference(expected, await inspector.end(expected));
     if (difference !== undefined) throw new VerificationError(`the content is not what the manifest says: ${difference}.`);
   } catch (thrown) {
     // The stream's own errors name the backup already; the inspector knows only the content.

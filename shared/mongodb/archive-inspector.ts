@@ -4,8 +4,18 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Inspector } from '../backup/inspector.ts';
 import type { JsonValue } from '../backup/json.ts';
 import { VerificationError } from '../step/errors.ts';
-import { ArchiveParser, documentEnd, namespaceName, type ArchiveHeader, type ArchiveVisitor, type CollectionEntry } from './archive.ts';
-import { indexReports, parseMetadata, plain, type IndexReport } from './collection-metadata.ts';
+import {
+  ArchiveParser,
+  documentEnd,
+  largestDocument,
+  MAX_OPLOG_ENTRY_BYTES,
+  namespaceName,
+  shownName,
+  type ArchiveHeader,
+  type ArchiveVisitor,
+  type CollectionEntry,
+} from './archive.ts';
+import { indexReports, orderedTexts, parseMetadata, plain, type IndexReport, type OrderedTexts } from './collection-metadata.ts';
 import { noteTouched } from './oplog.ts';
 import { createDocumentDigest, type DocumentDigest, type DocumentSums } from './document-digest.ts';
 
@@ -26,7 +36,10 @@ export type NamespaceReport = {
   /** Whether options and indexes could be read; `invalid` metadata is doubtful, the documents are not. */
   readonly metadata: 'read' | 'absent' | 'invalid';
   readonly indexes: readonly IndexReport[];
+  /** Options of the collection or view, as relaxed Extended JSON. */
   readonly options: { readonly [name: string]: JsonValue };
+  /** See OrderedTexts in collection-metadata.ts; absent where no option needs it. */
+  readonly ordered?: OrderedTexts;
 };
 
 /** What was found of the oplog that makes a dump point-in-time. */
@@ -90,13 +103,37 @@ export class ArchiveInspector implements Inspector<ArchiveReport> {
     await this.#gunzip.write(bytes);
   }
 
-  async end(): Promise<ArchiveReport> {
+  async end(written?: JsonValue): Promise<ArchiveReport> {
+    const report = await this.#report();
+    return written === undefined ? report : asWritten(report, written as ArchiveReport);
+  }
+
+  async #report(): Promise<ArchiveReport> {
     const pass = this.#pass ?? Pass.begin();
     if (this.#held) pass.parser.push(this.#held);
     await this.#gunzip?.end();
     pass.parser.end();
     return pass.report(this.#gunzip !== undefined);
   }
+}
+
+/** The report without `ordered` where a manifest of a version before it has none. The prelude's digest covers those bytes as well. */
+function asWritten(report: ArchiveReport, written: ArchiveReport): ArchiveReport {
+  const before = new Map(written.namespaces.map((namespace) => [namespaceName(namespace), namespace]));
+  const namespaces = report.namespaces.map((namespace) => {
+    const { ordered, indexes, ...rest } = namespace;
+    const other = before.get(namespaceName(namespace));
+    if (!other) return namespace;
+    const indexesBefore = new Map(other.indexes.map((index) => [index.name, index]));
+    return {
+      ...rest,
+      indexes: indexes.map(({ ordered: texts, ...index }) =>
+        texts === undefined || indexesBefore.get(index.name)?.ordered === undefined ? index : { ...index, ordered: texts },
+      ),
+      ...(ordered === undefined || other.ordered === undefined ? {} : { ordered }),
+    };
+  });
+  return { ...report, namespaces };
 }
 
 /** One parse with its sums. */
@@ -130,7 +167,7 @@ class Pass implements ArchiveVisitor {
   }
 
   beginBlock(entry: CollectionEntry): void {
-    this.#digest.select(namespaceName(entry));
+    this.#digest.select(namespaceName(entry), largestDocument(entry));
     this.#inOplog = entry.db === '';
   }
 
@@ -138,7 +175,7 @@ class Pass implements ArchiveVisitor {
     const end = this.#digest.walk(bytes, start);
     if (this.#inOplog) {
       for (let at = start, next = start; at < end; at = next) {
-        next = documentEnd(bytes, at);
+        next = documentEnd(bytes, at, MAX_OPLOG_ENTRY_BYTES);
         noteTouched(bytes.subarray(at, next), this.#touched);
       }
     }
@@ -153,7 +190,7 @@ class Pass implements ArchiveVisitor {
     const sums = this.#digest.finish(namespaceName(entry));
     if (sums.crc64 !== crc) {
       throw new VerificationError(
-        `The archive is damaged in ${namespaceName(entry)} at byte ${offset}: the checksum over its ${sums.documents} documents is ${hex64(sums.crc64)}, the writer noted ${hex64(crc)}.`,
+        `The archive is damaged in ${shownName(entry)} at byte ${offset}: the checksum over its ${sums.documents} documents is ${hex64(sums.crc64)}, the writer noted ${hex64(crc)}.`,
         { fix: 'Its documents were changed after the dump. Use another backup.' },
       );
     }
@@ -198,6 +235,7 @@ function namespaceReport(entry: CollectionEntry, sums: DocumentSums): NamespaceR
     metadata: metadata.state,
     indexes: indexReports(metadata.indexes),
     options: plain(metadata.options) as { readonly [name: string]: JsonValue },
+    ...orderedTexts(metadata.options),
   };
 }
 

@@ -12,11 +12,14 @@ export function encodePrelude(header: ArchiveHeader, entries: readonly Collectio
       server_version: header.serverVersion,
       tool_version: header.toolVersion,
     }),
-    ...entries.map(({ db, collection, metadata, size, type }) =>
-      BSON.serialize({ db, collection, metadata, size: new BSON.Int32(size), ...(type === undefined ? {} : { type }) }),
-    ),
+    ...entries.map(encodeEntry),
     TERMINATOR,
   ]);
+}
+
+/** One collection of the prelude. */
+export function encodeEntry({ db, collection, metadata, size, type }: CollectionEntry): Uint8Array {
+  return BSON.serialize({ db, collection, metadata, size: new BSON.Int32(size), ...(type === undefined ? {} : { type }) });
 }
 
 /** Opens a block: the documents that follow, up to a terminator, belong to the namespace. */

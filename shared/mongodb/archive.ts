@@ -2,6 +2,7 @@
 // Source of the format: mongo-tools `common/archive` (spec.md, parser.go, demultiplexer.go) at 100.18.0.
 import { BSON } from './bson.ts';
 import { VerificationError } from '../step/errors.ts';
+import { printable } from '../step/prose.ts';
 
 /** The first four bytes of every archive: uint32 0x8199e26d, little-endian. */
 export const ARCHIVE_MAGIC: Uint8Array = Uint8Array.of(0x6d, 0xe2, 0x99, 0x81);
@@ -9,8 +10,10 @@ export const ARCHIVE_MAGIC: Uint8Array = Uint8Array.of(0x6d, 0xe2, 0x99, 0x81);
 export const TERMINATOR: Uint8Array = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
 /** The smallest BSON document: its length and the closing zero. */
 export const MIN_DOCUMENT_BYTES = 5;
-/** mongo-tools' `db.MaxBSONSize`. */
+/** The largest document of a collection: mongo-tools' `db.MaxBSONSize`. */
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
+/** The largest entry of an oplog, which has a whole document in it: MongoDB's `BSONObjMaxInternalSize`. */
+export const MAX_OPLOG_ENTRY_BYTES = MAX_DOCUMENT_BYTES + 16 * 1024;
 
 /** The archive's first document. */
 export interface ArchiveHeader {
@@ -78,28 +81,39 @@ export function int32(bytes: Uint8Array, at: number): number {
   return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
 }
 
+/** The largest document that a namespace may hold: 16 KiB more for the oplog, as an archive has it or as a collection of `local`. */
+export function largestDocument({ db, collection }: Namespace): number {
+  return db === '' || (db === 'local' && collection.startsWith('oplog.')) ? MAX_OPLOG_ENTRY_BYTES : MAX_DOCUMENT_BYTES;
+}
+
 /**
  * The end of the whole document at `at`, or 0 when it is cut off by the end of `bytes` or when a terminator stands there.
+ * @param largest bytes that a document may have at most: `largestDocument` of its namespace
  * @throws MalformedDocumentError
  */
-export function documentEnd(bytes: Uint8Array, at: number): number {
+export function documentEnd(bytes: Uint8Array, at: number, largest: number = MAX_DOCUMENT_BYTES): number {
   if (bytes.length - at < 4) return 0;
   const size = int32(bytes, at);
   if (size === -1) return 0;
-  if (size < MIN_DOCUMENT_BYTES || size > MAX_DOCUMENT_BYTES) throw new MalformedDocumentError(at, sizeProblem(size));
+  if (size < MIN_DOCUMENT_BYTES || size > largest) throw new MalformedDocumentError(at, sizeProblem(size, largest));
   const end = at + size;
   if (end > bytes.length) return 0;
   if (bytes[end - 1] !== 0) throw new MalformedDocumentError(at, `a document of ${size} bytes does not end with a zero byte`);
   return end;
 }
 
-function sizeProblem(size: number): string {
-  return `a document claims a length of ${size} bytes (possible are ${MIN_DOCUMENT_BYTES} to ${MAX_DOCUMENT_BYTES})`;
+function sizeProblem(size: number, largest: number): string {
+  return `a document claims a length of ${size} bytes (possible are ${MIN_DOCUMENT_BYTES} to ${largest})`;
+}
+
+/** The full name of a namespace, as the server has it. */
+export function namespaceName({ db, collection }: Namespace): string {
+  return db === '' ? collection : `${db}.${collection}`;
 }
 
 /** How a namespace is written for people. */
-export function namespaceName({ db, collection }: Namespace): string {
-  return db === '' ? collection : `${db}.${collection}`;
+export function shownName(namespace: Namespace): string {
+  return printable(namespaceName(namespace));
 }
 
 interface OpenNamespace {
@@ -159,7 +173,7 @@ export class ArchiveParser {
   end(): void {
     if (this.#state === 'magic' && this.#carried === 0) throw new VerificationError('The archive is empty: not one byte arrived.', cutFix);
     if (this.#state !== 'between' || this.#carried > 0) this.#fail(this.#base, 'the stream ends in the middle of it', cutFix);
-    const open = this.#entries.filter((namespace) => !namespace.closed).map(({ entry }) => namespaceName(entry));
+    const open = this.#entries.filter((namespace) => !namespace.closed).map(({ entry }) => shownName(entry));
     if (open.length > 0) {
       const names = open.slice(0, 3).join(', ') + (open.length > 3 ? ` and ${open.length - 3} more` : '');
       throw new VerificationError(`The archive ends at byte ${this.#base}, before the end of ${names}.`, cutFix);
@@ -180,7 +194,7 @@ export class ArchiveParser {
     if (bytes.length - at < 4) return 0;
     if (this.#state === 'magic' || int32(bytes, at) === -1) return at + 4;
     try {
-      return documentEnd(bytes, at);
+      return documentEnd(bytes, at, this.#largest());
     } catch (thrown) {
       return this.#fail(offset, (thrown as Error).message);
     }
@@ -197,7 +211,8 @@ export class ArchiveParser {
     const head = this.#carry.subarray(0, 4);
     if (this.#state !== 'magic' && int32(head, 0) !== -1) {
       const size = int32(head, 0);
-      if (size < MIN_DOCUMENT_BYTES || size > MAX_DOCUMENT_BYTES) this.#fail(offset, sizeProblem(size));
+      const largest = this.#largest();
+      if (size < MIN_DOCUMENT_BYTES || size > largest) this.#fail(offset, sizeProblem(size, largest));
       taken += this.#append(chunk, at + taken, size - this.#carried);
       if (this.#carried < size) return taken;
       // One shared check for the closing zero, wherever the document lay.
@@ -210,10 +225,14 @@ export class ArchiveParser {
     return taken;
   }
 
+  #largest(): number {
+    return this.#current ? largestDocument(this.#current.entry) : MAX_DOCUMENT_BYTES;
+  }
+
   #append(chunk: Uint8Array, at: number, wanted: number): number {
     const count = Math.min(wanted, chunk.length - at);
     if (this.#carry.length < this.#carried + wanted) {
-      const larger = Buffer.allocUnsafe(Math.min(MAX_DOCUMENT_BYTES, Math.max(this.#carried + wanted, this.#carry.length * 2)));
+      const larger = Buffer.allocUnsafe(Math.min(MAX_OPLOG_ENTRY_BYTES, Math.max(this.#carried + wanted, this.#carry.length * 2)));
       larger.set(this.#carry.subarray(0, this.#carried));
       this.#carry = larger;
     }
@@ -266,7 +285,7 @@ export class ArchiveParser {
     if (entry.type === 'timeseries') keys.push(`system.buckets.${entry.collection}`);
     for (const collection of keys) {
       const key = mapKey({ db: entry.db, collection });
-      if (this.#namespaces.has(key)) this.#fail(offset, `${namespaceName(entry)} is named twice`);
+      if (this.#namespaces.has(key)) this.#fail(offset, `${shownName(entry)} is named twice`);
       this.#namespaces.set(key, namespace);
     }
     this.#entries.push(namespace);
@@ -276,7 +295,7 @@ export class ArchiveParser {
   #open(bytes: Uint8Array, start: number, end: number, offset: number): void {
     const header = this.#decode(bytes, start, end, offset, blockHeaderOf);
     const namespace = this.#namespaces.get(mapKey(header));
-    if (!namespace) this.#fail(offset, `there are data of ${namespaceName(header)}, which the prelude does not name`);
+    if (!namespace) this.#fail(offset, `there are data of ${shownName(header)}, which the prelude does not name`);
     this.#current = namespace;
     if (namespace.closed) this.#fail(offset, 'data follow after its end');
     if (header.eof) {
@@ -299,7 +318,7 @@ export class ArchiveParser {
   }
 
   #fail(offset: number, what: string, options: { fix?: string; cause?: unknown } = {}): never {
-    const place = this.#current ? namespaceName(this.#current.entry) : this.#state === 'between' ? 'its body' : 'its prelude';
+    const place = this.#current ? shownName(this.#current.entry) : this.#state === 'between' ? 'its body' : 'its prelude';
     throw new VerificationError(`The archive is damaged in ${place} at byte ${offset}: ${what}.`, options);
   }
 }

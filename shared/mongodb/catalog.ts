@@ -1,13 +1,13 @@
 // What there is to dump on a server: databases, collections, views and time series with their options and indexes.
-import { MongoServerError, type Db } from 'mongodb';
+import { MongoServerError } from 'mongodb';
 import { UserError } from '../step/errors.ts';
 import { BSON } from './bson.ts';
 import type { CollectionEntry, Namespace } from './archive.ts';
-import { formatMetadata, type IndexSpec } from './collection-metadata.ts';
+import { formatMetadata } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
-import { listedKey, mayBeDisordered, orderedKey } from './index-key.ts';
+import { orderedDocument } from './field-order.ts';
 import { isInternal, NAMESPACE_NOT_FOUND, type Selector } from './namespaces.ts';
-import { listIndexesRaw } from './raw-cursor.ts';
+import { listRaw } from './raw-cursor.ts';
 
 /** A collection, view or time series on a server. */
 export interface CatalogCollection extends Namespace {
@@ -25,9 +25,6 @@ export interface Catalog {
   doubts: string[];
 }
 
-/** BSON numbers keep their type, so that metadata comes back as it was. */
-const EXACT = { promoteValues: false, bsonRegExp: true } as const;
-
 /**
  * Lists what the selection covers, sorted by name.
  * @throws UserError when an include pattern matches nothing: a dump of a misspelt database must not look like a success
@@ -36,7 +33,7 @@ export async function readCatalog(server: MongoServer, selector: Selector): Prom
   const doubts: string[] = [];
   const collections: CatalogCollection[] = [];
   for (const name of await databaseNames(server, selector)) {
-    if (selector.mayMatchDatabase(name)) collections.push(...(await databaseCollections(server.client.db(name), selector)));
+    if (selector.mayMatchDatabase(name)) collections.push(...(await databaseCollections(server, name, selector)));
   }
   const unmatched = selector.unmatched(collections);
   if (unmatched.length > 0) {
@@ -61,54 +58,48 @@ export async function databaseNames(server: MongoServer, selector: Selector): Pr
   }
 }
 
+/** A collection as the server lists it. The fields of its options are in the server's order. */
+interface Listed {
+  name: string;
+  type?: string;
+  options?: BSON.Document;
+  info?: { uuid?: unknown };
+}
+
 /** The collections of one database, sorted by name, without the server's own. */
-export async function databaseCollections(db: Db, selector: Selector): Promise<CatalogCollection[]> {
-  const listed = await withPlainCode(db.listCollections({}, { ...EXACT, nameOnly: false }).toArray());
+export async function databaseCollections(server: MongoServer, database: string, selector: Selector): Promise<CatalogCollection[]> {
+  const replies = await withPlainCode(listRaw(server, database, { listCollections: 1, filter: {}, cursor: {}, nameOnly: false }));
+  const listed = replies.map((reply) => orderedDocument(reply) as unknown as Listed);
   const names = new Set(listed.map(({ name }) => name));
   const found: CatalogCollection[] = [];
   for (const info of listed.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const namespace = { db: db.databaseName, collection: info.name };
+    const namespace = { db: database, collection: info.name };
     const bucketOf = /^system\.buckets\.(.*)$/s.exec(info.name)?.[1];
     // The buckets of a time series come with the series itself.
     if (isInternal(namespace) || (bucketOf !== undefined && names.has(bucketOf)) || !selector.matches(namespace)) continue;
     const type = info.type === 'view' || info.type === 'timeseries' ? info.type : 'collection';
     const buckets = `system.buckets.${info.name}`;
-    const uuid = (info as { info?: { uuid?: unknown } }).info?.uuid;
+    const uuid = info.info?.uuid;
     found.push({
       ...namespace,
       type,
-      data:
-        type === 'view'
-          ? undefined
-          : type === 'timeseries' && names.has(buckets)
-            ? { db: db.databaseName, collection: buckets }
-            : namespace,
-      options: (info as { options?: BSON.Document }).options ?? {},
-      indexes: type === 'view' ? [] : await indexesOf(db, info.name),
+      data: type === 'view' ? undefined : type === 'timeseries' && names.has(buckets) ? { db: database, collection: buckets } : namespace,
+      options: info.options ?? {},
+      indexes: type === 'view' ? [] : await indexesOf(server, namespace),
       ...(uuid instanceof BSON.Binary ? { uuid: Buffer.from(uuid.buffer).toString('hex') } : {}),
     });
   }
   return found;
 }
 
-async function indexesOf(db: Db, collection: string): Promise<BSON.Document[]> {
+async function indexesOf(server: MongoServer, { db, collection }: Namespace): Promise<BSON.Document[]> {
   try {
-    const indexes = (await withPlainCode(db.collection(collection).listIndexes(EXACT).toArray())) as IndexSpec[];
-    return indexes.some(({ key }) => mayBeDisordered(key)) ? await inOrder(db, collection, indexes) : indexes;
+    return (await withPlainCode(listRaw(server, db, { listIndexes: collection, cursor: {} }))).map(orderedDocument);
   } catch (thrown) {
     // Dropped meanwhile, or a server that has no indexes for it.
     if (thrown instanceof MongoServerError && thrown.code === NAMESPACE_NOT_FOUND) return [];
     throw thrown;
   }
-}
-
-/** The same indexes with the fields of their keys in the server's order, which only the bytes of its answer still have. */
-async function inOrder(db: Db, collection: string, indexes: readonly IndexSpec[]): Promise<IndexSpec[]> {
-  const listed = (await listIndexesRaw(db, collection)).map(listedKey);
-  return indexes.map((index) => {
-    const fields = listed.find(({ name }) => name === index.name)?.fields;
-    return fields === undefined ? index : { ...index, key: orderedKey(index.key, fields) };
-  });
 }
 
 /** A login without the right to read users and roles can still back up the data; that is said, not hidden. */

@@ -1,7 +1,7 @@
 // What an archive says about a collection besides its documents: options, indexes, uuid. Read from Extended JSON, brought into one form.
 import type { JsonValue } from '../backup/json.ts';
 import { BSON } from './bson.ts';
-import { keyFields, markedJson, unmarked, unmarkedJson, type IndexKey } from './index-key.ts';
+import { fieldsOf, isDocument, markedJson, unmarkedJson, type OrderedDocument } from './field-order.ts';
 
 /** An index in a form that two servers can be compared by: without `v`, `ns`, `background` and options at their default. */
 export type IndexReport = {
@@ -10,10 +10,19 @@ export type IndexReport = {
   readonly keys: readonly (readonly [field: string, kind: JsonValue])[];
   /** Everything else, sorted by name, in relaxed Extended JSON. */
   readonly options: { readonly [name: string]: JsonValue };
+  /** See OrderedTexts; absent where the index has no such option. */
+  readonly ordered?: OrderedTexts;
 };
 
+/**
+ * The options in which the order of fields has a meaning (a view's pipeline, a filter, a validator) and some document has two fields or more:
+ * each by its name as relaxed Extended JSON without white space, fields in MongoDB's order. JSON readers may reorder `options`; a text they
+ * cannot. Manifests of versions before it have none.
+ */
+export type OrderedTexts = { readonly [option: string]: string };
+
 /** An index as the server gave it. */
-export type IndexSpec = BSON.Document & { name: string; key: IndexKey };
+export type IndexSpec = BSON.Document & { name: string; key: OrderedDocument };
 
 /** A collection's metadata as far as it could be read. */
 export interface CollectionMetadata {
@@ -57,24 +66,17 @@ const HIDDEN = '\uE000';
 /**
  * Extended JSON in which `{$regex: 'a', $ne: 'b'}` stays what it is: the library takes it for a regular expression and loses the rest.
  * mongodump 100.x writes regular expressions as `$regularExpression`; to a query, the older tools' `{$regex, $options}` means the same.
- * The keys of indexes keep their order.
+ * Every document keeps the order of its fields (field-order.ts).
  */
 function parseExact(text: string): BSON.Document {
   const hidden = markedJson(text).replace(/"\$regex"(?=\s*:)/g, `"${HIDDEN}regex"`);
-  const parsed = BSON.EJSON.parse(hidden, { relaxed: false }) as BSON.Document;
-  const exact = shown(parsed) as BSON.Document;
-  if (!Array.isArray(parsed['indexes'])) return exact;
-  const indexes = (parsed['indexes'] as BSON.Document[]).map((index) => ({
-    ...(shown(index) as BSON.Document),
-    key: index['key'] as unknown,
-  }));
-  return { ...exact, indexes };
+  return shown(BSON.EJSON.parse(hidden, { relaxed: false })) as BSON.Document;
 }
 
 function shown(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shown);
-  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [unmarked(name).replace(HIDDEN, '$'), shown(inner)]));
+  if (!isDocument(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.replace(HIDDEN, '$'), shown(inner)]));
 }
 
 /** Writes metadata as mongodump 100.x does: canonical Extended JSON. Values must not be promoted (Int32, Long, Double kept apart). */
@@ -92,20 +94,59 @@ export function formatMetadata(metadata: {
 /** The options that servers add or drop without a change of meaning. */
 const UNTOLD = new Set(['v', 'ns', 'key', 'name', 'background', 'textIndexVersion', '2dsphereIndexVersion']);
 
+/** Options whose fields have no order: servers write them in one of their own. */
+const UNORDERED = new Set([
+  'collation',
+  'weights',
+  'wildcardProjection',
+  'storageEngine',
+  'timeseries',
+  'clusteredIndex',
+  'changeStreamPreAndPostImages',
+  'indexOptionDefaults',
+]);
+
 /** Brings index specifications of any source into the comparable form, sorted by name. */
 export function indexReports(specs: readonly BSON.Document[]): IndexReport[] {
   return specs
-    .map((spec) => ({
-      name: String(spec['name']),
-      keys: keyFields((spec['key'] ?? {}) as IndexKey).map(([field, kind]): [string, JsonValue] => [field, plain(kind)]),
-      options: Object.fromEntries(
-        Object.entries(spec)
-          .filter(([name, value]) => !UNTOLD.has(name) && value !== false && value !== undefined)
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([name, value]): [string, JsonValue] => [name, plain(value)]),
-      ),
-    }))
+    .map((spec) => {
+      const options = Object.entries(spec)
+        .filter(([name, value]) => !UNTOLD.has(name) && value !== false && value !== undefined)
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+      return {
+        name: String(spec['name']),
+        keys: fieldsOf((spec['key'] ?? {}) as OrderedDocument).map(([field, kind]): [string, JsonValue] => [field, plain(kind)]),
+        options: Object.fromEntries(options.map(([name, value]): [string, JsonValue] => [name, plain(value)])),
+        ...orderedTexts(Object.fromEntries(options)),
+      };
+    })
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+}
+
+/** The field `ordered` of a report, where there is something to put into it. */
+export function orderedTexts(options: BSON.Document): { ordered?: OrderedTexts } {
+  const texts = Object.entries(options)
+    .map(([name, value]): [string, unknown] => [name, withExpressions(value)])
+    .filter(([name, value]) => !UNORDERED.has(name) && hasOrder(value))
+    .map(([name, value]): [string, string] => [name, unmarkedJson(BSON.EJSON.stringify(value, { relaxed: true }))]);
+  return texts.length === 0 ? {} : { ordered: Object.fromEntries(texts) };
+}
+
+function hasOrder(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(hasOrder);
+  if (!isDocument(value)) return false;
+  const inner = Object.values(value);
+  return inner.length > 1 || inner.some(hasOrder);
+}
+
+/** `{$regex, $options}` and the regular expression that it stands for are one condition; the older tools made one of the other. */
+function withExpressions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withExpressions);
+  if (!isDocument(value)) return value;
+  const { $regex: pattern, $options: flags = '', ...others } = value;
+  if (typeof pattern === 'string' && typeof flags === 'string' && Object.keys(others).length === 0)
+    return new BSON.BSONRegExp(pattern, flags);
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, withExpressions(inner)]));
 }
 
 /**
@@ -113,7 +154,8 @@ export function indexReports(specs: readonly BSON.Document[]): IndexReport[] {
  * a query's `{$regex, $options}` becomes the regular expression it stands for.
  */
 export function plain(value: unknown): JsonValue {
-  return (JSON.parse(BSON.EJSON.stringify({ value: literal(value) }, { relaxed: true })) as { value: JsonValue }).value;
+  const text = unmarkedJson(BSON.EJSON.stringify({ value: literal(value) }, { relaxed: true }));
+  return (JSON.parse(text) as { value: JsonValue }).value;
 }
 
 /** Manifests hold options as the library's parser makes them of Extended JSON; those of a living server must look the same. */

@@ -2,7 +2,9 @@
 import { canonicalJson, type JsonValue } from '../backup/json.ts';
 import { namespaceName, type Namespace } from './archive.ts';
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
-import type { IndexReport } from './collection-metadata.ts';
+import type { IndexReport, OrderedTexts } from './collection-metadata.ts';
+import { FORMER_COLLECTION_OPTIONS } from './create-collection.ts';
+import { MEANINGFUL_OPTIONS, modernIndex } from './legacy-index.ts';
 import { isAccounts, renamed, type Renaming } from './namespaces.ts';
 import type { LiveNamespace } from './read-back.ts';
 
@@ -84,9 +86,10 @@ function compareOne(
   if (!found && replayed === 'dropped') return { ...row, verdict: 'replayed', notes: ['dropped during the dump'] };
   if (!found) return { ...row, verdict: 'different', differences: ['missing on the server'], notes: [] };
   const ofDocuments = documentDifferences(expected, found);
-  const others = [...kindDifferences(expected, found), ...indexDifferences(expected, found)];
+  const indexes = compareIndexes(expected, found);
+  const others = [...kindDifferences(expected, found), ...indexes.differences];
   const differences = [...ofDocuments, ...others];
-  const notes = optionNotes(expected, found);
+  const notes = [...optionNotes(expected, found), ...indexes.notes];
   // What the oplog repeats may well be in the dump already; then digest and indexes prove it after all.
   if (differences.length > 0 && replayed !== 'no' && expected.type === found.type)
     return { ...row, verdict: 'replayed', notes: [...notes, `changed during the dump, as its oplog says: ${differences.join(', ')}`] };
@@ -100,9 +103,23 @@ function compareOne(
 function kindDifferences(expected: NamespaceReport, found: LiveNamespace): string[] {
   if (expected.type !== found.type) return [`is a ${found.type}, was a ${expected.type}`];
   if (expected.type !== 'view') return [];
-  const definition = (options: NamespaceReport['options']): string =>
-    canonicalJson([options['viewOn'] ?? null, options['pipeline'] ?? null]);
-  return definition(expected.options) === definition(found.options) ? [] : ['the view is defined differently'];
+  const parts = ['viewOn', 'pipeline'].map((name) => sameOption(name, expected, found));
+  if (parts.includes('no')) return ['the view is defined differently'];
+  return parts.includes('in another order') ? ['the fields of the view stand in another order'] : [];
+}
+
+/** What has options whose order of fields may have a meaning. */
+interface WithOptions {
+  readonly options: { readonly [name: string]: JsonValue };
+  readonly ordered?: OrderedTexts | undefined;
+}
+
+/** A manifest of a version that noted no order is compared without it. */
+function sameOption(name: string, expected: WithOptions, found: WithOptions): 'yes' | 'no' | 'in another order' {
+  const [before, now] = [expected, found].map(({ options }) => canonicalJson(options[name] ?? null));
+  if (before !== now) return 'no';
+  const [text, other] = [expected.ordered?.[name], found.ordered?.[name]];
+  return text === undefined || other === undefined || text === other ? 'yes' : 'in another order';
 }
 
 function documentDifferences(expected: NamespaceReport, found: LiveNamespace): string[] {
@@ -116,20 +133,40 @@ function documentDifferences(expected: NamespaceReport, found: LiveNamespace): s
   ];
 }
 
-function indexDifferences(expected: NamespaceReport, found: LiveNamespace): string[] {
+function compareIndexes(expected: NamespaceReport, found: LiveNamespace): { differences: string[]; notes: string[] } {
   // A view has none; unreadable metadata leave nothing to compare with.
-  if (expected.type === 'view' || expected.metadata !== 'read') return [];
+  if (expected.type === 'view' || expected.metadata !== 'read') return { differences: [], notes: [] };
   const there = new Map(found.indexes.map((index) => [index.name, index]));
+  const left = new Set(there.keys());
   const differences: string[] = [];
+  const notes: string[] = [];
   for (const index of expected.indexes) {
-    const other = there.get(index.name);
-    if (index.name === '_id_' && other === undefined && found.indexes.length === 0) continue;
-    if (!other) differences.push(`index ${index.name} missing`);
-    else if (shape(index) !== shape(other)) differences.push(`index ${index.name} differs`);
-    there.delete(index.name);
+    const { name } = index;
+    const other = there.get(name);
+    left.delete(name);
+    if (name === '_id_' && other === undefined && found.indexes.length === 0) continue;
+    if (!other) {
+      // Two that old servers told apart may be one today.
+      const twin = expected.indexes.find(
+        (one) => one.name !== name && there.has(one.name) && sameIndex(index, one).difference === undefined,
+      );
+      if (twin && modernIndex(index).changes.length + modernIndex(twin).changes.length > 0)
+        notes.push(`index ${name} is ${twin.name} today`);
+      else differences.push(`index ${name} missing`);
+      continue;
+    }
+    const { difference, missing } = sameIndex(index, other);
+    if (difference !== undefined) {
+      differences.push(`index ${name} ${difference}`);
+      continue;
+    }
+    if (missing.length > 0) notes.push(`index ${name} has no ${missing.join(', ')} on this server`);
+    const { changes } = modernIndex(index);
+    if (changes.length > 0 && canonicalJson([index.keys, index.options]) !== canonicalJson([other.keys, other.options]))
+      notes.push(`index ${name} is in today's form (${changes.join('; ')})`);
   }
-  for (const name of there.keys()) if (name !== '_id_') differences.push(`index ${name} too many`);
-  return differences;
+  for (const name of left) if (name !== '_id_') differences.push(`index ${name} too many`);
+  return { differences, notes };
 }
 
 /** Defaults that a server may write out or leave away. */
@@ -143,21 +180,38 @@ const INDEX_DEFAULTS: Record<string, JsonValue> = {
   collation: { locale: 'simple' },
 };
 
-function shape(index: IndexReport): string {
-  const options = Object.entries(index.options).filter(
-    ([name, value]) => !(name in INDEX_DEFAULTS && canonicalJson(INDEX_DEFAULTS[name] as JsonValue) === canonicalJson(value)),
-  );
+/**
+ * Compares two indexes in today's form.
+ * @returns what differs; and the options that the second one lacks and that mean nothing to MongoDB itself: another product's, which a server
+ * takes or does not
+ */
+function sameIndex(index: IndexReport, other: IndexReport): { difference: string | undefined; missing: string[] } {
+  const [before, now] = [modernIndex(index), modernIndex(other)];
+  const missing = Object.keys(before.options).filter((name) => !MEANINGFUL_OPTIONS.has(name) && !(name in now.options));
+  const shape = ({ keys, options }: typeof before): string =>
+    canonicalJson([
+      keys,
+      Object.fromEntries(Object.entries(options).filter((option) => isTold(index.name, option) && !missing.includes(option[0]))),
+    ]);
+  if (shape(before) !== shape(now)) return { difference: 'differs', missing };
+  const moved = Object.keys(before.options).filter((name) => sameOption(name, index, other) === 'in another order');
+  return { difference: moved.length === 0 ? undefined : `has the fields of ${moved.join(', ')} in another order`, missing };
+}
+
+function isTold(index: string, [name, value]: [string, JsonValue]): boolean {
   // The _id index needs no option to be unique.
-  return canonicalJson([index.keys, Object.fromEntries(index.name === '_id_' ? options.filter(([name]) => name !== 'unique') : options)]);
+  if (index === '_id_' && name === 'unique') return false;
+  return !(name in INDEX_DEFAULTS && canonicalJson(INDEX_DEFAULTS[name] as JsonValue) === canonicalJson(value));
 }
 
 /** Collection options do not decide whether data are back, but a validator or a cap that is lost must be said. */
 function optionNotes(expected: NamespaceReport, found: LiveNamespace): string[] {
   if (expected.type === 'view' || expected.metadata !== 'read') return [];
-  return Object.entries(expected.options)
-    .filter(
-      ([name, value]) =>
-        !['autoIndexId', 'flags', 'temp', 'uuid'].includes(name) && canonicalJson(found.options[name] ?? null) !== canonicalJson(value),
-    )
-    .map(([name]) => `the option ${name} is not the same on this server`);
+  return Object.keys(expected.options)
+    .filter((name) => !FORMER_COLLECTION_OPTIONS.has(name))
+    .flatMap((name) => {
+      const same = sameOption(name, expected, found);
+      if (same === 'yes') return [];
+      return [same === 'no' ? `the option ${name} is not the same on this server` : `the option ${name} has its fields in another order`];
+    });
 }

@@ -10,7 +10,7 @@ import {
 } from 'mongodb';
 import { CancelledError, UsageError, UserError } from '../step/errors.ts';
 import { Secret } from '../step/input.ts';
-import { hasLogin, redactUri, refuseUnescapedLogin, setsOption, singleHostUri } from './connection-string.ts';
+import { asksForTls, hasLogin, redactUri, refuseUnescapedLogin, setsOption, singleHostUri } from './connection-string.ts';
 
 export type Topology = 'standalone' | 'replica-set' | 'sharded';
 
@@ -202,18 +202,22 @@ function explainServerError(thrown: MongoServerError, said: string, doing: strin
 const INTERRUPTED: ReadonlySet<number> = new Set([43, 91, 175, 189, 10107, 11600, 11602, 13435, 13436]);
 const RUN_AGAIN = 'Run again: meanwhile a member of the replica set was restarted or changed its role, or a collection was dropped.';
 
+const TRUST = "Trust the server's certificate authority: NODE_EXTRA_CA_CERTS=<file>, or tlsCAFile=<file> in the connection string.";
+
 function unreachable(thrown: MongoServerSelectionError, said: string, uri: Secret): UserError {
   const reasons: string[] = [];
   for (const server of thrown.reason?.servers.values() ?? []) {
     if (server.error) reasons.push(`${server.address}: ${redactUri(server.error.message, uri)}`);
   }
   const text = reasons[0] ?? said;
-  const fix = /certificate|self.signed|SSL|TLS|unable to verify/i.test(text)
-    ? "Trust the server's certificate authority: NODE_EXTRA_CA_CERTS=<file>, or tlsCAFile=<file> in the connection string."
+  const fix = /certificate|self.signed|unable to verify/i.test(text)
+    ? TRUST
     : /ENOTFOUND|EAI_AGAIN/.test(text)
       ? 'Check the host name in the connection string and the DNS of this machine.'
       : /ECONNREFUSED/.test(text)
         ? 'Check host and port, and that the server is up and listens on that address.'
-        : 'Check that the server is up, that a firewall or IP access list lets this machine in, and that replicaSet= names the right set.';
+        : /SSL|TLS|EPROTO/i.test(text) || asksForTls(uri)
+          ? `${TRUST} Or the server speaks no TLS: then leave tls=true out.`
+          : 'Check that the server is up, that a firewall or IP access list lets this machine in, and that replicaSet= names the right set.';
   return new UserError(`MongoDB cannot be reached: ${text}.`, { fix, cause: thrown });
 }

@@ -91,6 +91,14 @@ export function setsOption(uri: Secret, name: string): boolean {
   return [...(takeApart(uri)?.query.keys() ?? [])].some((key) => key.toLowerCase() === name.toLowerCase());
 }
 
+/** True when the connection string asks for TLS, by an option or by its scheme. */
+export function asksForTls(uri: Secret): boolean {
+  const parts = takeApart(uri);
+  if (!parts) return false;
+  const said = parts.query.get('tls') ?? parts.query.get('ssl');
+  return said === null ? parts.scheme === 'mongodb+srv' : said === 'true';
+}
+
 /** The same connection string with one host in it, not looking for others. */
 export function singleHostUri(uri: Secret, host: string): string {
   const parts = takeApart(uri);

@@ -1,46 +1,98 @@
 // Creates what an archive names on a server of another version or make: collections and views, with as many of their options as it takes.
+// The commands are made of a list of what they take: nothing else of an archive gets into them.
 import { MongoServerError, type Document } from 'mongodb';
-import { namespaceName, type Namespace } from './archive.ts';
+import { shownName, type Namespace } from './archive.ts';
 import type { MongoServer } from './connect.ts';
+import { sendable } from './field-order.ts';
 import { NAMESPACE_NOT_FOUND } from './namespaces.ts';
+import { withoutRefused } from './refusals.ts';
 
 const NAMESPACE_EXISTS = 48;
 
+/** Options of a collection that `create` takes. Source: mongodb.com/docs/manual/reference/command/create, 8.0. */
+const COLLECTION_OPTIONS: ReadonlySet<string> = new Set([
+  'capped',
+  'size',
+  'max',
+  'storageEngine',
+  'validator',
+  'validationLevel',
+  'validationAction',
+  'indexOptionDefaults',
+  'collation',
+  'timeseries',
+  'expireAfterSeconds',
+  'clusteredIndex',
+  'changeStreamPreAndPostImages',
+  'encryptedFields',
+]);
+
+const VIEW_OPTIONS: ReadonlySet<string> = new Set(['viewOn', 'pipeline', 'collation']);
+
+/** What servers once noted by themselves and take no more (`create`: the name, of 2.x): that it is gone is not worth a word. */
+export const FORMER_COLLECTION_OPTIONS: ReadonlySet<string> = new Set(['autoIndexId', 'create', 'flags', 'temp', 'uuid']);
+
+/** The part of a collection's or view's options that `create` takes, and the names of those that no version knows. */
+export function creationOptions(options: Document, type?: string): { taken: Document; unknown: string[] } {
+  const list = type === 'view' ? VIEW_OPTIONS : COLLECTION_OPTIONS;
+  const entries = Object.entries(options);
+  return {
+    taken: Object.fromEntries(entries.filter(([name]) => list.has(name))),
+    unknown: entries.map(([name]) => name).filter((name) => !list.has(name) && !FORMER_COLLECTION_OPTIONS.has(name)),
+  };
+}
+
+/** The sentence about options that are in the archive and are not for any server. */
+export function unknownOptionsText(name: string, unknown: readonly string[]): string | undefined {
+  return unknown.length === 0 ? undefined : `${name}: left out what no server takes as an option (${unknown.join(', ')}).`;
+}
+
 /**
  * Creates a collection; one that is there is left as it is.
- * @returns a sentence when the server does not take its options, and the collection is there without them
+ * @returns a sentence for each reason why some of its options are missing
  */
-export async function createCollection(server: MongoServer, { db, collection }: Namespace, options: Document): Promise<string | undefined> {
-  const database = server.client.db(db);
-  const wanted = creationOptions(options);
+export async function createCollection(server: MongoServer, namespace: Namespace, options: Document): Promise<string[]> {
+  const { taken, unknown } = creationOptions(options);
+  const notes = [unknownOptionsText(shownName(namespace), unknown)];
+  const names = Object.keys(taken);
   try {
-    await database.command({ create: collection, ...wanted });
-    return undefined;
-  } catch (thrown) {
-    if (!(thrown instanceof MongoServerError)) throw thrown;
-    const names = Object.keys(wanted);
-    if (thrown.code === NAMESPACE_EXISTS || names.length === 0) return undefined;
-    await database.command({ create: collection }).catch((again: unknown) => {
-      if (!(again instanceof MongoServerError)) throw again;
+    const refused = await withoutRefused(names, async (without) => {
+      try {
+        await create(server, namespace, withOnly(taken, without));
+      } catch (thrown) {
+        if (!(thrown instanceof MongoServerError) || thrown.code !== NAMESPACE_EXISTS) throw thrown;
+      }
     });
-    return `${namespaceName({ db, collection })}: the target does not take its options (${names.join(', ')}): ${thrown.message}.`;
+    if (refused)
+      notes.push(`${shownName(namespace)}: the target does not take its options (${refused.names.join(', ')}): ${refused.reason}.`);
+  } catch (thrown) {
+    // Servers that know no `create` make a collection with its first document.
+    if (!(thrown instanceof MongoServerError)) throw thrown;
+    if (names.length > 0)
+      notes.push(`${shownName(namespace)}: the target does not take its options (${names.join(', ')}): ${thrown.message}.`);
   }
+  return notes.filter((note) => note !== undefined);
 }
 
-/** @returns a sentence when the server refuses the view */
-export async function createView(server: MongoServer, { db, collection }: Namespace, options: Document): Promise<string | undefined> {
+/** @returns a sentence when the server refuses the view, or something of it was left out */
+export async function createView(server: MongoServer, namespace: Namespace, options: Document): Promise<string[]> {
+  const { taken, unknown } = creationOptions(options, 'view');
   try {
-    await server.client.db(db).command({ create: collection, ...options });
-    return undefined;
+    await create(server, namespace, taken);
+    return [unknownOptionsText(shownName(namespace), unknown)].filter((note) => note !== undefined);
   } catch (thrown) {
     if (!(thrown instanceof MongoServerError)) throw thrown;
-    return `The view ${namespaceName({ db, collection })} could not be created: ${thrown.message}.`;
+    return [`The view ${shownName(namespace)} could not be created: ${thrown.message}.`];
   }
 }
 
-/** Options as `create` takes them: without what the server adds by itself. */
-function creationOptions(options: Document): Document {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !['autoIndexId', 'flags', 'temp'].includes(name)));
+async function create(server: MongoServer, { db, collection }: Namespace, options: Document): Promise<void> {
+  const sent = Object.entries(options).map(([name, value]): [string, unknown] => [name, sendable(value)]);
+  await server.client.db(db).command({ create: collection, ...Object.fromEntries(sent) });
+}
+
+function withOnly(options: Document, without: ReadonlySet<string>): Document {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !without.has(name)));
 }
 
 /** Drops a collection or view; one that is not there is fine. */

@@ -1,7 +1,7 @@
 // Counts, checks and digests the documents of one namespace after another: the hot loop of every verification.
 // The digest does not depend on the order of documents, so an archive and a read-back of the restored collection can be compared.
 // The work is done in one pass in WebAssembly (assembly/documents.ts); this file feeds it and keeps the state of each namespace.
-import { documentEnd, int32, type DocumentWalker } from './archive.ts';
+import { documentEnd, int32, MAX_DOCUMENT_BYTES, type DocumentWalker } from './archive.ts';
 import { documentsWasm } from './documents.wasm.ts';
 
 /** What is known of a namespace's documents after the last one. */
@@ -19,8 +19,8 @@ export interface DocumentSums {
 
 /** Adds up namespaces whose blocks may interleave: `select` one, `walk` its documents, `finish` it. */
 export interface DocumentDigest extends DocumentWalker {
-  /** The documents walked from now on belong to `name`. */
-  select(name: string): void;
+  /** The documents walked from now on belong to `name`, and have so many bytes at most. Default: those of a collection. */
+  select(name: string, largest?: number): void;
   /** The sums of `name`, which is then forgotten. */
   finish(name: string): DocumentSums;
 }
@@ -36,6 +36,8 @@ interface DocumentsModule {
   documents: WebAssembly.Global;
   malformed: WebAssembly.Global;
   status: WebAssembly.Global;
+  /** Bytes that a document may have at most. */
+  largest: WebAssembly.Global;
   setState(crc: bigint, sumLow: bigint, sumHigh: bigint, documents: bigint, malformed: bigint): void;
   /** Walks documents in [from, to), where `from` is BUFFER; returns where it stopped. Overwrites them. */
   scan(from: number, to: number): number;
@@ -52,6 +54,7 @@ const LARGEST_PIECE = 1024 * 1024;
 const READ_AHEAD = 8;
 
 interface Running {
+  largest: number;
   bytes: number;
   crc: bigint;
   sumLow: bigint;
@@ -78,6 +81,7 @@ function startModule(): DocumentsModule {
 function load(module: DocumentsModule, next: Running): void {
   if (next === loaded) return;
   save(module);
+  module.largest.value = next.largest;
   module.setState(next.crc, next.sumLow, next.sumHigh, next.documents, next.malformed);
   loaded = next;
 }
@@ -102,10 +106,10 @@ class WasmDocumentDigest implements DocumentDigest {
     this.#base = module.BUFFER.value as number;
   }
 
-  select(name: string): void {
+  select(name: string, largest: number = MAX_DOCUMENT_BYTES): void {
     let next = this.#running.get(name);
     if (!next) {
-      next = { bytes: 0, crc: 0xffff_ffff_ffff_ffffn, sumLow: 0n, sumHigh: 0n, documents: 0n, malformed: 0n };
+      next = { largest, bytes: 0, crc: 0xffff_ffff_ffff_ffffn, sumLow: 0n, sumHigh: 0n, documents: 0n, malformed: 0n };
       this.#running.set(name, next);
     }
     this.#selected = next;
@@ -123,7 +127,7 @@ class WasmDocumentDigest implements DocumentDigest {
       selected.bytes += taken;
       const status = this.#module.status.value as number;
       if (status === AT_TERMINATOR) break;
-      if (status !== NEEDS_MORE) documentEnd(bytes, at); // throws, with the reason
+      if (status !== NEEDS_MORE) documentEnd(bytes, at, selected.largest); // throws, with the reason
       if (taken === 0 && end === bytes.length) break;
     }
     return at;

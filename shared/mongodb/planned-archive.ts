@@ -5,14 +5,17 @@ import {
   ARCHIVE_MAGIC,
   ArchiveParser,
   documentEnd,
+  largestDocument,
   namespaceName,
   TERMINATOR,
   type ArchiveVisitor,
   type CollectionEntry,
 } from './archive.ts';
+import { encodeEntry } from './archive-writer.ts';
 import { isAccounts } from './namespaces.ts';
 import { noteDropped } from './oplog.ts';
 import { plainArchive } from './plain-archive.ts';
+import { toolMetadata } from './tool-metadata.ts';
 
 export interface PlannedParts {
   /** Collections to let pass, `db.collection` each. */
@@ -27,6 +30,8 @@ export class PlannedArchive implements ArchiveVisitor {
   readonly entries: CollectionEntry[] = [];
   /** Collections that the oplog which passes drops: after its replay they are not there. */
   readonly dropped = new Set<string>();
+  /** What of options and indexes does not pass. One sentence each. */
+  readonly notes: string[] = [];
   readonly #parts: PlannedParts;
   readonly #data: Uint8Array[] = [ARCHIVE_MAGIC];
   readonly #accounts: Uint8Array[] = [ARCHIVE_MAGIC];
@@ -58,8 +63,14 @@ export class PlannedArchive implements ArchiveVisitor {
 
   collection(entry: CollectionEntry, raw: Uint8Array): void {
     const part = this.#partOf(entry);
-    part?.push(Uint8Array.from(raw));
-    if (part === this.#data && entry.db !== '') this.entries.push(entry);
+    if (part !== this.#data || entry.db === '') {
+      part?.push(Uint8Array.from(raw));
+      return;
+    }
+    this.entries.push(entry);
+    const { text, notes } = toolMetadata(entry);
+    part.push(text === undefined ? Uint8Array.from(raw) : encodeEntry({ ...entry, metadata: text }));
+    this.notes.push(...notes);
   }
 
   preludeEnd(): void {
@@ -74,8 +85,9 @@ export class PlannedArchive implements ArchiveVisitor {
   walk(bytes: Uint8Array, start: number): number {
     const entry = this.#current as CollectionEntry;
     const part = this.#partOf(entry);
+    const largest = largestDocument(entry);
     let at = start;
-    for (let end = documentEnd(bytes, at); end > 0; end = documentEnd(bytes, at)) {
+    for (let end = documentEnd(bytes, at, largest); end > 0; end = documentEnd(bytes, at, largest)) {
       if (part && entry.db === '') noteDropped(bytes.subarray(at, end), this.dropped);
       at = end;
     }

@@ -1,7 +1,8 @@
 // Reads a collection as raw BSON: whole batches as contiguous bytes, without an object per document.
-import { ReadPreference, type ClientSession, type Db, type Document, type MongoClient } from 'mongodb';
+import { ReadPreference, type ClientSession, type Document, type MongoClient } from 'mongodb';
 import { BSON } from './bson.ts';
 import { int32, type Namespace } from './archive.ts';
+import type { MongoServer } from './connect.ts';
 
 /** One reply of the server. */
 export interface RawBatch {
@@ -22,6 +23,8 @@ export interface RawReadOptions {
 /** The reply's bytes without its frame, and where the cursor stands. */
 interface Reply extends RawBatch {
   id: bigint;
+  /** What the cursor reads, `db.collection`; undefined where the server does not say. */
+  namespace: string | undefined;
 }
 
 /**
@@ -67,28 +70,53 @@ export async function* readRaw(client: MongoClient, namespace: Namespace, option
   }
 }
 
-/** A collection's indexes as the server lists them, as BSON documents. There are at most 64, which come in one reply. */
-export async function listIndexesRaw(db: Db, collection: string): Promise<Uint8Array[]> {
-  const { documents } = readReply(await db.command({ listIndexes: collection }, { raw: true, promoteValues: false }));
-  const indexes: Uint8Array[] = [];
-  for (let at = 0; at < documents.length; at += int32(documents, at)) indexes.push(documents.subarray(at, at + int32(documents, at)));
-  return indexes;
+/**
+ * All that a command lists through a cursor (`listCollections`, `listIndexes`), as BSON documents.
+ * @throws MongoServerError and the driver's other errors
+ */
+export async function listRaw({ client, sessions }: MongoServer, database: string, command: Document): Promise<Uint8Array[]> {
+  const db = client.db(database);
+  // A cursor belongs to the session of its first reply.
+  const session = sessions ? client.startSession({ causalConsistency: false }) : undefined;
+  const options = { raw: true, promoteValues: false, readPreference: client.readPreference, ...(session ? { session } : {}) };
+  try {
+    const listed: Uint8Array[] = [];
+    let next = command;
+    for (;;) {
+      const reply = readReply(await db.command(next, options));
+      listed.push(...eachDocument(reply.documents));
+      if (reply.id === 0n) return listed;
+      const { namespace = '' } = reply;
+      next = { getMore: BSON.Long.fromBigInt(reply.id), collection: namespace.slice(namespace.indexOf('.') + 1) };
+    }
+  } finally {
+    await session?.endSession();
+  }
+}
+
+function eachDocument(documents: Uint8Array): Uint8Array[] {
+  const each: Uint8Array[] = [];
+  for (let at = 0; at < documents.length; at += int32(documents, at)) each.push(documents.subarray(at, at + int32(documents, at)));
+  return each;
 }
 
 /** With `raw`, the driver hands out the `cursor` sub-document as bytes. */
 function readReply(reply: Document): Reply {
   const cursor: unknown = reply['cursor'];
-  if (!(cursor instanceof Uint8Array)) throw new TypeError('The server answered find without a cursor.');
+  if (!(cursor instanceof Uint8Array)) throw new TypeError('The server answered without a cursor.');
   let id: bigint | undefined;
   let batch: RawBatch | undefined;
+  let namespace: string | undefined;
   forEachElement(cursor, (type, name, start) => {
     if (name === 'id' && type === 0x12) id = new DataView(cursor.buffer, cursor.byteOffset + start, 8).getBigInt64(0, true);
     if (name === 'id' && type === 0x10) id = BigInt(int32(cursor, start));
+    if (name === 'ns' && type === 0x02)
+      namespace = Buffer.from(cursor.buffer, cursor.byteOffset + start + 4, int32(cursor, start) - 1).toString('utf8');
     if ((name === 'firstBatch' || name === 'nextBatch') && type === 0x04)
       batch = compact(cursor.subarray(start, start + int32(cursor, start)));
   });
-  if (id === undefined || batch === undefined) throw new TypeError('The server answered find with a cursor that cannot be read.');
-  return { ...batch, id };
+  if (id === undefined || batch === undefined) throw new TypeError('The server answered with a cursor that cannot be read.');
+  return { ...batch, id, namespace };
 }
 
 /** Moves the documents of a BSON array together, in place: only type bytes and index keys lay between them. */

@@ -3,7 +3,7 @@ import { CancelledError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
 import { namespaceName, type Namespace } from './archive.ts';
 import { databaseCollections, databaseNames, type CatalogCollection } from './catalog.ts';
-import { indexReports, plain, type IndexReport } from './collection-metadata.ts';
+import { indexReports, orderedTexts, plain, type IndexReport, type OrderedTexts } from './collection-metadata.ts';
 import type { JsonValue } from '../backup/json.ts';
 import type { MongoServer } from './connect.ts';
 import { createDocumentDigest } from './document-digest.ts';
@@ -18,6 +18,7 @@ export interface LiveNamespace extends Namespace {
   digest: string;
   indexes: readonly IndexReport[];
   options: { readonly [name: string]: JsonValue };
+  ordered?: OrderedTexts;
 }
 
 /** Every collection of these databases, by `db.collection`. Databases that are not there are left out. */
@@ -27,7 +28,7 @@ export async function listCollections(server: MongoServer, databases: readonly s
   const found = new Map<string, CatalogCollection>();
   for (const name of new Set(databases)) {
     if (!there.includes(name)) continue;
-    for (const collection of await databaseCollections(server.client.db(name), compileSelection({})))
+    for (const collection of await databaseCollections(server, name, compileSelection({})))
       found.set(namespaceName(collection), collection);
   }
   return found;
@@ -101,5 +102,6 @@ async function readOne(
     digest: sums.digest,
     indexes: indexReports(collection.indexes),
     options: plain(collection.options) as { readonly [name: string]: JsonValue },
+    ...orderedTexts(collection.options),
   };
 }

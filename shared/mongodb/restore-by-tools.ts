@@ -41,7 +41,7 @@ export async function restoreByTools(
       refusals: result.failed > 0 ? refusals : [],
       indexFailures: [],
       dropped: parts.dropped,
-      notes: note === undefined ? [] : [note],
+      notes: [...parts.notes, ...(note === undefined ? [] : [note])],
     },
     entries: parts.entries,
   };

@@ -3,7 +3,16 @@ import type { Document } from 'mongodb';
 import { DocumentSequence } from 'mongodb/lib/cmap/commands.js';
 import { release } from '../tools/release.ts';
 import { CancelledError, throwIfCancelled, UserError } from '../step/errors.ts';
-import { ArchiveParser, documentEnd, namespaceName, type ArchiveVisitor, type CollectionEntry, type Namespace } from './archive.ts';
+import {
+  ArchiveParser,
+  documentEnd,
+  largestDocument,
+  namespaceName,
+  shownName,
+  type ArchiveVisitor,
+  type CollectionEntry,
+  type Namespace,
+} from './archive.ts';
 import { parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
 import type { MongoServer } from './connect.ts';
 import { createCollection, createView, dropQuietly } from './create-collection.ts';
@@ -153,7 +162,8 @@ class ArchiveRestore implements ArchiveVisitor {
     const task = this.#task as Task;
     let at = start;
     let run = start;
-    for (let end = documentEnd(bytes, at); end > 0; end = documentEnd(bytes, at)) {
+    const largest = largestDocument(task.entry);
+    for (let end = documentEnd(bytes, at, largest); end > 0; end = documentEnd(bytes, at, largest)) {
       if (task.target && (task.filled + (end - run) > BATCH_BYTES || task.count === this.#server.maxWriteBatchSize)) {
         this.#keep(task, bytes.subarray(run, at));
         this.#flush(task);
@@ -247,11 +257,11 @@ class ArchiveRestore implements ArchiveVisitor {
     const accounts = isAccounts(task.entry);
     const name = accounts ? (task.target as Namespace) : task.result.to;
     if (this.#options.replace || accounts) await dropQuietly(this.#server, name);
-    this.#note(await createCollection(this.#server, name, accounts ? {} : task.metadata.options));
+    this.#note(...(await createCollection(this.#server, name, accounts ? {} : task.metadata.options)));
   }
 
-  #note(sentence: string | undefined): void {
-    if (sentence !== undefined) this.#notes.push(sentence);
+  #note(...sentences: readonly (string | undefined)[]): void {
+    this.#notes.push(...sentences.filter((sentence) => sentence !== undefined));
   }
 
   async #insert(task: Task, documents: Buffer, count: number): Promise<void> {
@@ -275,7 +285,7 @@ class ArchiveRestore implements ArchiveVisitor {
     for (const { errmsg } of errors.slice(0, Math.max(0, 3 - result.reasons.length))) result.reasons.push(errmsg ?? 'no reason given');
     const concern = (reply['writeConcernError'] as { errmsg?: string } | undefined)?.errmsg;
     if (concern !== undefined)
-      throw new UserError(`Documents of ${namespaceName(target)} were not written to a majority of the replica set: ${concern}.`);
+      throw new UserError(`Documents of ${shownName(target)} were not written to a majority of the replica set: ${concern}.`);
     this.#documents += count - errors.length;
     this.#bytes += documents.length;
     this.#options.onProgress?.({ documents: this.#documents, bytes: this.#bytes, namespace: namespaceName(target) });
@@ -283,7 +293,7 @@ class ArchiveRestore implements ArchiveVisitor {
 
   #insertProblem(task: Task, thrown: unknown): unknown {
     if (this.#options.signal?.aborted || !(thrown instanceof Error)) return thrown;
-    return new UserError(`Writing documents of ${namespaceName(task.result.to)} failed: ${thrown.message}.`, {
+    return new UserError(`Writing documents of ${shownName(task.result.to)} failed: ${thrown.message}.`, {
       fix: 'The target holds only a part now. See that it is up and takes this kind of data, then restore again with replace.',
       cause: thrown,
     });
@@ -299,16 +309,18 @@ class ArchiveRestore implements ArchiveVisitor {
       if (!task.target || isAccounts(task.entry) || task.entry.type === 'view') continue;
       if (task.metadata.state === 'invalid') {
         this.#notes.push(
-          `${namespaceName(task.result.from)}: its metadata in the archive cannot be read, so its options and indexes could not be restored.`,
+          `${shownName(task.result.from)}: its metadata in the archive cannot be read, so its options and indexes could not be restored.`,
         );
       }
       const { db, collection } = task.result.to;
-      indexFailures.push(...(await buildIndexes(this.#server.client, { db, collection }, task.metadata)));
+      const built = await buildIndexes(this.#server.client, { db, collection }, task.metadata);
+      indexFailures.push(...built.failures);
+      this.#note(...built.notes);
     }
     for (const task of tasks) {
       if (!task.target || task.entry.type !== 'view') continue;
       if (this.#options.replace) await dropQuietly(this.#server, task.result.to);
-      this.#note(await createView(this.#server, task.result.to, task.metadata.options));
+      this.#note(...(await createView(this.#server, task.result.to, task.metadata.options)));
     }
     await this.#finishAccounts(tasks);
     const namespaces = tasks.filter(({ target, entry }) => target && !isAccounts(entry)).map(({ result }) => result);

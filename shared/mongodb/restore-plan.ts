@@ -1,7 +1,7 @@
 // The plan of a restore: what would be written where, what is in the way, and what should be known before. Nothing is touched.
 import { UsageError } from '../step/errors.ts';
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
-import { namespaceName, type Namespace } from './archive.ts';
+import { namespaceName, shownName, type Namespace } from './archive.ts';
 import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
 import type { RestoreTarget } from './restore-target.ts';
 
@@ -103,7 +103,7 @@ export async function makePlan(wishes: RestoreWishes, target: RestoreTarget, ren
   const planned = new Set(namespaces.map(({ to }) => to));
   const whole = renames.length === 0 && selector.everything;
   const replay = oplogReplay(report, target, whole);
-  const accounts = accountsMerge(chosen, target, whole);
+  const accounts = accountsMerge(report, chosen, { target, whole });
   return {
     fingerprint: target.fingerprint,
     targetVersion: target.version,
@@ -142,17 +142,39 @@ function warningsOf(report: ArchiveReport, target: RestoreTarget): string[] {
     );
   }
   if (target.product !== undefined) warnings.push(`The target is ${target.product}, not MongoDB: some options and types may not be taken.`);
+  const ofOldUsers = report.namespaces.filter(
+    ({ db, collection, documents }) => db !== 'admin' && collection === 'system.users' && documents > 0,
+  );
+  if (ofOldUsers.length > 0) {
+    const names = ofOldUsers.map(shownName).join(', ');
+    warnings.push(
+      `${names}: users of MongoDB 2.4 or older are not restored, since no server of today takes their passwords. Create them anew.`,
+    );
+  }
+  const unread = report.namespaces.filter((namespace) => namespace.collection === 'system.indexes' && lacksIndexes(report, namespace));
+  if (unread.length > 0) {
+    const names = unread.map(shownName).join(', ');
+    warnings.push(
+      `${names}: indexes that only this collection names, of a dump of MongoDB 2.x, are not restored. Import the old file again, which finds them.`,
+    );
+  }
   const ofDatabase = report.namespaces.filter(({ collection }) => collection.startsWith('$admin.system.'));
   if (ofDatabase.length > 0)
-    warnings.push(`${ofDatabase.map(namespaceName).join(', ')}: users and roles of a single database are not restored.`);
+    warnings.push(`${ofDatabase.map(shownName).join(', ')}: users and roles of a single database are not restored.`);
   return warnings;
+}
+
+/** True where `system.indexes` lists more than the metadata of the collections beside it. */
+function lacksIndexes({ namespaces }: ArchiveReport, { db, documents }: NamespaceReport): boolean {
+  const known = namespaces.filter((one) => one.db === db).reduce((sum, { indexes }) => sum + indexes.length, 0);
+  return documents > known;
 }
 
 /** Whether users and roles come along, and what there is to know about it. */
 function accountsMerge(
+  report: ArchiveReport,
   chosen: readonly NamespaceReport[],
-  target: RestoreTarget,
-  whole: boolean,
+  { target, whole }: { target: RestoreTarget; whole: boolean },
 ): { possible: boolean; warnings: string[] } {
   const isThere = chosen.some((namespace) => isAccounts(namespace) && namespace.collection !== 'system.version' && namespace.documents > 0);
   if (!isThere) return { possible: false, warnings: [] };
@@ -160,12 +182,20 @@ function accountsMerge(
     ? 'that needs the whole backup under its own names'
     : target.product !== undefined
       ? `${target.product} keeps them in its own way`
-      : undefined;
+      : hasOldUsers(report)
+        ? 'they are of MongoDB 2.4 or older, whose passwords no server of today takes; create them anew'
+        : undefined;
   const text =
     obstacle === undefined
       ? 'Users and roles of the backup replace those of the same name on the target, passwords included; the others stay. A rollback does not undo that.'
       : `Users and roles of the backup are not restored: ${obstacle}.`;
   return { possible: obstacle === undefined, warnings: [text] };
+}
+
+/** Since 2.6 a server notes the form of its users in `admin.system.version`; what it was before is not known of an imported dump. */
+function hasOldUsers({ namespaces, serverVersion }: ArchiveReport): boolean {
+  const hasForm = namespaces.some((one) => isAccounts(one) && one.collection === 'system.version' && one.documents > 0);
+  return !hasForm && Number.parseFloat(serverVersion) < 2.6;
 }
 
 /** Whether the dump's oplog will be replayed; a warning when it has one that will not be. */

@@ -1,12 +1,12 @@
 // The target of a restore that the driver reaches: planned, read back and indexed by it; written by either engine.
 import type { Progress } from '../step/host.ts';
 import type { Secret } from '../step/input.ts';
-import { namespaceName, type CollectionEntry, type Namespace } from './archive.ts';
+import { namespaceName, shownName, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata } from './collection-metadata.ts';
 import { connectMongo, explainMongoError, type MongoServer } from './connect.ts';
 import { dropQuietly } from './create-collection.ts';
 import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
-import { buildIndexes, type IndexFailure } from './index-build.ts';
+import { buildIndexes, type BuiltIndexes } from './index-build.ts';
 import { parseNamespace, renamed } from './namespaces.ts';
 import { listCollections, readBack, type LiveNamespace } from './read-back.ts';
 import { restoreWithDriver } from './restore-driver.ts';
@@ -87,7 +87,7 @@ class ServerTarget implements RestoreTarget {
       failed: result.failed,
       refusals: result.namespaces
         .filter(({ failed }) => failed > 0)
-        .map(({ to, failed, reasons }) => `${namespaceName(to)}: ${failed} refused (${reasons[0] ?? 'no reason given'})`),
+        .map(({ to, failed, reasons }) => `${shownName(to)}: ${failed} refused (${reasons[0] ?? 'no reason given'})`),
       indexFailures: result.indexFailures,
       dropped: new Set(),
       notes: result.notes,
@@ -107,19 +107,21 @@ class ServerTarget implements RestoreTarget {
       ...this.#signal(),
       ...(log ? { log } : {}),
     });
-    const indexFailures = await this.#buildIndexes(written.entries, written.outcome.dropped, job);
-    return { ...written.outcome, indexFailures };
+    const { failures, notes } = await this.#buildIndexes(written.entries, written.outcome.dropped, job);
+    return { ...written.outcome, indexFailures: failures, notes: [...written.outcome.notes, ...notes] };
   }
 
-  async #buildIndexes(entries: readonly CollectionEntry[], dropped: ReadonlySet<string>, { renames }: RestoreJob): Promise<IndexFailure[]> {
-    const failures: IndexFailure[] = [];
+  async #buildIndexes(entries: readonly CollectionEntry[], dropped: ReadonlySet<string>, { renames }: RestoreJob): Promise<BuiltIndexes> {
+    const built: BuiltIndexes = { failures: [], notes: [] };
     for (const entry of entries) {
       // An index would bring a dropped collection back.
       if (entry.type === 'view' || dropped.has(namespaceName(entry))) continue;
       const { db, collection } = renamed(entry, renames);
-      failures.push(...(await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata))));
+      const { failures, notes } = await buildIndexes(this.#server.client, { db, collection }, parseMetadata(entry.metadata));
+      built.failures.push(...failures);
+      built.notes.push(...notes);
     }
-    return failures;
+    return built;
   }
 
   #signal(): { signal?: AbortSignal } {

@@ -1,8 +1,9 @@
 // What the engines are told and how their words are understood: argument lists, output lines, connection strings, names.
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { MongoInvalidArgumentError, MongoServerClosedError, MongoServerError, type Document } from 'mongodb';
 import { redactUri, refuseUnescapedLogin, singleHostUri, toolUri } from '../../shared/mongodb/connection-string.ts';
-import { explainMongoError } from '../../shared/mongodb/connect.ts';
+import { connectMongo, explainMongoError } from '../../shared/mongodb/connect.ts';
 import { dumpArguments, selectionArguments } from '../../shared/mongodb/dump-tools.ts';
 import { creatableIndexes } from '../../shared/mongodb/index-build.ts';
 import { merge, type Put } from '../../shared/mongodb/merge.ts';
@@ -125,6 +126,24 @@ describe('connection strings', () => {
   test('are taken out of texts, as written and decoded', () => {
     const uri = new Secret('mongodb://root:p%40ss@h/');
     expect(redactUri('cannot use mongodb://root:p%40ss@h/ nor p@ss', uri)).toBe('cannot use *** nor ***');
+  });
+});
+
+describe('a server that speaks no TLS', () => {
+  test.each<[string, (socket: Socket) => void]>([
+    ['closes the connection', (socket) => void socket.once('data', () => socket.destroy())],
+    ['answers in the clear', (socket) => void socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))],
+  ])('and %s is told as such where the connection string asks for TLS', async (_, answer) => {
+    const server = createServer((socket) => {
+      answer(socket.on('error', () => undefined));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const uri = new Secret(`mongodb://127.0.0.1:${port}/?tls=true&serverSelectionTimeoutMS=300`);
+    const failure = (await connectMongo(uri).catch((thrown: unknown) => thrown)) as UserError;
+    expect(failure.message).toMatch(/^MongoDB cannot be reached/);
+    expect(failure.fix).toMatch(/Or the server speaks no TLS: then leave tls=true out\.$/);
+    server.close();
   });
 });
 

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { pack } from 'tar-stream';
 import { newArchiveInspector, type ArchiveReport } from '../../shared/mongodb/archive-inspector.ts';
+import { BSON } from '../../shared/mongodb/bson.ts';
 import { openLegacyBackup, timestampInName } from '../../shared/mongodb/legacy/import.ts';
 import { UserError, VerificationError } from '../../shared/step/errors.ts';
 import { Secret } from '../../shared/step/input.ts';
@@ -83,6 +84,21 @@ describe('an archive', () => {
   });
 });
 
+test.each([
+  ['secret\r\n', 'secret', 'the passphrase with a carriage return at its end'],
+  ['secret\r\n', 'secret\r', undefined],
+  ['secret\n', 'secret\r', 'the passphrase without the carriage return at its end'],
+  ['secret\nsecond line\n', 'secret\nsecond line', 'the first line of the passphrase'],
+  ['secret', 'secret', undefined],
+])('a passphrase file of %j opens what openssl encrypted with it, given as %j', async (content, given, how) => {
+  const [plain, pass] = [file('pass.archive', archive), file('pass.txt', Buffer.from(content))];
+  const args = ['enc', '-aes-256-cbc', '-salt', '-pbkdf2', '-in', plain, '-out', `${plain}.enc`, '-pass', `file:${pass}`];
+  execFileSync('openssl', args, { stdio: 'pipe' });
+  const { old } = await read(`${plain}.enc`, { passphrase: given });
+  const openssl = 'openssl enc -aes-256-cbc -pbkdf2 -md sha256 -iter 10000';
+  expect(old.facts.layers[0]).toBe(how === undefined ? openssl : `${openssl} (${how})`);
+});
+
 describe('a tar.gz of a dump folder', () => {
   test.each([
     ['the folder', ['-C', '.', 'dump']],
@@ -95,6 +111,55 @@ describe('a tar.gz of a dump folder', () => {
     expect(content(report)).toEqual(await expected());
     expect(report.serverVersion).toBe('7.0.2');
     expect(old.ignored).toEqual([]);
+  });
+
+  test('of a server whose indexes are in system.indexes only has them, and says what it cannot bring back', async () => {
+    const dump = join(folder, 'ancient', 'shop');
+    mkdirSync(dump, { recursive: true });
+    const write = (name: string, documents: (BSON.Document | Map<string, unknown>)[]): void => {
+      writeFileSync(join(dump, `${name}.bson`), Buffer.concat(documents.map((document) => BSON.serialize(document))));
+    };
+    write('orders', [{ _id: 1 }]);
+    write('customers', [{ _id: 1 }]);
+    write('system.indexes', [
+      { name: '_id_', ns: 'shop.orders', key: { _id: 1 } },
+      { v: 1, name: 'by_number', ns: 'shop.orders', key: new Map([['number', 1], ['2024', -1]]), unique: true, dropDups: true }, // prettier-ignore
+      { name: '_id_', ns: 'shop.gone', key: { _id: 1 } },
+    ]);
+    write('system.users', [{ _id: 1, user: 'clerk', readOnly: false, pwd: 'd2a' }]);
+    writeFileSync(join(dump, 'customers.metadata.json'), '{"indexes":[{"name":"own","ns":"shop.customers","key":{"a":1}}]}');
+    const { old, report } = await read(tar(join(folder, 'ancient.tar.gz'), ['-C', folder, 'ancient']));
+    expect(report.namespaces.find(({ collection }) => collection === 'orders')).toMatchObject({
+      metadata: 'read',
+      indexes: [
+        { name: '_id_', keys: [['_id', 1]] },
+        { name: 'by_number', keys: [['number', 1], ['2024', -1]], options: { unique: true, dropDups: true } }, // prettier-ignore
+      ],
+    });
+    expect(report.namespaces.find(({ collection }) => collection === 'customers')?.indexes).toMatchObject([{ name: 'own' }]);
+    expect(old.lost).toEqual([
+      expect.stringMatching(/^an index of .*shop\/gone, a collection that the dump does not have/),
+      expect.stringMatching(/shop\/system\.users\.bson holds users of MongoDB 2\.4 or older \(clerk\), .*create them anew/),
+    ]);
+  });
+
+  test.each([
+    ['16 KiB more than a document in its oplog', 'oplog.bson', 16 * 1024, true],
+    ['one byte more than that in its oplog', 'oplog.bson', 16 * 1024 + 1, false],
+    ['16 KiB more than a document in local.oplog.rs', 'local/oplog.rs.bson', 16 * 1024, true],
+    ['a byte too many in a collection', 'shop/orders.bson', 1, false],
+  ])('with %s', async (title, name, more, good) => {
+    const frame = BSON.serialize({ op: 'i', ns: 'shop.big', o: '' }).length;
+    const entry = BSON.serialize({ op: 'i', ns: 'shop.big', o: 'x'.repeat(16 * 1024 * 1024 + more - frame) });
+    const dump = join(folder, title.replaceAll(' ', '-'));
+    mkdirSync(join(dump, 'shop'), { recursive: true });
+    mkdirSync(join(dump, 'local'), { recursive: true });
+    writeFileSync(join(dump, 'shop', 'orders.bson'), BSON.serialize({ _id: 1 }));
+    writeFileSync(join(dump, name), entry);
+    const reading = read(tar(`${dump}.tar.gz`, ['-C', dump, '.']));
+    if (!good) await expect(reading).rejects.toThrow(/claims a length of \d+ bytes \(possible are 5 to \d+\)/);
+    else if (name === 'oplog.bson') expect((await reading).report.oplog).toMatchObject({ entries: 1, touched: ['shop.big'] });
+    else expect((await reading).report.namespaces.find(({ db }) => db === 'local')).toMatchObject({ documents: 1 });
   });
 
   test('without a word about the server gets a version that mongorestore can read', async () => {

@@ -406,12 +406,14 @@ export let documents: u64 = 0;
 /** Documents whose elements are not well-formed BSON. */
 export let malformed: u64 = 0;
 export let status: i32 = 0;
+/** Bytes that a document may have at most: 16 MiB, and 16 KiB more in an oplog. */
+export let largest: u32 = 16777216;
 
 /** `scan` stopped because the next document is not whole yet (or nothing is left). */
 export const NEEDS_MORE: i32 = 0;
 /** `scan` stopped before a terminator (ff ff ff ff). */
 export const AT_TERMINATOR: i32 = 1;
-/** `scan` stopped before a document whose length is outside 5 to 16 MiB. */
+/** `scan` stopped before a document whose length is outside 5 to `largest`. */
 export const BAD_LENGTH: i32 = 2;
 /** `scan` stopped before a document that does not end with a zero byte. */
 export const BAD_END: i32 = 3;
@@ -425,7 +427,7 @@ export function scan(from: usize, to: usize): usize {
   let count: u64 = 0;
   while (p + 4 <= to) {
     const length = load<i32>(p);
-    if (<u32>(length - 5) > <u32>(16777216 - 5)) {
+    if (<u32>(length - 5) > largest - 5) {
       stop = length == -1 ? AT_TERMINATOR : BAD_LENGTH;
       break;
     }

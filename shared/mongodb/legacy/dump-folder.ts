@@ -4,10 +4,22 @@ import { createCRC64 } from 'hash-wasm';
 import { Readable } from 'node:stream';
 import { extract, type Header } from 'tar-stream';
 import { errorMessage, UserError, VerificationError } from '../../step/errors.ts';
-import { documentEnd, MalformedDocumentError, namespaceName, TERMINATOR, type CollectionEntry, type Namespace } from '../archive.ts';
+import {
+  documentEnd,
+  int32,
+  largestDocument,
+  MalformedDocumentError,
+  namespaceName,
+  TERMINATOR,
+  type CollectionEntry,
+  type Namespace,
+} from '../archive.ts';
 import { encodeBlockHeader, encodeNamespaceEnd, encodePrelude } from '../archive-writer.ts';
-import { parseMetadata } from '../collection-metadata.ts';
+import { formatMetadata, parseMetadata } from '../collection-metadata.ts';
+import { orderedDocument } from '../field-order.ts';
 import { gunzip } from '../plain-archive.ts';
+import type { BSON } from '../bson.ts';
+import { printable } from '../../step/prose.ts';
 
 /** Documents per block of the archive, in bytes, about. */
 const BLOCK_BYTES = 1024 * 1024;
@@ -37,6 +49,8 @@ export interface DumpFolder {
   bytes: number;
   /** Files that do not belong to a dump. */
   ignored: string[];
+  /** What the dump has and a restore cannot bring back. One sentence each. */
+  lost: string[];
 }
 
 type NewPass = () => AsyncIterable<Uint8Array>;
@@ -48,6 +62,7 @@ type NewPass = () => AsyncIterable<Uint8Array>;
 export async function surveyDumpFolder(tar: NewPass): Promise<DumpFolder> {
   const files = new Map<string, number>();
   const metadata = new Map<string, string>();
+  const systems: SystemFiles = { indexes: new Map(), users: [] };
   const ignored: string[] = [];
   let serverVersion = UNKNOWN_VERSION;
   for await (const entry of entriesOf(tar())) {
@@ -56,6 +71,7 @@ export async function surveyDumpFolder(tar: NewPass): Promise<DumpFolder> {
     if (isBson(path)) {
       if (files.has(path)) throw new UserError(`The tar holds ${path} twice.`, { fix: 'Unpack it, keep the right one, pack it again.' });
       files.set(path, size);
+      await readSystemFile(entry, path, systems);
     } else if (/\.metadata\.json(\.gz)?$/.test(path)) metadata.set(plainName(path), await smallText(entry, path));
     else if (/(^|\/)prelude\.json(\.gz)?$/.test(path)) serverVersion = versionIn(await smallText(entry, path)) ?? serverVersion;
     else ignored.push(path);
@@ -66,11 +82,13 @@ export async function surveyDumpFolder(tar: NewPass): Promise<DumpFolder> {
       fix: 'Import a tar of the folder that mongodump --out wrote: <database>/<collection>.bson.',
     });
   }
+  const indexes = withSystemIndexes(collectionsOf([...files.keys()], metadata), systems.indexes);
   return {
-    collections: collectionsOf([...files.keys()], metadata),
+    collections: indexes.collections,
     serverVersion,
     bytes: [...files.values()].reduce((sum, size) => sum + size, 0),
     ignored,
+    lost: [...indexes.lost, ...systems.users],
   };
 }
 
@@ -105,7 +123,7 @@ async function* collectionBlocks(bson: AsyncIterable<Uint8Array>, data: Namespac
   const crc = (await createCRC64('c96c5795d7870f42')).init();
   const header = encodeBlockHeader(data);
   let blocks = 0;
-  for await (const documents of wholeDocuments(bson, path)) {
+  for await (const documents of wholeDocuments(bson, path, largestDocument(data))) {
     crc.update(documents);
     blocks += 1;
     yield Buffer.concat([header, documents, TERMINATOR]);
@@ -116,7 +134,7 @@ async function* collectionBlocks(bson: AsyncIterable<Uint8Array>, data: Namespac
 }
 
 /** Cuts a stream of documents into pieces of whole ones. @throws VerificationError with the byte offset in the file */
-async function* wholeDocuments(bson: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+async function* wholeDocuments(bson: AsyncIterable<Uint8Array>, path: string, largest: number): AsyncGenerator<Uint8Array> {
   let held: Buffer = Buffer.alloc(0);
   let offset = 0;
   /** What the next document needs at least: until then, collecting is cheaper than trying. */
@@ -128,13 +146,13 @@ async function* wholeDocuments(bson: AsyncIterable<Uint8Array>, path: string): A
     if (waiting < BLOCK_BYTES) continue;
     held = Buffer.concat([held, ...parts]);
     [parts, waiting] = [[], 0];
-    const end = endOfWhole(held, path, offset);
+    const end = endOfWhole(held, { path, offset, largest });
     if (end > 0) yield held.subarray(0, end);
     held = held.subarray(end);
     offset += end;
   }
   held = Buffer.concat([held, ...parts]);
-  const end = endOfWhole(held, path, offset);
+  const end = endOfWhole(held, { path, offset, largest });
   if (end < held.length) {
     throw new VerificationError(`${path} ends in the middle of a document, at byte ${offset + end}: it is cut off or damaged.`, {
       fix: 'Nothing was stored. Look for another copy of the old backup.',
@@ -143,10 +161,10 @@ async function* wholeDocuments(bson: AsyncIterable<Uint8Array>, path: string): A
   if (end > 0) yield held;
 }
 
-function endOfWhole(bytes: Uint8Array, path: string, offset: number): number {
+function endOfWhole(bytes: Uint8Array, { path, offset, largest }: { path: string; offset: number; largest: number }): number {
   let at = 0;
   try {
-    for (let end = documentEnd(bytes, at); end > 0; end = documentEnd(bytes, at)) at = end;
+    for (let end = documentEnd(bytes, at, largest); end > 0; end = documentEnd(bytes, at, largest)) at = end;
   } catch (thrown) {
     if (!(thrown instanceof MalformedDocumentError)) throw thrown;
     throw new VerificationError(`${path} is damaged at byte ${offset + thrown.index}: ${thrown.message}.`, { cause: thrown });
@@ -189,8 +207,11 @@ async function feed(source: AsyncIterable<Uint8Array>, into: ReturnType<typeof e
     // The sources use their buffers again.
     if (into.write(Uint8Array.from(chunk))) continue;
     await new Promise<void>((resolve) => {
-      into.once('drain', resolve);
-      into.once('close', resolve);
+      const goOn = (): void => {
+        into.off('drain', goOn).off('close', goOn);
+        resolve();
+      };
+      into.on('drain', goOn).on('close', goOn);
     });
   }
   into.end(undefined);
@@ -222,6 +243,10 @@ function plainEntry(entry: Entry, path: string): AsyncIterable<Uint8Array> {
 }
 
 async function smallText(entry: Entry, path: string): Promise<string> {
+  return (await smallFile(entry, path)).toString('utf8');
+}
+
+async function smallFile(entry: Entry, path: string): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of plainEntry(entry, path)) {
@@ -229,7 +254,82 @@ async function smallText(entry: Entry, path: string): Promise<string> {
     if (bytes > MAX_METADATA_BYTES) throw new UserError(`${path} in the tar is too large to be the metadata of a collection.`);
     parts.push(Uint8Array.from(chunk));
   }
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts);
+}
+
+/** What old servers kept of indexes and users in collections of their own. */
+interface SystemFiles {
+  /** The documents of `system.indexes`, by the folder of the file. */
+  indexes: Map<string, BSON.Document[]>;
+  /** What there is to say about users. */
+  users: string[];
+}
+
+/**
+ * Servers up to 2.6 kept their indexes in `<db>.system.indexes`, and those up to 2.4 the users of each database in its `system.users`, with a
+ * hash that no server of today takes. mongodump left both as files; up to 2.0 there was nothing else that named the indexes.
+ */
+async function readSystemFile(entry: Entry, path: string, systems: SystemFiles): Promise<void> {
+  const name = plainName(path).slice(0, -'.bson'.length);
+  const folder = name.slice(0, name.lastIndexOf('/') + 1);
+  const collection = name.slice(folder.length);
+  if (collection !== 'system.indexes' && collection !== 'system.users') return;
+  const documents = documentsIn(await smallFile(entry, path), path);
+  if (collection === 'system.indexes') {
+    systems.indexes.set(folder, documents);
+    return;
+  }
+  // Since 2.6 a user says in which database it is, and has its credentials under their mechanism.
+  const old = documents.filter((user) => !('credentials' in user) || !('db' in user));
+  if (old.length === 0) return;
+  const names = old.slice(0, NAMED_USERS).map(({ user }) => printable(String(user)));
+  const more = old.length > NAMED_USERS ? ` and ${old.length - NAMED_USERS} more` : '';
+  systems.users.push(
+    `${printable(path)} holds users of MongoDB 2.4 or older (${names.join(', ')}${more}), whose passwords no server of today takes: create them anew.`,
+  );
+}
+
+const NAMED_USERS = 10;
+
+/** @throws VerificationError when the file is cut or damaged */
+function documentsIn(bytes: Buffer, path: string): BSON.Document[] {
+  const end = endOfWhole(bytes, { path, offset: 0, largest: largestDocument({ db: '-', collection: '-' }) });
+  if (end < bytes.length)
+    throw new VerificationError(`${path} ends in the middle of a document, at byte ${end}: it is cut off or damaged.`);
+  const documents: BSON.Document[] = [];
+  for (let at = 0; at < end; at += int32(bytes, at)) documents.push(orderedDocument(bytes.subarray(at, at + int32(bytes, at))));
+  return documents;
+}
+
+/** Gives collections without indexes in their metadata those of `system.indexes`. */
+function withSystemIndexes(
+  collections: readonly FolderCollection[],
+  listed: ReadonlyMap<string, readonly BSON.Document[]>,
+): { collections: FolderCollection[]; lost: string[] } {
+  const byNamespace = new Map<string, BSON.Document[]>();
+  for (const [folder, specs] of listed) {
+    for (const spec of specs) {
+      const full = String(spec['ns']);
+      const name = `${folder}${full.slice(full.indexOf('.') + 1)}`;
+      byNamespace.set(name, [...(byNamespace.get(name) ?? []), spec]);
+    }
+  }
+  const result = collections.map((one) => {
+    const folder = one.file?.slice(0, one.file.lastIndexOf('/') + 1) ?? '';
+    const name = `${folder}${one.entry.collection}`;
+    const specs = byNamespace.get(name);
+    byNamespace.delete(name);
+    const { state, options, indexes } = parseMetadata(one.entry.metadata);
+    // Metadata that are there and cannot be read stay as they are: that is told as such.
+    if (specs === undefined || state === 'invalid' || indexes.length > 0) return one;
+    const metadata = formatMetadata({ options, indexes: specs, collectionName: one.entry.collection, type: 'collection' });
+    return { ...one, entry: { ...one.entry, metadata } };
+  });
+  const lost = [...byNamespace].map(
+    ([name, specs]) =>
+      `${specs.length === 1 ? 'an index' : `${specs.length} indexes`} of ${printable(name)}, a collection that the dump does not have.`,
+  );
+  return { collections: result, lost };
 }
 
 function versionIn(prelude: string): string | undefined {

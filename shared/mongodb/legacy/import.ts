@@ -27,6 +27,8 @@ export interface LegacyBackup {
   estimate: number | undefined;
   /** Files in a tar that are no part of a dump. */
   ignored: string[];
+  /** What the old backup has and a restore cannot bring back. One sentence each. */
+  lost: string[];
   /** The mongodump archive. */
   source: AsyncIterable<Uint8Array>;
 }
@@ -44,6 +46,7 @@ export async function openLegacyBackup(path: string, options: LegacyOptions): Pr
     hasOplog: folder?.collections.some(({ entry }) => entry.db === ''),
     estimate: folder?.bytes,
     ignored: folder?.ignored ?? [],
+    lost: folder?.lost ?? [],
     source: archiveOf(path, file, folder),
   };
 }

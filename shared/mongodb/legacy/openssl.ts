@@ -57,6 +57,24 @@ export interface OpensslKey {
   derivation: Derivation;
   key: Buffer;
   iv: Buffer;
+  /** How the passphrase was read, where it did not open the file as it was given; part of a sentence. */
+  passphrase: string | undefined;
+}
+
+/**
+ * The ways in which a passphrase may have reached openssl. From a file it takes the first line, and of its end only the line feed: what an
+ * editor of Windows wrote keeps its carriage return, which may have been taken away on its way here, or kept where openssl never had it.
+ */
+function readings(given: string): [passphrase: string, how: string | undefined][] {
+  const line = given.split('\n')[0] as string;
+  const bare = line.replace(/\r$/, '');
+  const ways: [string, string | undefined][] = [
+    [given, undefined],
+    [line, 'the first line of the passphrase'],
+    [`${bare}\r`, 'the passphrase with a carriage return at its end'],
+    [bare, 'the passphrase without the carriage return at its end'],
+  ];
+  return ways.filter(([text], index) => text !== '' && ways.findIndex(([other]) => other === text) === index);
 }
 
 /**
@@ -74,14 +92,15 @@ export async function findOpensslKey(
   const salt = Buffer.from(head.subarray(MAGIC.length, BLOCK_BYTES));
   const whole = Math.floor((Math.min(head.length, PROBE_BYTES) - BLOCK_BYTES) / BLOCK_BYTES) * BLOCK_BYTES;
   const start = head.subarray(BLOCK_BYTES, BLOCK_BYTES + Math.max(0, whole));
-  const pass = Buffer.from(passphrase.reveal());
-  for (const derivation of derivations(iterations)) {
-    const made = await derivation.derive(pass, salt);
-    const [key, iv] = [made.subarray(0, KEY_BYTES), made.subarray(KEY_BYTES)];
-    if (isKnown(decipherOf(key, iv).setAutoPadding(false).update(start))) return { derivation, key, iv };
+  for (const [pass, how] of readings(passphrase.reveal())) {
+    for (const derivation of derivations(iterations)) {
+      const made = await derivation.derive(Buffer.from(pass), salt);
+      const [key, iv] = [made.subarray(0, KEY_BYTES), made.subarray(KEY_BYTES)];
+      if (isKnown(decipherOf(key, iv).setAutoPadding(false).update(start))) return { derivation, key, iv, passphrase: how };
+    }
   }
   throw new UserError('The passphrase does not open the file: with no key derivation of openssl does a backup come out.', {
-    fix: `Check the passphrase (openssl takes the first line of a -pass file). A file made with another -iter than ${iterations} needs that number here; only -aes-256-cbc is read.`,
+    fix: `Check the passphrase (openssl takes the first line of a -pass file; a carriage return at its end was tried as well). A file made with another -iter than ${iterations} needs that number here; only -aes-256-cbc is read.`,
   });
 }
 
@@ -93,7 +112,10 @@ function decipherOf(key: Buffer, iv: Buffer): Decipheriv {
  * Decrypts a whole file.
  * @throws VerificationError when its end is not the end that was written: cut off, or damaged in its last two blocks
  */
-export async function* decryptOpenssl(file: AsyncIterable<Uint8Array>, { key, iv }: OpensslKey): AsyncGenerator<Uint8Array> {
+export async function* decryptOpenssl(
+  file: AsyncIterable<Uint8Array>,
+  { key, iv }: Pick<OpensslKey, 'key' | 'iv'>,
+): AsyncGenerator<Uint8Array> {
   const decipher = decipherOf(key, iv);
   let skip = BLOCK_BYTES;
   for await (const chunk of file) {

@@ -46,7 +46,8 @@ export async function openLegacyFile(path: string, options: LegacyOptions): Prom
     const key: OpensslKey = await findOpensslKey(head, passphrase, iterations, (bytesOf) => kindOf(bytesOf) !== undefined);
     const encrypted = stream;
     stream = () => decryptOpenssl(encrypted(), key);
-    layers.push(`openssl enc -aes-256-cbc ${key.derivation.name}`);
+    const { derivation, passphrase: how } = key;
+    layers.push(`openssl enc -aes-256-cbc ${derivation.name}${how === undefined ? '' : ` (${how})`}`);
     start = await startOf(stream());
   }
   if (kindOf(start) === 'gzip') {

@@ -11,6 +11,7 @@ import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
+import { prose } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -37,6 +38,7 @@ export async function runImportBackup(context: Context): Promise<StepReturn> {
       const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
       context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
       if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
+      for (const one of old.lost) context.host.warning(`Cannot be brought back: ${one}`);
       notes.usedBackup = timestamp;
       const returned = await importOne(context, { place, recipients, component, timestamp, old });
       const { copies } = inputs;
@@ -110,8 +112,8 @@ async function passphraseInVault({ host, signal }: Context, inputs: Inputs, plac
       fix: `Check ${host.spell('passphraseSecret')}, or give the passphrase itself: ${host.spell('passphrase')}.`,
     });
   }
-  // The first line, as openssl reads a -pass file.
-  const text = found.value.split(/\r?\n/)[0] as string;
+  // The first line, as openssl reads a -pass file: of its end, only the line feed is not part of it.
+  const text = found.value.split('\n')[0] as string;
   host.mask(text);
   return new Secret(text);
 }
@@ -140,7 +142,9 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
   await context.host.summary(
     page(
       `### Old backup ${timestamp} imported and proved restorable`,
-      manifest.suspect.map((reason) => `- **${reason}**`).join('\n'),
+      [...manifest.suspect.map((reason) => `- **${reason}**`), ...old.lost.map((one) => `- Cannot be brought back: ${prose(one)}`)].join(
+        '\n',
+      ),
       facts([
         ['From', `${old.facts.file}, ${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}`],
         ['SHA-256 of the file', old.facts.sha256],
@@ -162,6 +166,7 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
       backup: id,
       location: store.location,
       imported: old.facts,
+      lost: old.lost,
       documents,
       collections: namespaces,
       storedBytes: manifest.sizes.stored,

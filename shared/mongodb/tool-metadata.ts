@@ -1,0 +1,48 @@
+// The metadata of a collection as mongorestore is given it: in the form that the built-in engine makes, since mongorestore spreads whatever
+// options an archive has over its own commands, and ends at the first index that a server of today refuses.
+import { shownName, type CollectionEntry } from './archive.ts';
+import { formatMetadata, parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
+import { creationOptions, unknownOptionsText } from './create-collection.ts';
+import { modernIndexes } from './index-build.ts';
+import { MEANINGFUL_OPTIONS, TECHNICAL_OPTIONS } from './legacy-index.ts';
+
+export interface ToolMetadata {
+  /** The text to give; undefined when the archive's own will do. */
+  text: string | undefined;
+  /** What was left out that is worth a word. */
+  notes: string[];
+}
+
+/** Options of an index for mongorestore, which has no second try: those that MongoDB knows. */
+const KNOWN: ReadonlySet<string> = new Set(['key', 'name', ...MEANINGFUL_OPTIONS, ...TECHNICAL_OPTIONS]);
+
+/** Metadata that cannot be read are passed on as they are: mongorestore has its own word about them. */
+export function toolMetadata(entry: CollectionEntry): ToolMetadata {
+  const metadata = parseMetadata(entry.metadata);
+  if (metadata.state !== 'read') return { text: undefined, notes: [] };
+  const name = shownName(entry);
+  const { taken, unknown } = creationOptions(metadata.options, entry.type ?? metadata.type);
+  const { indexes, leftOut } = toolIndexes(metadata);
+  const notes = [unknownOptionsText(name, unknown), ...leftOut.map((text) => `${name}: ${text}.`)].filter((note) => note !== undefined);
+  const type = entry.type === undefined || entry.type === '' ? 'collection' : entry.type;
+  const written = (options: CollectionMetadata['options'], specs: CollectionMetadata['indexes']): string =>
+    formatMetadata({
+      ...{ options, indexes: specs, collectionName: entry.collection, type },
+      ...(metadata.uuid === undefined ? {} : { uuid: metadata.uuid }),
+    });
+  const text = written(taken, indexes);
+  return { text: text === written(metadata.options, metadata.indexes) ? undefined : text, notes };
+}
+
+function toolIndexes(metadata: CollectionMetadata): { indexes: CollectionMetadata['indexes']; leftOut: string[] } {
+  // The index of `_id` comes with the collection; mongorestore looks for its collation here.
+  const own = metadata.indexes.filter(({ name, clustered }) => name === '_id_' || clustered === true);
+  const leftOut: string[] = [];
+  const others = modernIndexes(metadata).map((spec) => {
+    const unknown = Object.keys(spec).filter((option) => !KNOWN.has(option));
+    if (unknown.length > 0)
+      leftOut.push(`its index ${String(spec['name'])} is made without ${unknown.join(', ')}, which MongoDB does not know`);
+    return Object.fromEntries(Object.entries(spec).filter(([option]) => KNOWN.has(option)));
+  });
+  return { indexes: [...own, ...others] as CollectionMetadata['indexes'], leftOut };
+}
