@@ -1,10 +1,16 @@
 // `./scripts/faults`: the fault campaign. Every part breaks something on purpose; whatever is neither noticed nor survived fails the run.
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { EXIT_CODES, errorMessage } from '../shared/step/errors.ts';
 import { formatCount, formatSeconds } from '../shared/step/format.ts';
+import { tempFolder } from '../test/backends/support.ts';
+import { ensureBuilt } from './campaign/built-steps.ts';
 import { PARTS } from './campaign/index.ts';
 import { runPart, type Row } from './campaign/part.ts';
+import { roundText } from './campaign/soak/actors.ts';
+import { runSoak, type SoakRow } from './campaign/soak/soak.ts';
+import { SITE_KINDS, type SiteKind } from './campaign/store-site.ts';
 import { endProcess } from './entries/end.ts';
 
 interface Options {
@@ -13,9 +19,13 @@ interface Options {
   rounds: number;
   quick: boolean;
   json: boolean;
+  /** Minutes; undefined: the parts are run instead. */
+  soak?: number;
+  on?: SiteKind[];
 }
 
 async function main(options: Options): Promise<number> {
+  if (options.soak !== undefined) return soak(options.soak, options);
   const { only, seed, rounds, quick, json } = options;
   const unknown = only?.find((name) => !PARTS.some((part) => part.name === name));
   if (unknown !== undefined) {
@@ -45,6 +55,50 @@ async function main(options: Options): Promise<number> {
     return EXIT_CODES.cancelled;
   }
   return slipped.length === 0 ? EXIT_CODES.succeeded : EXIT_CODES.failed;
+}
+
+/** Many runs at once on one store, for so long; see campaign/soak. */
+async function soak(minutes: number, { seed, json, on = [...SITE_KINDS] }: Options): Promise<number> {
+  process.stderr.write(`Soaking ${on.join(', ')} for ${minutes} min, and a minute more for what must hold later. Seed ${seed}.\n`);
+  ensureBuilt();
+  const folder = tempFolder('soak');
+  const signal = stopSignal();
+  let rows: SoakRow[];
+  try {
+    rows = await runSoak({
+      seed,
+      kinds: on,
+      minutes,
+      folder,
+      signal,
+      onRound: (kind, row, round) => process.stderr.write(`… ${soakLine({ ...row, kind })}  ${roundText(round)}\n`),
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+  for (const row of rows)
+    process.stderr.write(`${row.broken.length > 0 ? '✗' : row.skipped === undefined && !row.stopped ? '✓' : '-'} ${soakLine(row)}\n`);
+  const broken = rows.flatMap(({ kind, broken: told }) => told.map((what) => `${kind}: ${what}`));
+  for (const what of broken) process.stderr.write(`BROKEN ${what}\n`);
+  const repeat = `./scripts/faults --soak ${minutes} --seed ${seed} --on ${on.join(' ')}`;
+  const runs = rows.reduce((sum, row) => sum + row.runs, 0);
+  process.stderr.write(
+    broken.length === 0
+      ? `Every invariant held through ${formatCount(runs)} runs. Seed ${seed}.\n`
+      : `${broken.length} broken. To repeat: ${repeat}\n`,
+  );
+  if (json) process.stdout.write(`${JSON.stringify({ seed, minutes, rows }, null, 2)}\n`);
+  if (signal.aborted) {
+    process.stderr.write(`Stopped. To run it again: ${repeat}\n`);
+    return EXIT_CODES.cancelled;
+  }
+  return broken.length === 0 ? EXIT_CODES.succeeded : EXIT_CODES.failed;
+}
+
+function soakLine({ kind, rounds, runs, killed, refused, failed, skipped, stopped, seconds }: SoakRow): string {
+  const counts = `${formatCount(rounds).padStart(5)} rounds ${formatCount(runs).padStart(6)} runs  ${killed} killed  ${refused} refused  ${failed} failed`;
+  const reason = skipped === undefined ? (stopped ? '  (stopped)' : '') : `  (skipped: ${skipped})`;
+  return `${kind.padEnd(7)} ${counts}  ${seconds === 0 ? '' : formatSeconds(seconds)}${reason}`.trimEnd();
 }
 
 /** Ctrl-C ends after the case at hand, with what was done so far; a second one ends at once. */
@@ -106,6 +160,13 @@ function parseOptions(args: readonly string[]): Options {
     .addOption(new Option('--only <name...>', 'only these parts').choices(PARTS.map(({ name }) => name)))
     .addOption(new Option('--seed <text>', 'repeat a run').default(randomBytes(4).toString('hex'), 'random'))
     .addOption(new Option('--rounds <n>', 'random moments and samples per part').default(50).argParser(wholeNumber))
+    .addOption(
+      new Option(
+        '--soak <minutes>',
+        'many runs at once on one store instead, killed at random: what must hold is looked at after each round',
+      ).argParser(minutesOf),
+    )
+    .addOption(new Option('--on <store...>', 'with --soak: only these kinds of store, in turn').choices(SITE_KINDS))
     .option('--quick', 'samples instead of every byte and boundary, as jest runs it', false)
     .option('--json', 'print the table as JSON on standard output', false)
     .addHelpText('after', `\nParts:\n${PARTS.map(({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n')}`)
@@ -117,6 +178,13 @@ function parseOptions(args: readonly string[]): Options {
     if (exitCode === undefined) process.stderr.write(`error: ${errorMessage(thrown)}\n`);
     process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage);
   }
+}
+
+function minutesOf(text: string): number {
+  const minutes = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || minutes <= 0 || minutes > 100_000)
+    throw new Error(`--soak is "${text}": expected minutes, such as 10.`);
+  return minutes;
 }
 
 function wholeNumber(text: string): number {

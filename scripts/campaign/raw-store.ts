@@ -1,8 +1,15 @@
 // What a store keeps, seen from below: objects and files that chance or a stranger changes without asking Lifeboat.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import type { ContainerClient } from '@azure/storage-blob';
 
 export interface Stored {
@@ -18,7 +25,13 @@ export interface RawStore {
   remove(name: string): Promise<void>;
   /** Puts something back as it was, in every respect that the store shows where that can be done. */
   restore(name: string, original: Stored): Promise<void>;
+  /** Makes locks look as if nobody had renewed them since. */
+  expireLocks(since: Date): Promise<void>;
+  /** Uploads that were begun and never ended, where the service keeps them apart from objects. */
+  unfinished(): Promise<string[]>;
 }
+
+const LOCK = /(?:^|\/)locks\//;
 
 /** Files below a folder: a folder store, the folder of an SFTP server, a folder vault. */
 export class RawFiles implements RawStore {
@@ -63,6 +76,17 @@ export class RawFiles implements RawStore {
     else writeFileSync(join(this.#root, name), bytes, { mode: 0o600 });
   }
 
+  async expireLocks(since: Date): Promise<void> {
+    for (const name of await this.names()) {
+      // A living run may give its lock back at the same moment.
+      if (LOCK.test(name) && existsSync(join(this.#root, name))) utimesSync(join(this.#root, name), since, since);
+    }
+  }
+
+  async unfinished(): Promise<string[]> {
+    return [];
+  }
+
   #place(name: string): string {
     return join(this.#aside, createHash('sha256').update(name).digest('hex'));
   }
@@ -103,6 +127,23 @@ export class RawBlobs implements RawStore {
   async restore(name: string, original: Stored): Promise<void> {
     await this.put(name, original);
   }
+
+  /** A broken lease is as free to others as one that has ended. */
+  async expireLocks(): Promise<void> {
+    for await (const { name, properties } of this.#container.listBlobsFlat()) {
+      if (properties.leaseState === 'leased') await this.#container.getBlobClient(name).getBlobLeaseClient().breakLease(0);
+    }
+  }
+
+  async unfinished(): Promise<string[]> {
+    const committed = new Set(await this.names());
+    const found: string[] = [];
+    for await (const { name } of this.#container.listBlobsFlat({ includeUncommitedBlobs: true })) {
+      // Blocks of a record of some hundred bytes: Azure itself drops them after a week.
+      if (!committed.has(name) && name.endsWith('/data')) found.push(`blocks of ${name}`);
+    }
+    return found;
+  }
 }
 
 /** Objects of a bucket. */
@@ -135,5 +176,19 @@ export class RawBucket implements RawStore {
 
   async restore(name: string, original: Stored): Promise<void> {
     await this.put(name, original);
+  }
+
+  /** The service stamps its objects itself: a lock whose record expires at once is as good as an old one. */
+  async expireLocks(): Promise<void> {
+    for (const name of await this.names()) {
+      if (!LOCK.test(name)) continue;
+      const record = JSON.parse((await this.read(name)).bytes.toString()) as { owner?: string };
+      if (record.owner !== undefined) await this.put(name, { bytes: Buffer.from(JSON.stringify({ ...record, expiresAfter: 1 })) });
+    }
+  }
+
+  async unfinished(): Promise<string[]> {
+    const { Uploads = [] } = await this.#client.send(new ListMultipartUploadsCommand({ Bucket: this.#bucket }));
+    return Uploads.map(({ Key }) => `parts of ${Key ?? ''}`);
   }
 }

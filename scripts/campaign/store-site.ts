@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { ContainerClient } from '@azure/storage-blob';
 import { startAzurite } from '../../test/backends/azurite.ts';
+import { startBusyFront } from '../../test/backends/busy-front.ts';
+import { startFaultProxy } from '../../test/backends/fault-proxy.ts';
+import { startOutageProxy } from '../../test/backends/outage-proxy.ts';
 import { sshd, startSshd } from '../../test/backends/sshd.ts';
 import { startVersitygw, versitygw } from '../../test/backends/versitygw.ts';
 import { RawBlobs, RawBucket, RawFiles, type RawStore } from './raw-store.ts';
@@ -22,8 +25,8 @@ export interface StoreSite {
   kind: SiteKind;
   /** What processes need to reach its stores. */
   env: Record<string, string>;
-  /** The server's origin, where it speaks https. */
-  origin?: string;
+  /** Has a bad time for so many milliseconds: answers 503, or breaks connections where the protocol has no such answer. A folder never has. */
+  away(milliseconds: number): void;
   place(name: string): Promise<StorePlace>;
   stop(): Promise<void>;
 }
@@ -46,6 +49,7 @@ function folderSite(root: string): StoreSite {
   return {
     kind: 'folder',
     env: {},
+    away: () => undefined,
     place: async (name) => {
       const path = join(root, 'stores', name);
       return { config: { kind: 'folder', path }, raw: new RawFiles(path, join(root, 'aside', name)) };
@@ -58,19 +62,29 @@ const DAY_SECONDS = 86_400;
 
 async function blobSite(): Promise<StoreSite> {
   const azurite = await startAzurite();
+  const proxy = await startFaultProxy({ target: new URL(azurite.accountUrl).origin, certificate: azurite.certificate });
   const env: Record<string, string> = { NODE_EXTRA_CA_CERTS: azurite.certificate.certFile };
   return {
     kind: 'blob',
     env,
-    origin: new URL(azurite.accountUrl).origin,
+    away: (milliseconds) => {
+      proxy.faults.add({ times: Infinity, effect: { kind: 'busy' } });
+      setTimeout(() => {
+        proxy.faults.clear();
+      }, milliseconds).unref();
+    },
     place: async (name) => {
       const container = new ContainerClient(await azurite.createContainer(name), azurite.credential);
       const variable = `SAS_${name.toUpperCase().replaceAll('-', '_')}`;
       env[variable] = new URL(azurite.sasUrl(name, 'racwdl', DAY_SECONDS)).search.slice(1);
-      const config = { account: azurite.accountName, endpoint: azurite.accountUrl, container: name, sas: `\${env:${variable}}` };
+      const endpoint = `${proxy.origin}/${azurite.accountName}`;
+      const config = { account: azurite.accountName, endpoint, container: name, sas: `\${env:${variable}}` };
       return { config: { kind: 'azure-blob', ...config }, raw: new RawBlobs(container) };
     },
-    stop: () => azurite.stop(),
+    stop: async () => {
+      await proxy.stop();
+      await azurite.stop();
+    },
   };
 }
 
@@ -78,17 +92,22 @@ async function s3Site(): Promise<StoreSite | string> {
   const tool = await versitygw();
   if (!('program' in tool)) return tool.missing;
   const server = await startVersitygw(tool.program);
-  const { endpoint, region, accessKeyId, secretAccessKey } = server;
-  const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
+  const { region, accessKeyId, secretAccessKey } = server;
+  const front = await startBusyFront(server.endpoint);
+  const client = new S3Client({ endpoint: server.endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
   return {
     kind: 's3',
     env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    away: (milliseconds) => {
+      front.away(milliseconds);
+    },
     place: async (name) => {
       await client.send(new CreateBucketCommand({ Bucket: name }));
-      return { config: { kind: 's3', bucket: name, region, endpoint }, raw: new RawBucket(client, name) };
+      return { config: { kind: 's3', bucket: name, region, endpoint: front.origin }, raw: new RawBucket(client, name) };
     },
     stop: async () => {
       client.destroy();
+      await front.stop();
       await server.stop();
     },
   };
@@ -98,16 +117,23 @@ async function sftpSite(root: string): Promise<StoreSite | string> {
   const tool = await sshd();
   if (!('program' in tool)) return tool.missing;
   const server = await startSshd();
-  const { host, port, user, fingerprint, keyFile, folder } = server;
+  const { host, user, fingerprint, keyFile, folder } = server;
+  const proxy = await startOutageProxy(server.port);
   return {
     kind: 'sftp',
     env: {},
+    away: (milliseconds) => {
+      proxy.outage(milliseconds);
+    },
     place: async (name) => {
       const path = join(folder, name);
       mkdirSync(path);
-      const config = { kind: 'sftp', host, port, user, path, fingerprint, keyFile };
+      const config = { kind: 'sftp', host, port: proxy.port, user, path, fingerprint, keyFile };
       return { config, raw: new RawFiles(path, join(root, 'aside', name)) };
     },
-    stop: () => server.stop(),
+    stop: async () => {
+      await proxy.stop();
+      await server.stop();
+    },
   };
 }

@@ -6,9 +6,14 @@ import { runPart, type Part } from '../../scripts/campaign/part.ts';
 /** Enough to find what is broken for all; ./scripts/faults looks longer. */
 const ROUNDS = 4;
 
+/** The seed that LIFEBOAT_FAULTS_SEED repeats, or a new one. */
+export function campaignSeed(): string {
+  return process.env['LIFEBOAT_FAULTS_SEED'] ?? randomBytes(4).toString('hex');
+}
+
 /** One test per part: nothing may slip through. Set LIFEBOAT_FAULTS_SEED to repeat a run. */
 export function campaignTests(parts: readonly Part[], rounds = ROUNDS): void {
-  const seed = process.env['LIFEBOAT_FAULTS_SEED'] ?? randomBytes(4).toString('hex');
+  const seed = campaignSeed();
   describe(`faults, seed ${seed}`, () => {
     for (const part of parts) {
       test(`${part.name}: ${part.what}: detected or survived`, async () => {
