@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BlockBlobClient } from '@azure/storage-blob';
 import { Command, Option } from 'commander';
-import { drSource } from '../shared/config/source.ts';
+import { drSource } from '../shared/session/session.ts';
 import { Lifecycle } from '../shared/hosts/lifecycle.ts';
 import { EXIT_CODES, errorMessage, outcomeOf, throwIfCancelled, UserError, type ErrorKind } from '../shared/step/errors.ts';
 import { formatBytes, formatCount, plural } from '../shared/step/format.ts';

@@ -2,12 +2,12 @@
 import { Option, type Command } from 'commander';
 import { TerminalHost } from '../../shared/hosts/terminal.ts';
 import { readSecret, secretFileOption, secretOnCommandLine, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
+import { drSource } from '../../shared/session/session.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { EXIT_CODES, UserError, type ErrorKind } from '../../shared/step/errors.ts';
 import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { describeInput, inputsFor, placeholder } from '../generators/describe.ts';
-import { openConfig } from '../entries/open-config.ts';
 
 type Options = Record<string, string | boolean | string[] | undefined>;
 
@@ -73,7 +73,7 @@ async function runCommand(step: AnyStep, options: Options, given: Record<string,
     return;
   }
   const secretInputs = Object.keys(step.inputs).filter((name) => step.inputs[name]?.kind === 'secret');
-  await runStep(step, new TerminalHost({ ...about, inputs, secretInputs }), { openConfig });
+  await runStep(step, new TerminalHost({ ...about, inputs, secretInputs }), { openConfig: drSource() });
 }
 
 /** Ends a command that did not get as far as running, the way a step that fails ends. */

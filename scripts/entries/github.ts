@@ -1,6 +1,7 @@
 // What the bundles under dist/github/ run.
 import { nearestSpelling } from '../../shared/config/spelling.ts';
 import { GithubHost } from '../../shared/hosts/github.ts';
+import { drSource } from '../../shared/session/session.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { EXIT_CODES } from '../../shared/step/errors.ts';
 import { kebabCase } from '../../shared/step/input.ts';
@@ -8,13 +9,12 @@ import { runStep } from '../../shared/step/run.ts';
 import { findStep, steps } from '../../shared/steps/index.ts';
 import { ALIASES, meaningsOf } from '../../shared/steps/words.ts';
 import { endProcess } from './end.ts';
-import { openConfig } from './open-config.ts';
 
 /** Runs the step that `actions/<name>` is about. */
 export async function runGithubStep(name: string): Promise<never> {
   const step = findStep(name);
   if (!step) throw new Error(`No step ${name}`);
-  await runStep(step, new GithubHost(), { openConfig });
+  await runStep(step, new GithubHost(), { openConfig: drSource() });
   return endProcess();
 }
 
@@ -25,7 +25,7 @@ export async function runGithubChooser(): Promise<never> {
   const step = findStep(name);
   const problem = step ? foreignInputs(step, host.givenInputs()) : unknownStep(name);
   if (step && problem === undefined) {
-    await runStep(step, host, { openConfig });
+    await runStep(step, host, { openConfig: drSource() });
   } else {
     await host.finish({
       outcome: 'failed',

@@ -19,13 +19,14 @@ import {
 /** What Entra wants as audience of a federated credential's token. */
 export const TOKEN_EXCHANGE_AUDIENCE = 'api://AzureADTokenExchange';
 
-export interface AzureSignInOptions extends Authority {
+export interface AzureSignInOptions extends Omit<Authority, 'authorityHost'> {
+  authorityHost?: string | undefined;
   host: Pick<Host, 'kind' | 'spell' | 'oidcToken' | 'serviceConnection' | 'debug'>;
   /** Name of an Azure Pipelines service connection. */
-  serviceConnection?: string;
-  clientId?: string;
-  tenantId?: string;
-  clientSecret?: Secret;
+  serviceConnection?: string | undefined;
+  clientId?: string | undefined;
+  tenantId?: string | undefined;
+  clientSecret?: Secret | undefined;
   /** Audience of the CI system's OIDC token. */
   audience?: string;
   /** For tests; the process's own otherwise. */

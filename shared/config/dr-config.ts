@@ -38,11 +38,11 @@ export type RecipientConfig =
 /** Where references of dr.yml are looked up. */
 export interface DrSources {
   /** Default: this process's environment. */
-  env?: Readonly<Record<string, string | undefined>>;
+  env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Reads a secret of the file's vault. Absent: `${vault:…}` is an error when it is needed. */
-  vaultSecret?: (vault: VaultConfig, name: string) => Promise<string | undefined>;
+  vaultSecret?: ((vault: VaultConfig, name: string) => Promise<string | undefined>) | undefined;
   /** Told every value that must not be seen, before it is used. */
-  mask?: (secret: string) => void;
+  mask?: ((secret: string) => void) | undefined;
 }
 
 /** The part of the loaded file that DrConfig needs beside its content. */

@@ -3,9 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../step/errors.ts';
 import type { Host } from '../step/host.ts';
-import type { ConfigSource, OpenConfig } from '../step/run.ts';
-import type { DrConfig, DrSources, VaultConfig } from './dr-config.ts';
-import { problemLine } from './problem.ts';
+import type { ConfigSource } from '../step/run.ts';
+import type { DrConfig, VaultConfig } from './dr-config.ts';
 
 export const DEFAULT_FILE = 'dr.yml';
 
@@ -15,38 +14,15 @@ export function findDrFile(given: string | undefined, workingFolder = process.cw
   return existsSync(join(workingFolder, DEFAULT_FILE)) ? DEFAULT_FILE : undefined;
 }
 
-export interface DrSourceOptions {
-  env?: DrSources['env'];
-  /** Reads a secret of the vault for `${vault:name}`; gets the host and the raw inputs to sign in with. */
-  vaultSecret?: (vault: VaultConfig, name: string, raw: (name: string) => string | undefined, host: Host) => Promise<string | undefined>;
-}
-
 /**
- * Makes the `openConfig` of `runStep`. Reads the inputs `config` (path) and `component` (name).
- * Lookups, all as text: `source.uri` below the component; `/name` from the root; `.` the component's name;
- * `store` the store's name (the only store when the component names none); `/vault` its address or folder;
- * `/keys` as the input `recipients` is written. Without a component (a step about all of them) a path below it
- * answers when all components say the same.
+ * dr.yml as the source of a step's inputs. Lookups, all as text: `source.uri` below the component; `/name` from the root; `.` the component's
+ * name; `store` the store's name (the only store when the component names none); `/vault` its address or folder; `/keys` as the input
+ * `recipients` is written. Without a component (a step about all of them) a path below it answers when all components say the same.
+ * @throws UsageError as `pickComponent`
  */
-export function drSource({ env, vaultSecret }: DrSourceOptions = {}): OpenConfig {
-  return async (raw, host, step) => {
-    // A step that takes nothing from dr.yml must work beside one that is broken: decrypt, init.
-    if (!Object.values(step.inputs).some((spec) => spec.config !== undefined)) return undefined;
-    const file = findDrFile(raw('config'));
-    if (file === undefined) return undefined;
-    // YAML, zod and cron are loaded only where there is a file to read.
-    const { loadDr } = await import('./load.ts');
-    const config = await loadDr(file, {
-      ...(env ? { env } : {}),
-      ...(vaultSecret ? { vaultSecret: (vault, name) => vaultSecret(vault, name, raw, host) } : {}),
-      mask: (secret) => {
-        host.mask(secret);
-      },
-    });
-    for (const notice of config.notices) host.notice(problemLine(config.label, notice));
-    const component = pickComponent(config, raw('component'), step.componentKind, host);
-    return { label: config.label, lookup: (path) => lookup(config, component, path) } satisfies ConfigSource;
-  };
+export function componentSource(config: DrConfig, given: string | undefined, kind: string | undefined, host: Host): ConfigSource {
+  const component = pickComponent(config, given, kind, host);
+  return { label: config.label, lookup: (path) => lookup(config, component, path) };
 }
 
 /** The component a step is about. @throws UsageError when it is not there, of another kind, or cannot be told */

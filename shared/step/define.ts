@@ -39,6 +39,8 @@ export interface StepContext<I extends InputSpecs = InputSpecs, O extends string
   origin(name: keyof I & string): 'input' | 'dr.yml' | 'default' | 'absent';
   clock: Clock;
   signal: AbortSignal;
+  /** What the run keeps for its step, as `openConfig` made it; `sessionOf` of shared/session gives it its type. */
+  session?: unknown;
   setOutput: (this: void, name: O, value: string | number) => void;
   /**
    * Shows the plan and asks for the typed confirmation of a destroying step.

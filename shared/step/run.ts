@@ -26,8 +26,16 @@ export interface ConfigSource {
   lookup(path: string): string | undefined | Promise<string | undefined>;
 }
 
-/** Opens the config source for a call of a step; gets the raw text of inputs by camelCase name. */
-export type OpenConfig = (raw: (name: string) => string | undefined, host: Host, step: AnyStep) => Promise<ConfigSource | undefined>;
+/** What a call of a step begins with. */
+export interface OpenedConfig {
+  /** Absent where there is no file. */
+  source?: ConfigSource;
+  /** What the run keeps for its step. */
+  session?: unknown;
+}
+
+/** Opens what a call of a step begins with; gets the raw text of inputs by camelCase name. */
+export type OpenConfig = (raw: (name: string) => string | undefined, host: Host, step: AnyStep) => Promise<OpenedConfig>;
 
 export interface RunOptions {
   clock?: Clock;
@@ -51,7 +59,7 @@ export async function runStep(step: AnyStep, host: Host, options: RunOptions = {
 
 async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings: string[]): Promise<Finish> {
   maskSecrets(step, host);
-  const { values, origins } = await parseInputs(step, host, options.openConfig);
+  const { values, origins, session } = await parseInputs(step, host, options.openConfig);
   const context: StepContext<InputSpecs, string> = {
     step: step.name,
     host,
@@ -59,6 +67,7 @@ async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings:
     origin: (name) => origins[name] ?? 'absent',
     clock: options.clock ?? systemClock,
     signal: host.signal,
+    session,
     setOutput: (name, value) => {
       host.setOutput(name, String(value));
     },
@@ -137,12 +146,13 @@ function readable(read: () => string | undefined): string | undefined {
 interface ParsedInputs {
   values: InputValues<InputSpecs>;
   origins: Record<string, Origin>;
+  session: unknown;
 }
 
 async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | undefined): Promise<ParsedInputs> {
   const raw = (name: string): string | undefined => host.rawInput(name) || undefined;
   const problems = renamedInputs(step, host);
-  const config = await openConfig?.(raw, host, step);
+  const { source: config, session } = (await openConfig?.(raw, host, step)) ?? {};
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   const wrong: string[] = [];
@@ -178,7 +188,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
   }
   problems.push(...crossFieldProblems(step, values, host, wrong));
   if (problems.length > 0) throw inputError(step, host, problems, missesConfig);
-  return { values: Object.freeze(values), origins };
+  return { values: Object.freeze(values), origins, session };
 }
 
 function renamedInputs(step: AnyStep, host: Host): string[] {

@@ -18,7 +18,8 @@ const BELOW = {
   notify: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'mongodb', 'config'],
-  steps: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
+  session: ['step', 'azure', 'stores', 'vaults', 'config'],
+  steps: ['session', 'step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
 } satisfies Record<string, string[]>;
 
 /** package.json, as seen from shared/. */

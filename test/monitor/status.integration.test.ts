@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { writeRunRecord } from '../../shared/catalog/runs.ts';
-import { drSource } from '../../shared/config/source.ts';
+import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { metricFamilies, renderMetrics } from '../../shared/monitor/metrics.ts';
 import type { StatusDocument } from '../../shared/monitor/status.ts';

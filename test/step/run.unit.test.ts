@@ -49,7 +49,7 @@ async function attempt(step: AnyStep, options: MemoryHostOptions = {}, config?: 
       return value;
     },
   };
-  const finish = await runStep(step, host, config ? { openConfig: async () => source } : {});
+  const finish = await runStep(step, host, config ? { openConfig: async () => ({ source }) } : {});
   expect(host.finished).toBe(finish);
   return { host, finish, error: finish.error };
 }
@@ -80,7 +80,9 @@ describe('inputs', () => {
     ['there is none', undefined, 'No dr.yml was found: is the repository checked out? See the inputs of probe-step in the README.'],
     ['it does not say', { label: 'dr.yml', lookup: () => undefined }, 'See the inputs of probe-step in the README.'],
   ])('when dr.yml could have said what is missing, but %s, the fix tells', async (_why, source, fix) => {
-    expect((await runStep(stepOf(INPUTS, nothing), new KebabHost(), { openConfig: async () => source })).error?.fix).toBe(fix);
+    expect(
+      (await runStep(stepOf(INPUTS, nothing), new KebabHost(), { openConfig: async () => (source ? { source } : {}) })).error?.fix,
+    ).toBe(fix);
   });
 
   test('what the host cannot read is one problem among the others', async () => {
@@ -175,7 +177,7 @@ describe('inputs', () => {
     await runStep(stepOf(INPUTS, nothing), host, {
       openConfig: async () => {
         order.push('open');
-        return undefined;
+        return {};
       },
     });
     expect(order.slice(0, 2)).toEqual(['mask', 'open']);
@@ -218,10 +220,12 @@ describe('rules across inputs', () => {
     });
     const { error } = await runStep(step, new WordyHost(), {
       openConfig: async () => ({
-        label: 'dr.yml',
-        lookup: (path) => {
-          if (path === 'password') throw missing;
-          return undefined;
+        source: {
+          label: 'dr.yml',
+          lookup: (path) => {
+            if (path === 'password') throw missing;
+            return undefined;
+          },
         },
       }),
     });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BSON, MongoClient, type Document } from 'mongodb';
-import { openConfig } from '../../scripts/entries/open-config.ts';
+import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost, type MemoryHostOptions } from '../../shared/hosts/memory.ts';
 import type { Finish } from '../../shared/step/host.ts';
 import { runStep } from '../../shared/step/run.ts';
@@ -29,7 +29,7 @@ export async function run(step: string, inputs: Record<string, string>, options:
   const definition = findStep(step);
   if (!definition) throw new Error(`there is no step ${step}`);
   const host = new MemoryHost({ ...options, inputs });
-  const finish = await runStep(definition, host, { openConfig });
+  const finish = await runStep(definition, host, { openConfig: drSource() });
   const left = readdirSync(host.tempDir);
   rmSync(host.tempDir, { recursive: true });
   if (left.length > 0) throw new Error(`${step} left ${left.join(', ')} in its temporary folder`);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openConfig } from '../../scripts/entries/open-config.ts';
+import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { notifyStep } from '../../shared/steps/notify.ts';
@@ -18,7 +18,7 @@ afterAll(() => {
 
 async function notify(inputs: Record<string, string>) {
   const host = new MemoryHost({ inputs: { outcome: 'failed', ...inputs } });
-  const { outcome, exitCode } = await runStep(notifyStep, host, { openConfig });
+  const { outcome, exitCode } = await runStep(notifyStep, host, { openConfig: drSource() });
   return { outcome, exitCode, warnings: host.log.filter((line) => line.startsWith('warning: ')) };
 }
 

@@ -43,7 +43,7 @@ async function storeWith(sizes: Record<string, number>): Promise<MemoryStore> {
 }
 
 async function look(store: MemoryStore, timestamp: string, { signal }: { signal?: AbortSignal } = {}) {
-  const host = new MemoryHost();
+  const host = new MemoryHost({ inputs: { config } });
   const context = {
     ...{ host, inputs: { config, store: 'primary' }, clock: { ...systemClock, now: () => NOW } },
     signal: signal ?? host.signal,

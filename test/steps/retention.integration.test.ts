@@ -8,7 +8,7 @@ import { writeBackup } from '../../shared/backup/write.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { writePoint } from '../../shared/catalog/points.ts';
 import { writeRunRecord } from '../../shared/catalog/runs.ts';
-import { drSource } from '../../shared/config/source.ts';
+import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { formatTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';

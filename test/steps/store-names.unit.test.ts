@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openConfig } from '../../scripts/entries/open-config.ts';
+import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { listBackupsStep } from '../../shared/steps/list-backups.ts';
@@ -23,7 +23,9 @@ afterAll(() => {
 });
 
 async function list(store: string, config = 'dr.yml') {
-  const { exitCode, error } = await runStep(listBackupsStep, new MemoryHost({ inputs: { store, config, name: 'shop' } }), { openConfig });
+  const { exitCode, error } = await runStep(listBackupsStep, new MemoryHost({ inputs: { store, config, name: 'shop' } }), {
+    openConfig: drSource(),
+  });
   return [exitCode, error?.message, error?.fix];
 }
 
@@ -49,7 +51,7 @@ test('without a dr.yml a word alone is a folder', async () => {
   const host = new MemoryHost({ inputs: { store: 'tape', name: 'shop' } });
   process.chdir(tmpdir());
   try {
-    expect((await runStep(listBackupsStep, host, { openConfig })).exitCode).toBe(0);
+    expect((await runStep(listBackupsStep, host, { openConfig: drSource() })).exitCode).toBe(0);
   } finally {
     process.chdir(folder);
   }

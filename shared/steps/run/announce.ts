@@ -5,11 +5,11 @@ import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { listRunsSince } from '../../catalog/runs.ts';
 import type { EndedRun, History } from '../../notify/compose.ts';
 import type { Notifications } from '../../notify/notifications.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import type { Masker } from '../../step/masking.ts';
 import type { targetInputs } from '../inputs.ts';
-import { openDrFile } from './dr-file.ts';
 import type { Place } from './open.ts';
 
 /** What the records are read for may not take longer. */
@@ -46,9 +46,7 @@ async function openNotifications(
   context: StepContext<Pick<typeof targetInputs, 'config'>>,
   masker: Masker,
 ): Promise<Notifications | undefined> {
-  const config = await openDrFile(context, (secret) => {
-    masker.add(secret);
-  });
+  const config = await sessionOf(context).dr();
   return config === undefined || config.channels().length === 0 ? undefined : notificationsOf(context, config, masker);
 }
 

@@ -4,13 +4,14 @@ import type { PruneOutcome } from '../../catalog/prune.ts';
 import { removals, sectionTitle, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
 import { reportOf, type SectionResults } from '../../catalog/retention-report.ts';
 import type { TidyPlan } from '../../catalog/tidy.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { RefusedError, UserError } from '../../step/errors.ts';
 import { formatBytes, plural } from '../../step/format.ts';
 import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../apply-retention/inputs.ts';
-import { PlaceOpener, type NamedPlace } from './component-places.ts';
+import { openNamed, placesOf, type NamedPlace } from './component-places.ts';
 import { openKeys } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { recordsText, recordsToGo, removeRecords } from './retention-records.ts';
@@ -23,16 +24,16 @@ const NAMED_LOSSES = 20;
 
 export async function runApplyRetention(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const opener = await PlaceOpener.open(context);
   const home = async (): Promise<NamedPlace> => {
-    if (inputs.store !== undefined) return opener.at(inputs.store);
-    return (await opener.of(componentsOf(context, opener.dr)[0] as string, undefined)).chosen[0] as NamedPlace;
+    if (inputs.store !== undefined) return openNamed(context, inputs.store);
+    const [first] = componentsOf(context, await sessionOf(context).dr());
+    return (await placesOf(context, first as string, undefined)).chosen[0] as NamedPlace;
   };
   return recorded(context, home, { component: inputs.component, effects: 'destroys' }, async () => {
-    const { plan, work, problems } = await planWork(context, opener);
+    const { plan, work, problems } = await planWork(context);
     if (inputs.savePlan !== undefined) await savePlan(context, plan, inputs.savePlan);
     const records = await recordsToGo(context, work);
-    const results = (await confirmed(context, plan, records)) ? await carryOut(context, opener, work) : undefined;
+    const results = (await confirmed(context, plan, records)) ? await carryOut(context, work) : undefined;
     const returned = await report(context, plan, results, inputs.dryRun ? records : await removeRecords(context, work));
     return { ...returned, doubts: [...problems, ...(returned.doubts ?? [])] };
   });
@@ -89,7 +90,7 @@ function counts(section: PlanSection): string {
  * Removes, section by section. One that is locked or has changed since does not stop the others.
  * @throws RefusedError before anything is removed, when a section of a saved plan is not what it was
  */
-async function carryOut(context: Context, opener: PlaceOpener, work: readonly Work[]): Promise<SectionResults> {
+async function carryOut(context: Context, work: readonly Work[]): Promise<SectionResults> {
   const { clock, signal } = context;
   const due = work.filter(({ section }) => removals(section).length + section.unfinished.length > 0);
   if (context.inputs.plan !== undefined) {
@@ -100,7 +101,7 @@ async function carryOut(context: Context, opener: PlaceOpener, work: readonly Wo
   const results = new Map<PlanSection, PruneOutcome[] | UserError>();
   for (const part of due) {
     try {
-      results.set(part.section, await removeSection(context, opener, part, recipients, onOutcome));
+      results.set(part.section, await removeSection(context, part, recipients, onOutcome));
     } catch (thrown) {
       const refused = thrown instanceof RefusedError && !(thrown instanceof LockedError);
       // Refused is a run that touched nothing.
@@ -113,7 +114,6 @@ async function carryOut(context: Context, opener: PlaceOpener, work: readonly Wo
 
 async function removeSection(
   context: Context,
-  opener: PlaceOpener,
   part: Work,
   recipients: readonly KeyRecipient[],
   onOutcome: (component: string, outcome: PruneOutcome) => void,
@@ -124,7 +124,7 @@ async function removeSection(
     ...sectionPlace(section.component, part),
     othersKnown: places.known,
     ...{ planned: section, recipients, owner: lockOwner(context), by: host.run, clock, signal },
-    openRecorded: async (address, prefix) => ({ ...(await opener.at(address)), prefix }),
+    openRecorded: async (address, prefix) => ({ ...(await openNamed(context, address)), prefix }),
     onNotice: (message) => {
       host.notice(message);
     },
@@ -146,7 +146,7 @@ function progressOf({ host }: Context, due: readonly Work[]): (component: string
 /** Keys can be forgotten only where a vault is given; without one they stay, and the summary says so. */
 async function keysOf(context: Context, [first]: readonly Work[]): Promise<KeyRecipient[]> {
   const { vault, recipients } = context.inputs;
-  return first && (vault !== undefined || recipients !== undefined) ? openKeys(context, first.place) : [];
+  return first && (vault !== undefined || recipients !== undefined) ? openKeys(context) : [];
 }
 
 async function report(

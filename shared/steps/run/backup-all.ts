@@ -2,11 +2,10 @@
 import { isAhead, listBackups, type BackupState } from '../../catalog/list.ts';
 import { writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
 import { pointName } from '../../backup/layout.ts';
-import { drSource, findDrFile } from '../../config/source.ts';
 import { isDue } from '../../config/due.ts';
-import { loadDr } from '../../config/load.ts';
 import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { AnyStep, StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
@@ -15,18 +14,15 @@ import { runStep } from '../../step/run.ts';
 import { shellLine } from '../../step/shell.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import { ObjectExistsError } from '../../stores/errors.ts';
-import { openStore } from '../../stores/open.ts';
 import type { Store } from '../../stores/store.ts';
 import { azureInputs } from '../inputs.ts';
 import { mongodbBackup } from '../mongodb-backup.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from '../backup-all/inputs.ts';
-import { signInOf } from './open.ts';
 import type { OutlookRecord } from './outlook.ts';
 import { givenWords } from './next-command.ts';
 import { PartHost } from './part-host.ts';
 import { commandBlock, page, table } from './summary.ts';
-import { readVaultSecret } from './vault-secret.ts';
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
 const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
@@ -42,11 +38,11 @@ interface Part {
 }
 
 export async function runBackupAll(context: Context): Promise<StepReturn> {
-  const { config, type, due, timestamp: given } = context.inputs;
+  const { type, due, timestamp: given } = context.inputs;
   const { clock, signal } = context;
   const timestamp = given ?? formatTimestamp(clock.now());
   const started = clock.monotonic();
-  const dr = await loadConfig(context, config);
+  const dr = await loadConfig(context);
   const all = dr.componentNames(type === 'full' ? undefined : type);
   if (all.length === 0) {
     throw new UsageError(`${dr.label} has no component of kind ${type}.`, { fix: 'Add one, or use type full.' });
@@ -73,38 +69,21 @@ export async function runBackupAll(context: Context): Promise<StepReturn> {
   return report(context, dr, { point, parts, doubts }, (clock.monotonic() - started) / 1000);
 }
 
-async function loadConfig(context: Context, given: string | undefined): Promise<DrConfig> {
-  const file = findDrFile(given);
-  if (file === undefined) {
-    throw new UsageError('There is no dr.yml in the working folder, and only it can say what "all" is.', {
-      fix: `Go to its folder, set ${context.host.spell('config')}, or write one: lifeboat init.`,
-    });
-  }
-  return loadDr(file, {
-    mask: (secret) => {
-      context.host.mask(secret);
-    },
+async function loadConfig(context: Context): Promise<DrConfig> {
+  const dr = await sessionOf(context).dr();
+  if (dr) return dr;
+  throw new UsageError('There is no dr.yml in the working folder, and only it can say what "all" is.', {
+    fix: `Go to its folder, set ${context.host.spell('config')}, or write one: lifeboat init.`,
   });
 }
 
 /** Component → its store; components of one store share the object. */
 async function openStores(context: Context, dr: DrConfig, names: readonly string[]): Promise<Map<string, Store>> {
-  const credential = signInOf(context);
-  const opened = new Map<string, Store>();
   const byComponent = new Map<string, Store>();
   for (const component of names) {
     const name = dr.storeNameOf(component);
     if (name === undefined) throw new UsageError(`${dr.label} has no stores: there is nowhere to put the backups.`, { fix: 'Add stores.' });
-    const store =
-      opened.get(name) ??
-      (await openStore(await dr.store(name), {
-        credential,
-        notice: (message) => {
-          context.host.notice(message);
-        },
-      }));
-    opened.set(name, store);
-    byComponent.set(component, store);
+    byComponent.set(component, await sessionOf(context).store(await dr.store(name)));
   }
   return byComponent;
 }
@@ -190,9 +169,7 @@ async function backUp(context: Context, dr: DrConfig, component: string, timesta
     inputs: { component, timestamp },
     shared: ['config', ...Object.keys(azureInputs)],
   });
-  const finish = await host.group(`${component} (${kind})`, () =>
-    runStep(step, part, { clock, openConfig: drSource({ vaultSecret: readVaultSecret }) }),
-  );
+  const finish = await host.group(`${component} (${kind})`, () => runStep(step, part, { clock, openConfig: sessionOf(context).config }));
   const outlook = (finish.result ?? {}) as Partial<OutlookRecord>;
   return { member: memberOf(component, kind, part.outputs, finish), seconds: (clock.monotonic() - started) / 1000, outlook };
 }

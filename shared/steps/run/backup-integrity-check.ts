@@ -28,7 +28,7 @@ export async function runBackupIntegrityCheck(context: Context): Promise<StepRet
 async function checkIntegrity(context: Context, inputs: Inputs, component: string, sources: Sources): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
-  const recipients = await openKeys(context, sources);
+  const recipients = await openKeys(context);
   const { timestamp, copies, doubts } = chooseBackup(context, sources, {
     component,
     timestamp: inputs.timestamp,

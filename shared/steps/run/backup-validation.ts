@@ -48,7 +48,7 @@ export async function runBackupValidation(context: Context): Promise<StepReturn>
 async function validate(context: Context, inputs: Inputs, place: Place, notes: RunNotes): Promise<StepReturn> {
   const { host, clock } = context;
   const started = clock.monotonic();
-  const recipients = await openKeys(context, place);
+  const recipients = await openKeys(context);
   const chosen = await choose(context, inputs, place);
   const backups = chosen.filter(({ offline }) => offline === undefined);
   const skipped = chosen.filter(({ offline }) => offline !== undefined).map((backup) => archivedText(backup, place));

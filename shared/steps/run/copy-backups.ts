@@ -3,6 +3,7 @@ import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
 import type { RetentionRules } from '../../catalog/retention.ts';
 import { settleTier } from '../../catalog/settle.ts';
 import { parsedRules, retentionRules } from '../../config/retention.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
@@ -10,7 +11,6 @@ import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../copy-backups/inputs.ts';
 import type { PlaceInputs } from '../inputs.ts';
-import { openDrFile } from './dr-file.ts';
 import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { page, table } from './summary.ts';
@@ -90,7 +90,7 @@ export async function copyToAll(context: StepContext<PlaceInputs>, job: CopyJob)
 
 /** The rules by which `apply-retention` judges a store's copies; undefined where dr.yml has none. */
 async function rulesOf(context: StepContext<PlaceInputs>, component: string, store: string): Promise<RetentionRules | undefined> {
-  const dr = await openDrFile(context);
+  const dr = await sessionOf(context).dr();
   if (!dr?.hasStore(store) || !dr.componentNames().includes(component)) return undefined;
   const { retention } = dr.component(component);
   return retention && parsedRules(retentionRules(retention, store));
@@ -185,7 +185,7 @@ export async function runCopyBackups(context: Context): Promise<StepReturn> {
   const { component = 'mongodb', copies, days, vault, recipients: wanted } = context.inputs;
   const work = async (place: Place): Promise<StepReturn> => {
     const started = context.clock.monotonic();
-    const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context, place);
+    const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context);
     const results = await copyToAll(context, { place, component, copies, recipients, days });
     const doubts = copyDoubts(results);
     const copied = results.reduce((sum, one) => sum + one.copied.length, 0);

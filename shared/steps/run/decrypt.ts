@@ -14,7 +14,7 @@ import type { Timestamp } from '../../step/timestamp.ts';
 import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../decrypt/inputs.ts';
-import { openKeys, signInOf } from './open.ts';
+import { openKeys } from './open.ts';
 import { facts, page } from './summary.ts';
 
 type Inputs = Context['inputs'];
@@ -84,8 +84,7 @@ async function findContentKey(context: Context, inputs: Inputs, manifest: Manife
   // Without a list of wrapped keys, the file must hold the content key itself.
   if (key && manifest === undefined && inputs.metadata === undefined) return key;
   if (key && inputs.keyFile !== undefined) recipients.push(new KeyFileRecipient(inputs.keyFile, key));
-  if (inputs.vault !== undefined || inputs.escrowKey !== undefined)
-    recipients.push(...(await openKeys(context, { credential: signInOf(context) })));
+  if (inputs.vault !== undefined || inputs.escrowKey !== undefined) recipients.push(...(await openKeys(context)));
   if (recipients.length === 0) {
     throw new UsageError('Nothing is given that could open the data.', {
       fix: `Give ${host.spell('keyFile')}, ${host.spell('escrowKey')} or ${host.spell('vault')}.`,

@@ -9,18 +9,17 @@ import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor
 import { scheduleChecks } from '../../doctor/schedule.ts';
 import { storeChecks } from '../../doctor/store.ts';
 import type { Selection } from '../../mongodb/namespaces.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
-import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import type { Context } from '../doctor/inputs.ts';
 import { podAddress, podOptions } from './mongodb-address.ts';
-import { openKeys, openPlaceAt, signInOf, type Place } from './open.ts';
+import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { commandBlock, details, page, table } from './summary.ts';
-import { readVaultSecret } from './vault-secret.ts';
 
 type DoctorInputs = Context['inputs'];
 
@@ -43,7 +42,7 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
       ...signInChecks({
         host: context.host,
         azure: usesAzure(inputs, place),
-        credential: signInOf(context),
+        credential: () => sessionOf(context).credential(),
         clientId: inputs.azureClientId,
         audience: inputs.azureAudience,
       }),
@@ -51,7 +50,7 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
         store: place?.store,
         prefix: inputs.name,
         component: inputs.component,
-        schedule: await scheduleOf(inputs),
+        schedule: await scheduleOf(context),
         now: clock.now(),
       }),
     ]);
@@ -84,13 +83,13 @@ function wanted(only: readonly string[] | undefined, checks: readonly Check[]): 
   return checks.filter(({ name }) => only.includes(name));
 }
 
-function placeChecks({ clock }: Context, place: Place, estimate: () => Promise<number | undefined>): Check[] {
-  const { store, prefix, credential } = place;
+function placeChecks(context: Context, { store, prefix }: Place, estimate: () => Promise<number | undefined>): Check[] {
+  const credential = () => sessionOf(context).credential();
   const grant = async (): Promise<string | undefined> => {
     const [account = '', container = ''] = azureParts(store.location);
     return store.kind === 'azure-blob' ? storeRoleCommand(await azureIdentity(credential), account, container) : undefined;
   };
-  return storeChecks({ store, prefix, clock, estimate, grant });
+  return storeChecks({ store, prefix, clock: context.clock, estimate, grant });
 }
 
 /** `https://stdrprod.blob.core.windows.net/backups` → account and container. */
@@ -102,9 +101,9 @@ function azureParts(location: string): string[] {
 async function vaultAccess(context: Context, { vault: address }: DoctorInputs): Promise<Check> {
   const name = 'vault-access';
   if (address === undefined) return { name, look: async () => skipped('No vault is given.') };
-  const credential = signInOf(context);
+  const credential = () => sessionOf(context).credential();
   return opened(name, async () => {
-    const vault = await openVault(address, { credential });
+    const vault = await sessionOf(context).vault(address);
     return vaultCheck({
       vault,
       grant: async () => {
@@ -123,11 +122,11 @@ function withoutStore(...names: string[]): Check[] {
 
 /** `key-recipients` and, where there is a store, `key-access`. */
 async function keyChecks(context: Context, inputs: DoctorInputs, place: Place | undefined): Promise<Check[]> {
-  const credential = signInOf(context);
+  const credential = () => sessionOf(context).credential();
   const closed = new Set<RecipientKind>(inputs.escrowKey === undefined ? ['escrow'] : []);
   let recipients: KeyRecipient[];
   try {
-    recipients = await openKeys(context, { credential });
+    recipients = await openKeys(context);
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
     return [
@@ -170,17 +169,11 @@ async function databaseChecks(context: Context, inputs: DoctorInputs): Promise<M
 }
 
 /** The connection string, or why the one that dr.yml names cannot be had. */
-async function connectionString({ host }: Context, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
-  const { mongodbUri, config, component } = inputs;
-  const file = findDrFile(config);
-  if (mongodbUri !== undefined || file === undefined || component === undefined) return { uri: mongodbUri };
-  const { loadDr } = await import('../../config/load.ts');
-  const dr = await loadDr(file, {
-    vaultSecret: (vault, name) => readVaultSecret(vault, name, (input) => host.rawInput(input), host),
-    mask: (secret) => {
-      host.mask(secret);
-    },
-  });
+async function connectionString(context: Context, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
+  const { mongodbUri, component } = inputs;
+  const { host } = context;
+  const dr = await sessionOf(context).dr();
+  if (mongodbUri !== undefined || dr === undefined || component === undefined) return { uri: mongodbUri };
   try {
     const source = ['components', component, 'source'];
     const text = (await dr.text([...source, 'uri'])) ?? (await dr.text([...source, 'kubernetes', 'uri']));
@@ -192,12 +185,11 @@ async function connectionString({ host }: Context, inputs: DoctorInputs): Promis
   }
 }
 
-async function scheduleOf({ config, component }: DoctorInputs): Promise<string | null | undefined> {
-  const file = findDrFile(config);
-  if (file === undefined) return null;
-  if (component === undefined) return undefined;
-  const { loadDr } = await import('../../config/load.ts');
-  return (await loadDr(file)).text(['components', component, 'schedule']);
+async function scheduleOf(context: Context): Promise<string | null | undefined> {
+  const dr = await sessionOf(context).dr();
+  if (dr === undefined) return null;
+  const { component } = context.inputs;
+  return component === undefined ? undefined : dr.text(['components', component, 'schedule']);
 }
 
 async function report(context: Context, results: readonly CheckResult[], keys: readonly KeyFacts[]): Promise<StepReturn> {

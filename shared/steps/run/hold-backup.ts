@@ -9,13 +9,13 @@ import { before, parsePeriod } from '../../step/period.ts';
 import type { Context as HoldContext } from '../hold-backup/inputs.ts';
 import type { PlaceInputs, targetInputs } from '../inputs.ts';
 import type { Context as ReleaseContext } from '../release-hold/inputs.ts';
-import { PlaceOpener, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { recorded } from './record.ts';
 import { facts, page } from './summary.ts';
 
-async function placesOf(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
+async function heldPlaces(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
   const { component, store } = context.inputs;
-  if (component !== undefined) return (await PlaceOpener.open(context)).of(component, store);
+  if (component !== undefined) return placesOf(context, component, store);
   throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`, {
     fix: `Set ${context.host.spell('component')} to a name that list-backups shows, such as mongodb.`,
   });
@@ -24,7 +24,7 @@ async function placesOf(context: StepContext<PlaceInputs & Pick<typeof targetInp
 export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {
   const { reason, holdFor, timestamp } = context.inputs;
   const { host, clock, signal } = context;
-  const places = await placesOf(context);
+  const places = await heldPlaces(context);
   const { component } = places;
   const [home] = places.chosen as [NamedPlace];
   return recorded(context, home, { component, effects: 'writes' }, async () => {
@@ -76,7 +76,7 @@ function after(moment: Date, period: string): Date {
 export async function runReleaseHold(context: ReleaseContext): Promise<StepReturn> {
   const inputs = context.inputs;
   const { host, clock, signal } = context;
-  const places = await placesOf(context);
+  const places = await heldPlaces(context);
   const { component } = places;
   const [home] = places.chosen as [NamedPlace];
   return recorded(context, home, { component, effects: 'writes' }, async () => {

@@ -7,13 +7,13 @@ import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-i
 import { doubtsOf } from '../../mongodb/doubts.ts';
 import { UNKNOWN_VERSION } from '../../mongodb/legacy/dump-folder.ts';
 import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '../../mongodb/legacy/import.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
-import { openVault } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../import-backup/inputs.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
@@ -33,8 +33,8 @@ export async function runImportBackup(context: Context): Promise<StepReturn> {
     () => openPlace(context),
     { component, effects: 'writes' },
     async (place, notes) => {
-      const recipients = await openKeys(context, place);
-      const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs, place));
+      const recipients = await openKeys(context);
+      const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs));
       const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
       context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
       if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
@@ -102,10 +102,11 @@ function momentOf({ host, clock }: Context, { timestamp, file }: Inputs): Timest
 }
 
 /** @throws UsageError when the vault has no such secret */
-async function passphraseInVault({ host, signal }: Context, inputs: Inputs, place: Place): Promise<Secret | undefined> {
+async function passphraseInVault(context: Context, inputs: Inputs): Promise<Secret | undefined> {
+  const { host, signal } = context;
   const { passphraseSecret: name, vault: address } = inputs;
   if (name === undefined || address === undefined) return undefined;
-  const vault = await openVault(address, { credential: place.credential });
+  const vault = await sessionOf(context).vault(address);
   const found = await vault.get(name, signal);
   if (!found) {
     throw new UsageError(`There is no secret ${name} in ${vault.location}.`, {

@@ -36,7 +36,7 @@ export async function runMongodbBackup(context: Context): Promise<StepReturn> {
     run,
     async (place) => {
       const started = context.clock.monotonic();
-      const recipients = await openKeys(context, place);
+      const recipients = await openKeys(context);
       const previous = await previousReport(context, place, recipients, component, inputs);
       const dump = await openDump(context);
       say(context, dump);

@@ -34,7 +34,7 @@ export async function runMongodbRestore(context: Context): Promise<StepReturn> {
     () => openSources(context, restored),
     run,
     async (sources, notes) => {
-      const recipients = await openKeys(context, sources);
+      const recipients = await openKeys(context);
       const { timestamp, copies, doubts } = choose(context, sources, component, inputs);
       notes.usedBackup = timestamp;
       const source = new RestoreSource(context, copies, recipients, inputs);

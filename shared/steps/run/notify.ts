@@ -4,13 +4,13 @@ import { writeRunRecord } from '../../catalog/runs.ts';
 import { composeRun } from '../../notify/compose.ts';
 import { Notifications } from '../../notify/notifications.ts';
 import { readOutcome, readResults, worstOf, type JobResult } from '../../notify/results.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, type Outcome } from '../../step/errors.ts';
 import type { Masker } from '../../step/masking.ts';
 import { formatTimestamp } from '../../step/timestamp.ts';
 import type { Context } from '../notify/inputs.ts';
 import { historyOf, notificationsOf } from './announce.ts';
-import { openDrFile } from './dr-file.ts';
 import { openPlaceAt, type Place } from './open.ts';
 import { maskerOf } from './secrets.ts';
 
@@ -75,9 +75,7 @@ async function channelsOf(context: Context, inputs: Inputs, masker: Masker, warn
       warn,
     });
   }
-  const config = await openDrFile(context, (secret) => {
-    masker.add(secret);
-  });
+  const config = await sessionOf(context).dr();
   if (config === undefined || config.channels().length === 0) {
     throw new UsageError('There is nobody to tell: dr.yml has no notify, and no channel was given.', {
       fix: `Add notify to dr.yml, or set ${host.spell('channel')} and ${host.spell('url')}.`,

@@ -1,27 +1,20 @@
 // From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
-import type { TokenCredential } from '@azure/core-auth';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { nearestSpelling } from '../../config/spelling.ts';
-import type { InputValues, StepContext } from '../../step/define.ts';
+import { sessionOf } from '../../session/session.ts';
+import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
-import type { Host } from '../../step/host.ts';
-import { openStore, parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../../stores/open.ts';
+import { parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../../stores/open.ts';
 import type { Store } from '../../stores/store.ts';
-import { openRecipients, openVault, parseRecipient } from '../../vaults/open.ts';
+import { openRecipients, parseRecipient } from '../../vaults/open.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
-import type { azureInputs, OpeningInputs, PlaceInputs, storeInputs } from '../inputs.ts';
-import { openDrFile } from './dr-file.ts';
-
-/** How to sign in to Azure. */
-export type SignInInputs = InputValues<typeof azureInputs>;
+import type { OpeningInputs, PlaceInputs, storeInputs } from '../inputs.ts';
 
 /** Where a step's backups lie. */
 export interface Place {
   store: Store;
   /** Folder in the store: the name of what is protected. */
   prefix: string;
-  /** Signs in to Azure, once, when something asks. */
-  credential: () => Promise<TokenCredential>;
 }
 
 /** Opens the store of a call. @throws UsageError */
@@ -35,26 +28,16 @@ export async function openPlace(context: StepContext<PlaceInputs & Pick<typeof s
  * @throws UsageError
  */
 export async function openPlaceAt(context: StepContext<PlaceInputs>, address: string, patience?: number): Promise<Place> {
-  const { host } = context;
-  const credential = signInOf(context);
-  const store = await openStore(await storeTarget(context, address), {
-    credential,
-    patience: patience ?? context.inputs.storePatience,
-    debug: (message) => {
-      host.debug(message);
-    },
-    notice: (message) => {
-      host.notice(message);
-    },
-  });
-  return { store, prefix: context.inputs.name, credential };
+  const { name, storePatience } = context.inputs;
+  const store = await sessionOf(context).store(await storeConfig(context, address), patience ?? storePatience);
+  return { store, prefix: name };
 }
 
 /** A store of dr.yml by name, else the address itself; with the SAS where one was given. */
-async function storeTarget(context: StepContext<PlaceInputs>, address: string): Promise<string | StoreConfig> {
+async function storeConfig(context: StepContext<PlaceInputs>, address: string): Promise<StoreConfig> {
   const inAddress = secretInStoreAddress(address);
   if (inAddress !== undefined) context.host.mask(inAddress);
-  const dr = await openDrFile(context);
+  const dr = await sessionOf(context).dr();
   if (dr && !dr.hasStore(address)) refuseUnknownName(dr, address);
   const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
   const { store, storeSas } = context.inputs;
@@ -80,8 +63,9 @@ function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
  * Opens the key recipients of a call, in the order in which they are tried.
  * @throws UsageError when nobody could open a backup
  */
-export async function openKeys(context: StepContext<OpeningInputs>, place: Pick<Place, 'credential'>): Promise<KeyRecipient[]> {
+export async function openKeys(context: StepContext<OpeningInputs>): Promise<KeyRecipient[]> {
   const { inputs, host } = context;
+  const session = sessionOf(context);
   const { openWith = 'any' } = inputs;
   const wanted = (inputs.recipients ?? (inputs.vault === undefined ? [] : ['vault'])).map(parseRecipient);
   if (inputs.escrowKey !== undefined && !wanted.some(({ kind }) => kind === 'escrow')) wanted.push({ kind: 'escrow' });
@@ -100,9 +84,9 @@ export async function openKeys(context: StepContext<OpeningInputs>, place: Pick<
     );
   }
   const needsVault = chosen.some(({ kind }) => kind !== 'escrow');
-  const vault = inputs.vault !== undefined && needsVault ? await openVault(inputs.vault, { credential: place.credential }) : undefined;
+  const vault = inputs.vault !== undefined && needsVault ? await session.vault(inputs.vault) : undefined;
   return openRecipients(chosen, {
-    credential: place.credential,
+    credential: () => session.credential(),
     ...(vault ? { vault } : {}),
     escrow: {
       ...(inputs.escrowKey === undefined ? {} : { privateKey: inputs.escrowKey }),
@@ -112,27 +96,3 @@ export async function openKeys(context: StepContext<OpeningInputs>, place: Pick<
 }
 
 const perBackup: ReadonlySet<string> = new Set(['vault', 'key-vault-secret', 'folder']);
-
-/** The credential of a call, made when something asks. */
-export function signInOf(context: StepContext<typeof azureInputs>): Place['credential'] {
-  return once(() => credentialFrom(context.host, context.inputs));
-}
-
-/** The credential that sign-in inputs describe. @throws UsageError when they make no way to sign in */
-export async function credentialFrom(host: Host, inputs: SignInInputs): Promise<TokenCredential> {
-  const { azureCredential } = await import('../../azure/sign-in.ts');
-  return azureCredential({
-    host,
-    audience: inputs.azureAudience,
-    ...(inputs.azureSubscription === undefined ? {} : { serviceConnection: inputs.azureSubscription }),
-    ...(inputs.azureClientId === undefined ? {} : { clientId: inputs.azureClientId }),
-    ...(inputs.azureTenantId === undefined ? {} : { tenantId: inputs.azureTenantId }),
-    ...(inputs.azureClientSecret === undefined ? {} : { clientSecret: inputs.azureClientSecret }),
-    ...(inputs.azureAuthority === undefined ? {} : { authorityHost: inputs.azureAuthority }),
-  });
-}
-
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
-}

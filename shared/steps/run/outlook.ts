@@ -4,11 +4,11 @@ import { gatherFacts } from '../../catalog/apply-retention.ts';
 import { planSection, removals, type PlanSection, type SectionFacts } from '../../catalog/retention-plan.ts';
 import { parsedRules, retentionRules, rulesText } from '../../config/retention.ts';
 import { changeText, sparkline, trendOf, type FigureTrend, type Trend } from '../../monitor/trend.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import type { PlaceInputs } from '../inputs.ts';
-import { openDrFile } from './dr-file.ts';
 import type { Place } from './open.ts';
 import { details, page, table } from './summary.ts';
 
@@ -44,7 +44,7 @@ export async function outlookOf(
 }
 
 async function nextRetention(context: StepContext<OutlookInputs>, facts: SectionFacts): Promise<PlanSection | undefined> {
-  const dr = await openDrFile(context);
+  const dr = await sessionOf(context).dr();
   if (!dr?.componentNames().includes(facts.component)) return undefined;
   const { retention } = dr.component(facts.component);
   if (retention === undefined) return undefined;

@@ -5,11 +5,13 @@ import { gatherFacts, runReader, type SectionPlace } from '../../catalog/apply-r
 import { listBackups } from '../../catalog/list.ts';
 import { planSection, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
 import { planFromJson, planToJson } from '../../catalog/saved-plan.ts';
+import type { DrConfig } from '../../config/dr-config.ts';
 import { parsedRules, rulesText } from '../../config/retention.ts';
+import { sessionOf } from '../../session/session.ts';
 import { errorMessage, RefusedError, UsageError, withFix } from '../../step/errors.ts';
 import { StoreError } from '../../stores/errors.ts';
 import type { Context } from '../apply-retention/inputs.ts';
-import type { ComponentPlaces, NamedPlace, PlaceOpener } from './component-places.ts';
+import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { componentsOf, rulesFor } from './retention-rules.ts';
 
 /** A plan of a hundred thousand backups is 20 MiB. */
@@ -36,22 +38,23 @@ export interface PlannedRun {
 }
 
 /** Plans now, or takes the saved plan that the call names. @throws UsageError, RefusedError; StoreError when no component can be planned */
-export async function planWork(context: Context, opener: PlaceOpener): Promise<PlannedRun> {
+export async function planWork(context: Context): Promise<PlannedRun> {
   const { name, plan: file, copies } = context.inputs;
   if (file !== undefined) {
     const plan = await readPlan(context, file, name);
-    return { plan, work: await workOf(plan, opener, copies), problems: [] };
+    return { plan, work: await workOf(context, plan, copies), problems: [] };
   }
   const now = context.clock.now();
-  const { work, problems } = await planAll(context, opener, now);
+  const { work, problems } = await planAll(context, now);
   return { plan: { formatVersion: 1, name, created: now.toISOString(), sections: work.map(({ section }) => section) }, work, problems };
 }
 
-async function planAll(context: Context, opener: PlaceOpener, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
-  const plan = componentPlanner(context, opener, now);
+async function planAll(context: Context, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
+  const dr = await sessionOf(context).dr();
+  const plan = componentPlanner(context, dr, now);
   const work: Work[] = [];
   const failures = new Map<string, StoreError>();
-  for (const component of componentsOf(context, opener.dr)) {
+  for (const component of componentsOf(context, dr)) {
     try {
       work.push(...(await plan(component)));
     } catch (thrown) {
@@ -66,21 +69,21 @@ async function planAll(context: Context, opener: PlaceOpener, now: Date): Promis
 }
 
 /** Plans a component in each of its stores, and what restores replaced of it. @throws StoreError when one of the stores does not answer */
-function componentPlanner(context: Context, opener: PlaceOpener, now: Date): (component: string) => Promise<Work[]> {
+function componentPlanner(context: Context, dr: DrConfig | undefined, now: Date): (component: string) => Promise<Work[]> {
   const { store, copies } = context.inputs;
   const { signal } = context;
   const readRuns = runReader();
   const plan = async (component: string, places: ComponentPlaces): Promise<Work[]> => {
     const work: Work[] = [];
     for (const place of places.chosen) {
-      const written = rulesFor(context, opener.dr, component, place.name);
+      const written = rulesFor(context, dr, component, place.name);
       const facts = await gatherFacts(sectionPlace(component, { places, place }), readRuns, signal);
       work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
     }
     return work;
   };
   return async (component) => {
-    const places = await opener.of(component, store, copies);
+    const places = await placesOf(context, component, store, copies);
     const work = await plan(component, places);
     // What restores replaced ages by the same rules, once its hold has ended.
     const safety = safetyOf(component) === undefined ? safetyComponent(component) : undefined;
@@ -111,16 +114,16 @@ async function readPlan({ host }: Context, file: string, name: string): Promise<
 }
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
-async function workOf({ sections }: RetentionPlan, opener: PlaceOpener, copies: readonly string[] | undefined): Promise<Work[]> {
+async function workOf(context: Context, { sections }: RetentionPlan, copies: readonly string[] | undefined): Promise<Work[]> {
   return Promise.all(
     sections.map(async (section) => {
-      const known = await opener.of(section.component, undefined, copies).catch((thrown: unknown) => {
+      const known = await placesOf(context, section.component, undefined, copies).catch((thrown: unknown) => {
         if (thrown instanceof UsageError) return undefined;
         throw thrown;
       });
       const places = known?.all.some(({ store }) => store.location === section.store)
         ? known
-        : await opener.of(section.component, section.store, copies);
+        : await placesOf(context, section.component, section.store, copies);
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
       if (place) return { section, places, place };
       throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {

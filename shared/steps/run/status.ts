@@ -7,13 +7,13 @@ import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type
 import type { DrConfig } from '../../config/dr-config.ts';
 import { composeAlert, lastGoodOf, type Problem } from '../../notify/compose.ts';
 import type { Message } from '../../notify/message.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, UserError } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
 import { parseDuration } from '../../step/input.ts';
 import type { Context } from '../status/inputs.ts';
 import { notificationsOf } from './announce.ts';
-import { openDrFile } from './dr-file.ts';
 import { completed } from './next-command.ts';
 import { openPlaceAt } from './open.ts';
 import { maskerOf } from './secrets.ts';
@@ -27,7 +27,7 @@ type Inputs = Context['inputs'];
 export async function runStatus(context: Context): Promise<StepReturn> {
   const given = context.inputs;
   const { host, clock, signal } = context;
-  const config = await openDrFile(context);
+  const config = await sessionOf(context).dr();
   const now = clock.now();
   const { stores, expectations, partial } = await openStores(context, given, config);
   const home = stores[0] as WatchedStore;
