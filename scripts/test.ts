@@ -1,9 +1,13 @@
 // `./scripts/test`: static checks and all jest projects, with one closing line that counts everything.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { withoutNoise } from './testing/jest-lines.ts';
 import { closingLines, failedFiles, tally, type JestOutput, type Tally } from './testing/outcome.ts';
+import { filesWithReference, HIDE_REFERENCE } from './testing/reference.ts';
 
 const PROJECTS = ['unit', 'integration', 'acceptance'];
 /** Their tests depend on real servers and on a machine that may be busy elsewhere: a file that fails there is run once more. */
@@ -30,7 +34,8 @@ if (all && projects.some((project) => SECOND_CHANCE.has(project))) {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
-for (const project of projects) runProject(project);
+for (const project of projects) await runProject(project);
+if (all && /^(?:1|true)$/i.test(process.env['CI'] ?? '')) for (const project of projects) await runAsStranger(project);
 if (projects.length > 0 && total.passed + total.failed === checked) {
   console.log('No test was run.');
   total.failed += 1;
@@ -50,9 +55,9 @@ function runChecks(): void {
   }
 }
 
-function runProject(project: string): void {
+async function runProject(project: string): Promise<void> {
   // What a person has chosen may lie in another project; a project without any tests is broken.
-  const run = runJest(project, all ? [] : ['--passWithNoTests', ...jestArgs]);
+  const run = await runJest(project, all ? [] : ['--passWithNoTests', ...jestArgs]);
   if (!run) return;
   const failed = failedFiles(run);
   if (!all || !SECOND_CHANCE.has(project) || failed.length === 0) {
@@ -60,7 +65,21 @@ function runProject(project: string): void {
     return;
   }
   console.log(`Once more, alone: ${failed.map((file) => relative('', file)).join(' ')}`);
-  count(tally(run, runJest(project, ['--runInBand', '--runTestsByPath', ...failed])));
+  count(tally(run, await runJest(project, ['--runInBand', '--runTestsByPath', ...failed])));
+}
+
+/** The files that read ../shared, as in a clone that has nothing beside it. One check: what passed there has been counted before. */
+async function runAsStranger(project: string): Promise<void> {
+  const files = filesWithReference(project);
+  if (files.length === 0) return;
+  console.log(`Once more without ../shared: ${files.join(' ')}`);
+  const run = await runJest(project, ['--runTestsByPath', ...files], { [HIDE_REFERENCE]: '1' });
+  if (!run) return;
+  const { passed, failed, skipped } = tally(run);
+  // Tests that need the reference are skipped; when no other is left, it is their being skipped that is shown.
+  const ok = failed === 0 && run.testResults.length === files.length && passed + skipped > 0;
+  total[ok ? 'passed' : 'failed'] += 1;
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${project} tests without ../shared: ${passed} good, ${failed} not, ${skipped} left out`);
 }
 
 function count({ passed, failed, skipped, secondTry }: Tally): void {
@@ -74,11 +93,11 @@ function count({ passed, failed, skipped, secondTry }: Tally): void {
  * Runs jest to its end, with a folder of its own for temporary files: servers and killed processes leave theirs. Without a result, or where
  * jest complains although nothing in it failed, that counts as a failure.
  */
-function runJest(project: string, args: string[]): JestOutput | undefined {
+async function runJest(project: string, args: string[], env: Record<string, string> = {}): Promise<JestOutput | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'lifeboat-jest-'));
   const resultFile = join(folder, 'result.json');
   try {
-    const run = spawnSync(
+    const child = spawn(
       process.execPath,
       [
         '--experimental-vm-modules',
@@ -90,13 +109,18 @@ function runJest(project: string, args: string[]): JestOutput | undefined {
         `--outputFile=${resultFile}`,
         // The SDKs keep idle connections for a while; the run is over when the tests are.
         '--forceExit',
+        ...(process.stderr.isTTY && process.env['NO_COLOR'] === undefined ? ['--colors'] : []),
         ...args,
       ],
-      { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, TMPDIR: folder } },
+      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env, TMPDIR: folder } },
     );
+    const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+    // A server that outlives jest may hold its output: the end of the process is the end of the run.
+    await Promise.race([withoutNoise(child.stderr, (line) => process.stderr.write(`${line}\n`)), ended.then(() => delay(2000))]);
+    const [status, signal] = await ended;
     const output = JSON.parse(readFileSync(resultFile, 'utf8')) as JestOutput;
-    if (run.status !== 0 && failedFiles(output).length === 0) {
-      console.log(`jest ended with ${String(run.status ?? run.signal)} for ${project}, although no test failed`);
+    if (status !== 0 && failedFiles(output).length === 0) {
+      console.log(`jest ended with ${String(status ?? signal)} for ${project}, although no test failed`);
       total.failed += 1;
     }
     return output;

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer';
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { validate } from '@actions/languageservice';
+import type { ValidateFunction } from 'ajv';
 import AjvDraft4 from 'ajv-draft-04';
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { parse } from 'yaml';
@@ -68,8 +69,11 @@ test("GitHub's parser refuses a runtime that does not exist", () => {
 });
 
 describeWithReference('schemas/azure-task.schema.json')('task.json', () => {
-  const schema = JSON.parse(readFileSync(`${sharedReference}schemas/azure-task.schema.json`, 'utf8')) as object;
-  const check = new AjvDraft4.default({ unicodeRegExp: false, strict: false, allErrors: true }).compile(schema);
+  let check: ValidateFunction;
+  beforeAll(() => {
+    const schema = JSON.parse(readFileSync(`${sharedReference}schemas/azure-task.schema.json`, 'utf8')) as object;
+    check = new AjvDraft4.default({ unicodeRegExp: false, strict: false, allErrors: true }).compile(schema);
+  });
 
   test.each(steps.map(taskFolder))("%s is valid for task-lib's schema", (folder) => {
     const task = JSON.parse(readFileSync(`azure-tasks/${folder}/task.json`, 'utf8')) as unknown;

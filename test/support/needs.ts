@@ -2,9 +2,14 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@jest/globals';
+import { HIDE_REFERENCE } from '../../scripts/testing/reference.ts';
 
-/** The folder with specifications, schemas and fixtures beside the project; a stranger's clone has none. */
-export const sharedReference = fileURLToPath(new URL('../../../shared/', import.meta.url));
+/**
+ * The folder with specifications, schemas and fixtures beside the project; a stranger's clone has none, and CI hides it from a second run.
+ * Read it inside tests and hooks only: the body of a `describe` runs even when its tests are skipped (test/layout holds this).
+ */
+export const sharedReference =
+  process.env[HIDE_REFERENCE] === '1' ? '/reference-is-hidden/' : fileURLToPath(new URL('../../../shared/', import.meta.url));
 
 /** `describe`, or a skipped one with the reason in its title and on standard error. */
 export function describeIf(condition: boolean, reason: string): typeof describe | typeof describe.skip {
