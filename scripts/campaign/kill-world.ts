@@ -152,7 +152,8 @@ export class KillWorld {
   #inputs(operation: Operation): Record<string, string> {
     const { component, inputs } = this.ground;
     const { copies = '', ...rest } = inputs;
-    const all = { ...rest, name: PREFIX, component };
+    // A killed run's lock is looked at, not waited for.
+    const all = { ...rest, name: PREFIX, component, lockWait: '0s' };
     const mongodb = { mongodbUri: this.#database.uri, engine: 'driver', include: this.#name };
     switch (operation) {
       case 'backup':

@@ -1,9 +1,9 @@
 // `lifeboat verify [timestamp]`: backup-validation under the name people look for.
 import type { Command } from 'commander';
 import { contextWith, defineStep } from '../../shared/step/define.ts';
-import { input } from '../../shared/step/input.ts';
+import { input, optional } from '../../shared/step/input.ts';
 import { inputs as validationInputs, outputs as validationOutputs } from '../../shared/steps/backup-validation/inputs.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../shared/steps/inputs.ts';
+import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../shared/steps/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
 /** The command as a step. */
@@ -17,6 +17,7 @@ export const verify = defineStep({
   inputs: {
     ...targetInputs,
     ...storeInputs,
+    store: optional(storeInputs.store, ANY_STORE),
     ...keyInputs,
     ...unlockInputs,
     timestamp: input.chosenTimestamp({

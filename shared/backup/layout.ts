@@ -89,6 +89,11 @@ export function lockName(prefix: string, component: string): string {
   return below(prefix, `locks/${checkComponent(component)}`);
 }
 
+/** The lock of restores that leave a component's own data alone: they keep each other out, and never a backup. */
+export function restoreLockName(prefix: string, component: string): string {
+  return below(prefix, `locks/restore/${checkComponent(component)}`);
+}
+
 /** A short-lived object with which rights and clock of a store are tried; beside the locks, where nothing is listed. */
 export function probeName(prefix: string, id: string): string {
   return below(prefix, `locks/probe-${id}`);

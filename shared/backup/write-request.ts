@@ -33,8 +33,10 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   component: string;
   /** What kind of thing this is: `mongodb`, `cluster-state`, … */
   kind: string;
-  /** From the clock when absent. */
+  /** Now when absent, or the next second that no backup of the component has. */
   timestamp?: Timestamp | undefined;
+  /** Told the timestamp once it is settled, before anything is written. */
+  onTimestamp?: ((timestamp: Timestamp) => void) | undefined;
   /** Who can open it. The first is the one Microsoft's SDKs see. */
   recipients: readonly KeyRecipient[];
   /** The plain bytes. Not touched before the lock is held and the key is safe; told to end (`return`) when something else fails. */
@@ -54,6 +56,8 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   limitRate?: number | undefined;
   /** Who holds the component's lock: run id, host, step. */
   owner: string;
+  /** Milliseconds to wait for another run that is at work on the component; refused at once when absent. */
+  lockWait?: number | undefined;
   /** Other stores that may hold copies: keys of leftovers stay while one of them has the data, and while not all of them are known. */
   copies?: readonly CopyPlace[] | 'unknown';
   clock?: Clock;

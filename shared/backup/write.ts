@@ -5,7 +5,8 @@ import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import { formatTimestamp, timestampToDate, type Timestamp } from '../step/timestamp.ts';
 import { ObjectExistsError, StoreError } from '../stores/errors.ts';
 import { checkMetadata } from '../stores/names.ts';
-import type { ObjectInfo } from '../stores/store.ts';
+import { lockInTurn } from '../stores/lock-wait.ts';
+import type { LockOptions, ObjectInfo } from '../stores/store.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import { limitRate } from '../tools/rate-limit.ts';
 import type { WrappedKey } from '../vaults/vault.ts';
@@ -14,6 +15,7 @@ import { beginHere, storeMark } from './begin.ts';
 import { abortError, untilAborted } from './cancel.ts';
 import { forgetAll, newContentKey, wrapForAll } from './content-key.ts';
 import { REGION_BYTES, RegionEncoder } from './encryption.ts';
+import { nextFreeTimestamp } from './free-timestamp.ts';
 import { FRAME_BYTES, MAX_FRAME_BYTES, packFrames } from './frames.ts';
 import { firstDifference } from './json-difference.ts';
 import { canonicalJson, type JsonValue } from './json.ts';
@@ -55,13 +57,14 @@ export async function writeBackup<R extends JsonValue>(request: BackupRequest<R>
 }
 
 async function writeLocked<R extends JsonValue>(request: BackupRequest<R>): Promise<BackupResult> {
-  const lock = await request.store.lock(lockName(request.prefix, request.component), {
+  const options: LockOptions = {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
     resumable: true,
     onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${request.component} from ${previous}.`),
     signal: request.signal,
-  });
+  };
+  const lock = await lockInTurn(request.store, lockName(request.prefix, request.component), options, request);
   const lost = new AbortController();
   const onLost = (): void => {
     lost.abort(new StoreError(`The lock of ${request.component} in ${request.store.location} was lost: another run may have started.`));
@@ -103,11 +106,9 @@ class BackupRun<R extends JsonValue> {
   readonly #request: BackupRequest<R>;
   readonly #signal: AbortSignal;
   readonly #clock: Clock;
-  readonly #timestamp: Timestamp;
-  readonly #names: BackupNames;
+  #timestamp: Timestamp;
   readonly #phases: BackupPhase[] = [];
   readonly #attempt = randomUUID();
-  readonly #label: string;
   readonly #contentKey = newContentKey();
   #keys: WrappedKey[] = [];
   #written: Written<R> | undefined;
@@ -117,8 +118,14 @@ class BackupRun<R extends JsonValue> {
     this.#signal = signal;
     this.#clock = request.clock ?? systemClock;
     this.#timestamp = request.timestamp ?? formatTimestamp(this.#clock.now());
-    this.#names = backupNames(request.prefix, request.component, this.#timestamp);
-    this.#label = `${request.component} ${this.#timestamp} (${this.#names.data})`;
+  }
+
+  get #names(): BackupNames {
+    return backupNames(this.#request.prefix, this.#request.component, this.#timestamp);
+  }
+
+  get #label(): string {
+    return `${this.#request.component} ${this.#timestamp} (${this.#names.data})`;
   }
 
   async run(): Promise<BackupResult> {
@@ -165,12 +172,19 @@ class BackupRun<R extends JsonValue> {
     if (this.#signal.aborted) throw abortError(this.#signal);
   }
 
-  /** Refuses a timestamp that is taken, and removes old leftovers. */
+  /** Settles the timestamp, refuses a given one that is taken, and removes old leftovers. */
   async #prepare(): Promise<number> {
     const { store, prefix, component, recipients, copies = [] } = this.#request;
     const entries = await listEntries(store, prefix, component, this.#signal);
-    this.#checkTimestamp(entries);
     const now = this.#clock.now();
+    this.#timestamp =
+      this.#request.timestamp ??
+      nextFreeTimestamp(
+        now,
+        entries.map(({ timestamp }) => timestamp),
+      );
+    this.#checkTimestamp(entries, now);
+    this.#request.onTimestamp?.(this.#timestamp);
     if (entries.length === 0) await beginHere({ ...this.#request, now, signal: this.#signal });
     const { removed, notices } = await cleanLeftovers({ store, prefix, component, recipients, copies, now, signal: this.#signal }, entries);
     for (const notice of notices) this.#request.onNotice?.(notice);
@@ -179,17 +193,17 @@ class BackupRun<R extends JsonValue> {
     return removed;
   }
 
-  #checkTimestamp(entries: readonly ComponentEntry[]): void {
+  #checkTimestamp(entries: readonly ComponentEntry[], now: Date): void {
     const { component, store } = this.#request;
     const taken = entries.find((entry) => entry.timestamp === this.#timestamp);
     if (taken) {
       const what = taken.files.has('manifest.json') ? 'a backup' : 'the unfinished data of an interrupted run';
       throw new ObjectExistsError(`There is already ${what} of ${component} at ${this.#timestamp} in ${store.location}.`, {
-        fix: 'Start it again: a second later it gets another timestamp. When you gave the timestamp yourself, give another one.',
+        fix: 'Give another timestamp, or none: then the next free second is taken.',
       });
     }
     const newest = entries.at(-1)?.timestamp;
-    if (this.#request.timestamp === undefined && newest !== undefined && newest > this.#timestamp) {
+    if (this.#request.timestamp === undefined && newest !== undefined && isLater(newest, now)) {
       this.#request.onNotice?.(
         `The newest backup of ${component} is from ${newest}, later than now (${this.#timestamp}): some machine's clock is wrong.`,
       );
@@ -402,6 +416,11 @@ class BackupRun<R extends JsonValue> {
     }
     for (const failure of await forgetAll(this.#keys, recipients, signal)) onNotice?.(`After the failed backup, ${failure}`);
   }
+}
+
+/** More than a few backups of this very second can account for. */
+function isLater(timestamp: Timestamp, now: Date): boolean {
+  return timestampToDate(timestamp).getTime() > now.getTime() + 60_000;
 }
 
 /** The manifest may or may not be there: taking the data away could leave a listed backup without data. */

@@ -4,6 +4,8 @@ import type { RunIdentity } from '../step/host.ts';
 import { lockName } from '../backup/layout.ts';
 import type { CopyPlace } from '../backup/leftovers.ts';
 import { StoreError } from '../stores/errors.ts';
+import { lockInTurn } from '../stores/lock-wait.ts';
+import type { LockOptions } from '../stores/store.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { copyRecords, placeKey } from '../backup/copy-record.ts';
@@ -14,7 +16,15 @@ import { listBackups } from './list.ts';
 import { failedAttempts } from './pick.ts';
 import { pruneBackup, type PruneOutcome } from './prune.ts';
 import { listRuns, type ListedRun } from './runs.ts';
-import { planDifference, planSection, removals, sectionTitle, type PlanSection, type SectionFacts } from './retention-plan.ts';
+import {
+  planDifference,
+  withHoldsAsPlanned,
+  planSection,
+  removals,
+  sectionTitle,
+  type PlanSection,
+  type SectionFacts,
+} from './retention-plan.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
 
@@ -60,7 +70,7 @@ export async function gatherFacts(
 
 /** Plans a section anew with the rules that it was planned with. @throws RefusedError when the outcome would be another one */
 export async function replanSection(at: SectionPlace, planned: PlanSection, now: Date, signal?: AbortSignal): Promise<PlanSection> {
-  const current = planSection(await gatherFacts(at, runReader(), signal), planned, now);
+  const current = withHoldsAsPlanned(planned, planSection(await gatherFacts(at, runReader(), signal), planned, now));
   const difference = planDifference(planned, current);
   if (difference === undefined) return current;
   throw new RefusedError(`The plan no longer matches the catalog: ${difference} Nothing of ${sectionTitle(planned)} was removed.`, {
@@ -75,6 +85,8 @@ export interface ApplyRequest extends SectionPlace {
   recipients: readonly KeyRecipient[];
   /** Who holds the lock. */
   owner: string;
+  /** Milliseconds to wait for another run that is at work on the component; refused at once when absent. */
+  lockWait?: number | undefined;
   by: RunIdentity;
   clock: Clock;
   signal?: AbortSignal | undefined;
@@ -89,12 +101,13 @@ export interface ApplyRequest extends SectionPlace {
  */
 export async function applySection(request: ApplyRequest): Promise<PruneOutcome[]> {
   const { component, place, planned } = request;
-  const lock = await place.store.lock(lockName(place.prefix, component), {
+  const options: LockOptions = {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
     onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${component} in ${place.store.location} from ${previous}.`),
     signal: request.signal,
-  });
+  };
+  const lock = await lockInTurn(place.store, lockName(place.prefix, component), options, request);
   const lost = new AbortController();
   const onLost = (): void => {
     lost.abort(new StoreError(`The lock of ${component} in ${place.store.location} was lost: another run may have started.`));

@@ -8,10 +8,12 @@ import { openBackup } from '../backup/read.ts';
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import { formatBytes } from '../step/format.ts';
 import type { Timestamp } from '../step/timestamp.ts';
-import type { Lock } from '../stores/store.ts';
+import { lockInTurn } from '../stores/lock-wait.ts';
+import type { Lock, LockOptions } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { markInUse } from './in-use.ts';
-import { listBackups, type ListedBackup } from './list.ts';
+import { knownBackups, WHOLE } from './known.ts';
+import type { ListedBackup } from './list.ts';
 import { applyRules, type RetentionRules } from './retention.ts';
 import { settleTier } from './settle.ts';
 
@@ -39,6 +41,8 @@ export interface CopyRequest {
   always?: readonly Timestamp[];
   /** Who copies, for whoever finds the component locked. */
   owner: string;
+  /** Milliseconds to wait for another run that is at work there; refused at once when absent. */
+  lockWait?: number | undefined;
   now: Date;
   signal: AbortSignal;
   /** What a person should know: an expired lock that was taken over, leftovers that could not be removed. */
@@ -47,10 +51,14 @@ export interface CopyRequest {
 }
 
 export interface CopyResult {
+  /** Backups that the original's store has of the component, in whatever state. */
+  found: number;
   copied: { timestamp: Timestamp; bytes: number }[];
   failed: { timestamp: Timestamp; reason: string }[];
   /** Originals that cannot be read for now: they are archived. */
   skipped: { timestamp: Timestamp; reason: string }[];
+  /** Copies that a run had found damaged or without a key, now made anew and proved. */
+  renewed: Timestamp[];
   /** Age of the oldest backup that should have a copy and has none, milliseconds; 0 when all have. */
   lagMs: number;
 }
@@ -62,21 +70,31 @@ export interface CopyResult {
  */
 export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const { from, to, component, signal } = request;
-  const originals = await listBackups(from.store, from.prefix, { component, signal });
-  const result: CopyResult = { copied: [], failed: [], skipped: [], lagMs: 0 };
-  const lock = await to.store.lock(lockName(to.prefix, component), {
+  const originals = await knownBackups(from.store, from.prefix, { component, signal });
+  const result: CopyResult = {
+    found: originals.filter(({ state }) => state !== 'leftover').length,
+    copied: [],
+    failed: [],
+    skipped: [],
+    renewed: [],
+    lagMs: 0,
+  };
+  // Where nothing is, nothing can be missing, and no store for copies is made.
+  if (result.found === 0) return result;
+  const options: LockOptions = {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
     resumable: true,
     onTakeover: (previous) => request.onNotice?.(`Took over the expired lock of ${component} in ${to.store.location} from ${previous}.`),
     signal,
-  });
+  };
+  const lock = await lockInTurn(to.store, lockName(to.prefix, component), options, request);
   const held = { ...request, signal: AbortSignal.any([signal, lock.lost]) };
   try {
     await tidy(held);
     // First of all: from here on neither store's retention forgets a key that the other one's copies need.
-    if (originals.length > 0) await recordCopies(from, to, component, request.now, held.signal);
-    const copies = new Map((await listBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
+    await recordCopies(from, to, component, request.now, held.signal);
+    const copies = new Map((await knownBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
     for (const original of missing(originals, copies, request)) {
       if (original.offline !== undefined) {
         result.skipped.push({ timestamp: original.timestamp, reason: `it lies in the archive tier of ${from.store.location}.` });
@@ -84,7 +102,9 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
         continue;
       }
       try {
-        await copyMarked(held, original, copies.get(original.timestamp));
+        const there = copies.get(original.timestamp);
+        await copyMarked(held, original, there);
+        if (there?.found !== undefined) result.renewed.push(original.timestamp);
         result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
       } catch (thrown) {
         if (signal.aborted || lock.lost.aborted) throw reasonOf(thrown, lock);
@@ -143,7 +163,7 @@ function keptBy(rules: RetentionRules, backups: readonly ListedBackup[], now: Da
 }
 
 function isWhole({ state }: ListedBackup): boolean {
-  return state === 'verified' || state === 'committed' || state === 'suspect';
+  return WHOLE.has(state);
 }
 
 /** Copies while retention stays away from the original: the store it lies in is not locked, so that the next backup can be made meanwhile. */

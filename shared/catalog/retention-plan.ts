@@ -187,6 +187,22 @@ export function planDifference(planned: PlanSection, current: PlanSection): stri
   return gone && `${gone.timestamp} of ${where} is gone; the plan keeps it.`;
 }
 
+/**
+ * A hold that ends between a plan and its execution is no reason to refuse the plan: its backup stays this once, because nothing may go that
+ * was not shown, and the next run decides.
+ */
+export function withHoldsAsPlanned(planned: PlanSection, current: PlanSection): PlanSection {
+  const before = new Map(planned.backups.map((backup) => [backup.timestamp, backup]));
+  return {
+    ...current,
+    backups: current.backups.map((backup) => {
+      const then = before.get(backup.timestamp);
+      if (!then?.keep || backup.keep || !then.reasons.some((reason) => reason.startsWith('held'))) return backup;
+      return { ...backup, keep: true, reasons: ['held when the plan was made; the hold has ended since, and the next run decides'] };
+    }),
+  };
+}
+
 function verdict({ keep, reasons }: PlannedBackup): string {
   return `${keep ? 'stays' : 'goes'} (${reasons.join('; ')})`;
 }

@@ -1,5 +1,6 @@
 // Checks of the schedule: is there one, does it avoid the minutes when CI systems are late, and do verified backups come as often as it says.
-import { isAhead, listBackups } from '../catalog/list.ts';
+import { knownBackups } from '../catalog/known.ts';
+import { isAhead } from '../catalog/list.ts';
 import { crowdedMinute, longestGap, nextRuns } from '../config/schedule.ts';
 import { stableMinute } from '../config/jitter.ts';
 import { formatAge, formatSeconds } from '../step/format.ts';
@@ -50,7 +51,7 @@ function schedule({ schedule: cron, prefix, now }: ScheduleSubject): Finding {
 
 async function freshness({ store, prefix, component, schedule: cron, now }: ScheduleSubject, signal: AbortSignal): Promise<Finding> {
   if (!store) return skipped('No store is given.');
-  const backups = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+  const backups = await knownBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
   const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
   if (!latest) return { status: 'warning', seen: 'There is no verified backup yet.', fix: 'Make one: lifeboat backup-all' };
   const seen = `The latest verified backup is ${latest.timestamp}, ${formatAge(latest.time, now)}`;

@@ -148,7 +148,7 @@ async function componentFacts(
   const own = home.backups.filter((backup) => backup.component === component);
   const backups: readonly ListedBackup[] = own.filter(({ state }) => state !== 'leftover');
   const runs = home.runs.filter((run) => run.component === component || run.component === undefined);
-  const failed = failuresSinceSuccess({ backups, runs }).at(-1);
+  const [failed] = failuresSinceSuccess({ backups, runs }).toReversed();
   return {
     component,
     kind: kind ?? backups.at(-1)?.kind,

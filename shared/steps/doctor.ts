@@ -11,7 +11,6 @@ export const doctor = defineStep({
     'Connection, login and permissions of the database; rights, clock and space of the store; rights of the vault; whether the key of the latest ' +
     'backup opens; tools, sign-in to Azure, schedule. Whatever it writes to try things out, it removes again. Checks that do not apply are skipped.',
   effects: 'reads',
-  componentKind: 'mongodb',
   inputs,
   outputs,
   examples: [

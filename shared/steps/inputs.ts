@@ -6,7 +6,7 @@ import type { Timestamp } from '../step/timestamp.ts';
 
 const component = {
   summary:
-    'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits.',
+    'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits, or when the step works on all of them. Without dr.yml a first backup is called mongodb, and what reads takes the only component in the store.',
   example: 'mongodb',
   config: '.',
 } as const;
@@ -48,11 +48,26 @@ export const storeInputs = inGroup('Store', {
   }),
 });
 
+/** The summary of the store of a step that reads what lies in any of them. */
+export const ANY_STORE = {
+  summary:
+    'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names as the home of the components.',
+};
+
 /** How much of the line to the store a step may take. */
 export const trafficInputs = inGroup('Store', {
   limitRate: input.size({
     summary: 'Limit on bytes per second to and from the store, for a shared line.',
     example: '20MiB',
+  }),
+});
+
+/** Waiting for another run that is at work on the same component. */
+export const lockInputs = inGroup('Store', {
+  lockWait: input.duration({
+    summary:
+      'How long to wait for another run that is at work on the same component before refusing. The log says who is at work. 0s refuses at once.',
+    default: '10m',
   }),
 });
 

@@ -9,6 +9,7 @@ import { VaultError } from '../../shared/vaults/errors.ts';
 import type { WrappedKey } from '../../shared/vaults/vault.ts';
 import { MemoryRecipient } from '../support/memory-recipient.ts';
 import { failNth, MemoryStore, type StoreCall } from '../support/memory-store.ts';
+import { systemClock } from '../../shared/tools/clock.ts';
 import { countingInspector, inPieces, MIB, noise, TIME, timestamp, world } from './support.ts';
 
 const text = Buffer.from('all that is in the database. '.repeat(100));
@@ -322,6 +323,16 @@ describe('two runs', () => {
     await w.store.lock('prod/locks/mongodb', { owner: 'run 0', expiresAfter: 1000 });
     await expect(w.write(text)).rejects.toThrow(LockedError);
     expect(w.store.objects.size).toBe(0);
+  });
+
+  test('without a timestamp: two of one second get one each, and each is told before it is written', async () => {
+    const w = world();
+    const clock = { ...systemClock, now: () => new Date('2024-12-01T12:00:00Z') };
+    const told: string[] = [];
+    const backup = () => w.write(text, { timestamp: undefined, clock, lockWait: 60_000, onTimestamp: (timestamp) => told.push(timestamp) });
+    const both = await Promise.all([backup(), backup()]);
+    expect(both.map(({ timestamp }) => timestamp).sort()).toEqual(['20241201_120000', '20241201_120001']);
+    expect(told).toEqual(['20241201_120000', '20241201_120001']);
   });
 
   test('with one timestamp: the second is refused, and the first stays whole', async () => {

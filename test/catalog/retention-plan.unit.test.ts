@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from '@jest/globals';
 import type { Hold } from '../../shared/catalog/hold.ts';
 import type { BackupState, ListedBackup } from '../../shared/catalog/list.ts';
-import { planDifference, planSection, removals, type PlanSection, type SectionFacts } from '../../shared/catalog/retention-plan.ts';
+import {
+  planDifference,
+  withHoldsAsPlanned,
+  planSection,
+  removals,
+  type PlanSection,
+  type SectionFacts,
+} from '../../shared/catalog/retention-plan.ts';
 import type { RetentionRules } from '../../shared/catalog/retention.ts';
 import { planFromJson, planToJson } from '../../shared/catalog/saved-plan.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
@@ -175,6 +182,15 @@ describe('a saved plan', () => {
     ['its data has another size', plan([backup(1), backup(2, 'verified', { dataBytes: 11 }), backup(3)]), 'another size'],
   ])('does not match when %s', (_what, current, words) => {
     expect(planDifference(planned, current)).toContain(words);
+  });
+
+  test('is carried out when a hold has ended since: what it kept stays this once, and the rest goes', () => {
+    const until = new Date(NOW.getTime() + 1000);
+    const held = plan(backups, { last: 1 }, { holds: [hold(3, until)] });
+    const later = withHoldsAsPlanned(held, plan(backups, { last: 1 }, {}));
+    expect(planDifference(held, later)).toBeUndefined();
+    expect(removals(later).map(({ timestamp }) => timestamp)).toEqual(removals(held).map(({ timestamp }) => timestamp));
+    expect(removals(plan(backups, { last: 1 }, {}))).toHaveLength(removals(held).length + 1);
   });
 
   test('changed by hand to remove more does not match', () => {

@@ -109,7 +109,8 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const cancel = new AbortController();
       const first = run('mongodb-backup', withTools(), { signal: cancel.signal });
       await until(() => place.keys().length > 0);
-      const second = await run('mongodb-backup', place.inputs);
+      const second = await run('mongodb-backup', { ...place.inputs, lockWait: '1s' });
+      expect(second.log.join('\n')).toMatch(/is locked by mongodb-backup, run memory on .*\. Waiting for it, at most 1\.0s\./);
       expect([second.outcome, second.exitCode]).toEqual(['refused', 5]);
       expect(second.said).toMatch(/is locked by mongodb-backup, run memory on .*\.\nWait until that run has ended/);
       expect(place.keys()).toHaveLength(1);

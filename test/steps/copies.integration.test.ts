@@ -45,7 +45,8 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('copies'
     const locked = join(folder, 'locked');
     const lock = await new FolderStore(locked).lock('shop/locks/mongodb', { owner: 'another run', expiresAfter: 60_000 });
     const keyless = { name: input('name'), component: input('component'), store: input('store') };
-    const refused = await run('copy-backups', { ...keyless, copies: locked });
+    expect((await run('mongodb-backup', place.inputs)).outcome).toBe('succeeded');
+    const refused = await run('copy-backups', { ...keyless, copies: locked, lockWait: '0s' });
     await lock.release();
     expect([refused.outcome, refused.exitCode]).toEqual(['refused', 5]);
     expect(refused.said).toMatch(/locked by another run\..*free in \d+ seconds/s);

@@ -1,7 +1,7 @@
 // What `apply-retention` takes and puts out.
 import type { DestroyingContext } from '../../step/define.ts';
 import { inGroup, input } from '../../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../inputs.ts';
 
 const RULES = {
   keepLast: 'last N backups',
@@ -41,6 +41,7 @@ export const ruleInputs = inGroup('Rules (instead of those in dr.yml)', {
 export const inputs = {
   ...targetInputs,
   ...storeInputs,
+  ...lockInputs,
   store: input.string({
     summary: 'Only this store: the name of a store in dr.yml, or an address. When absent, every store that dr.yml names for the component.',
     example: 'primary',

@@ -1,7 +1,7 @@
 // What `backup-all` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, lockInputs, targetInputs } from '../inputs.ts';
 
 export const inputs = {
   config: targetInputs.config,
@@ -15,6 +15,7 @@ export const inputs = {
     summary: 'Timestamp of the recovery point; the start time when absent.',
     example: '20241201_120000',
   }),
+  ...lockInputs,
   ...azureInputs,
 };
 

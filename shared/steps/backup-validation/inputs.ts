@@ -1,11 +1,12 @@
 // What `backup-validation` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
-import { input } from '../../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+import { input, optional } from '../../step/input.ts';
+import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
 
 export const inputs = {
   ...targetInputs,
   ...storeInputs,
+  store: optional(storeInputs.store, ANY_STORE),
   ...keyInputs,
   ...unlockInputs,
   type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),

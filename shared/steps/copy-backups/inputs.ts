@@ -1,12 +1,14 @@
 // What `copy-backups` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
-import { input, required } from '../../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { input, optional } from '../../step/input.ts';
+import { azureInputs, copyInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../inputs.ts';
 
 export const inputs = {
   ...targetInputs,
   ...storeInputs,
-  copies: required(copyInputs.copies),
+  ...lockInputs,
+  store: optional(storeInputs.store),
+  ...copyInputs,
   days: input.integer({
     summary:
       'How many days back to look for missing copies; older ones may have been removed by retention. Whatever is newer than the newest copy is always copied. 0 copies everything.',

@@ -1,7 +1,7 @@
 // What `import-backup` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, storeInputs, newTargetInputs } from '../inputs.ts';
+import { azureInputs, copyInputs, keyInputs, lockInputs, newTargetInputs, storeInputs } from '../inputs.ts';
 
 export const inputs = {
   ...newTargetInputs,
@@ -17,6 +17,7 @@ export const inputs = {
   }),
   iterations: input.integer({ summary: 'The -iter that openssl enc -pbkdf2 was given, if any.', default: '10000' }),
   ...storeInputs,
+  ...lockInputs,
   ...copyInputs,
   ...keyInputs,
   ...azureInputs,

@@ -1,11 +1,12 @@
 // What `list-backups` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
-import { input } from '../../step/input.ts';
-import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { input, optional } from '../../step/input.ts';
+import { ANY_STORE, azureInputs, storeInputs, targetInputs } from '../inputs.ts';
 
 export const inputs = {
   ...targetInputs,
   ...storeInputs,
+  store: optional(storeInputs.store, ANY_STORE),
   days: input.integer({ summary: 'Only the last N days; everything when absent.', example: '7' }),
   ...azureInputs,
 };

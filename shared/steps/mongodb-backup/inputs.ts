@@ -6,6 +6,7 @@ import {
   copyInputs,
   keyInputs,
   kubernetesInputs,
+  lockInputs,
   mongodbInputs,
   storeInputs,
   newTargetInputs,
@@ -19,6 +20,7 @@ export const inputs = {
   ...storeInputs,
   ...copyInputs,
   ...trafficInputs,
+  ...lockInputs,
   ...keyInputs,
   timestamp: input.timestamp({
     summary: "The backup's timestamp, for a recovery point with several components; the start time when absent.",

@@ -5,6 +5,7 @@ import {
   azureInputs,
   keyInputs,
   kubernetesInputs,
+  lockInputs,
   mongodbInputs,
   sourceInputs,
   storeInputs,
@@ -20,6 +21,7 @@ export const inputs = {
   ...storeInputs,
   ...sourceInputs,
   ...trafficInputs,
+  ...lockInputs,
   ...keyInputs,
   ...unlockInputs,
   timestamp: input.chosenTimestamp({

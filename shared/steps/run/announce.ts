@@ -1,7 +1,8 @@
 // Tells the channels of dr.yml how a run ended. Nothing that goes wrong here reaches the run: it is a warning.
 import type { DrConfig } from '../../config/dr-config.ts';
 import { safetyOf } from '../../backup/layout.ts';
-import { isAhead, listBackups, type ListedBackup } from '../../catalog/list.ts';
+import { knownBackups } from '../../catalog/known.ts';
+import { isAhead, type ListedBackup } from '../../catalog/list.ts';
 import { listRunsSince } from '../../catalog/runs.ts';
 import type { EndedRun, History } from '../../notify/compose.ts';
 import type { Notifications } from '../../notify/notifications.ts';
@@ -111,7 +112,7 @@ export async function historyOf(
     const runs = (await listRunsSince(store, prefix, { since, now }, signal)).filter(({ name }) => name !== recordName);
     const trouble = troubleOf(runs, about);
     const { component } = about;
-    const listed = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+    const listed = await knownBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
     const backups = listed.filter((backup) => !isAhead(backup, now));
     return { trouble, lastGoodBackup: lastGoodOf(backups, component === undefined ? componentsOf(backups) : [component]) };
   } catch (thrown) {

@@ -123,7 +123,7 @@ async function removeSection(
   return applySection({
     ...sectionPlace(section.component, part),
     othersKnown: places.known,
-    ...{ planned: section, recipients, owner: lockOwner(context), by: host.run, clock, signal },
+    ...{ planned: section, recipients, owner: lockOwner(context), lockWait: context.inputs.lockWait, by: host.run, clock, signal },
     openRecorded: async (address, prefix) => ({ ...(await openNamed(context, address)), prefix }),
     onNotice: (message) => {
       host.notice(message);

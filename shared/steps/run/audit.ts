@@ -3,7 +3,7 @@ import { readAudit, type AuditEntry } from '../../catalog/audit.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { plural } from '../../step/format.ts';
 import type { Context } from '../audit/inputs.ts';
-import { openPlace } from './open.ts';
+import { locationsText, openReadingPlaces } from './reading-places.ts';
 import { page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
@@ -11,16 +11,19 @@ const DAY_MS = 86_400_000;
 export async function runAudit(context: Context): Promise<StepReturn> {
   const { days, component } = context.inputs;
   const { host, clock, signal } = context;
-  const { store, prefix } = await openPlace(context);
+  const places = await openReadingPlaces(context);
+  const [{ store, prefix }] = places;
   const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * DAY_MS) };
-  const { entries, unreadable } = await readAudit(store, prefix, { ...since, signal });
+  const logs = await Promise.all(places.map((place) => readAudit(place.store, prefix, { ...since, signal })));
+  const entries = logs.flatMap((log) => log.entries).sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  const unreadable = logs.flatMap((log) => log.unreadable);
   const asked = context.origin('component') === 'input' ? entries.filter((entry) => entry.component === component) : entries;
   asked.reverse();
   await host.summary(
     page(
       `### ${plural(asked.length, 'entry').replace('entrys', 'entries')} in the audit log`,
       asked.length === 0 ? undefined : table(['when (UTC)', 'who', 'what', 'how it ended', 'reason', 'run'], asked.map(row)),
-      `In ${store.location}.`,
+      `In ${locationsText(places)}.`,
     ),
   );
   context.setOutput('count', asked.length);

@@ -1,6 +1,8 @@
 // What `backup-all` does: the backup step of every component under one timestamp, then the group manifest.
+import { knownBackups } from '../../catalog/known.ts';
 import { isAhead, listBackups, type BackupState } from '../../catalog/list.ts';
-import { writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
+import { listPoints, writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
+import { nextFreeTimestamp } from '../../backup/free-timestamp.ts';
 import { pointName } from '../../backup/layout.ts';
 import { isDue } from '../../config/due.ts';
 import { nextRuns } from '../../config/schedule.ts';
@@ -12,10 +14,10 @@ import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
 import { runStep } from '../../step/run.ts';
 import { shellLine } from '../../step/shell.ts';
-import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
 import { ObjectExistsError } from '../../stores/errors.ts';
 import type { Store } from '../../stores/store.ts';
-import { azureInputs } from '../inputs.ts';
+import { azureInputs, lockInputs } from '../inputs.ts';
 import { mongodbBackup } from '../mongodb-backup.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from '../backup-all/inputs.ts';
@@ -40,7 +42,6 @@ interface Part {
 export async function runBackupAll(context: Context): Promise<StepReturn> {
   const { type, due, timestamp: given } = context.inputs;
   const { clock, signal } = context;
-  const timestamp = given ?? formatTimestamp(clock.now());
   const started = clock.monotonic();
   const dr = await loadConfig(context);
   const all = dr.componentNames(type === 'full' ? undefined : type);
@@ -50,6 +51,7 @@ export async function runBackupAll(context: Context): Promise<StepReturn> {
   const stores = await openStores(context, dr, all);
   const names = due ? await dueAmong(context, dr, stores) : all;
   if (names.length === 0) return nothingDue(context, dr, all);
+  const timestamp = given ?? (await freeTimestamp(context, dr.dr.name, names, stores));
   await refuseTaken(context, dr.dr.name, timestamp, stores);
   const parts: Part[] = [];
   for (const component of names) {
@@ -104,7 +106,7 @@ async function dueAmong({ host, clock, signal }: Context, dr: DrConfig, stores: 
 
 /** When the last backup was made that is there. One from the future tells nothing. */
 async function lastBackup(store: Store, prefix: string, component: string, now: Date, signal: AbortSignal): Promise<Date | undefined> {
-  const backups = await listBackups(store, prefix, { component, signal });
+  const backups = await knownBackups(store, prefix, { component, signal });
   return backups.findLast((backup) => MADE.has(backup.state) && !isAhead(backup, now))?.time;
 }
 
@@ -131,6 +133,24 @@ async function answerOf<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<
     if (signal.aborted || !(thrown instanceof UserError)) throw thrown;
     return undefined;
   }
+}
+
+/** The next second that no recovery point and no backup of these components has. */
+async function freeTimestamp(
+  { clock, signal }: Context,
+  prefix: string,
+  names: readonly string[],
+  stores: ReadonlyMap<string, Store>,
+): Promise<Timestamp> {
+  const now = clock.now();
+  const taken: Timestamp[] = [];
+  for (const store of new Set(stores.values())) {
+    const points = await answerOf(signal, () => listPoints(store, prefix, signal));
+    const backups = await answerOf(signal, () => listBackups(store, prefix, { since: new Date(now.getTime() - 1000), signal }));
+    taken.push(...(points ?? []).map(({ timestamp }) => timestamp));
+    taken.push(...(backups ?? []).filter(({ component }) => names.includes(component)).map(({ timestamp }) => timestamp));
+  }
+  return nextFreeTimestamp(now, taken);
 }
 
 /** @throws ObjectExistsError before anything is dumped */
@@ -167,7 +187,7 @@ async function backUp(context: Context, dr: DrConfig, component: string, timesta
   const part = new PartHost(host, {
     label: component,
     inputs: { component, timestamp },
-    shared: ['config', ...Object.keys(azureInputs)],
+    shared: ['config', ...Object.keys(lockInputs), ...Object.keys(azureInputs)],
   });
   const finish = await host.group(`${component} (${kind})`, () => runStep(step, part, { clock, openConfig: sessionOf(context).config }));
   const outlook = (finish.result ?? {}) as Partial<OutlookRecord>;

@@ -7,6 +7,7 @@ import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
 import type { Context } from '../backup-integrity-check/inputs.ts';
 import { compareWithDatabase } from './mongodb-address.ts';
+import { storedComponent } from './components.ts';
 import { openKeys } from './open.ts';
 import { recorded } from './record.ts';
 import { chooseBackup, openSources, type Sources } from './sources.ts';
@@ -16,7 +17,7 @@ type Inputs = Context['inputs'];
 
 export async function runBackupIntegrityCheck(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = inputs.component ?? 'mongodb';
+  const component = await storedComponent(context);
   return recorded(
     context,
     () => openSources(context, component),

@@ -10,7 +10,8 @@ import { formatBytes, formatRate, formatSeconds, plural } from '../../step/forma
 import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../backup-validation/inputs.ts';
-import { openKeys, openPlace, type Place } from './open.ts';
+import { openKeys, type Place } from './open.ts';
+import { openReadingPlaces } from './reading-places.ts';
 import { recorded, type RunNotes } from './record.ts';
 import { page, table } from './summary.ts';
 
@@ -39,7 +40,7 @@ export async function runBackupValidation(context: Context): Promise<StepReturn>
   const run = { component: inputs.component };
   return recorded(
     context,
-    () => openPlace(context),
+    async () => (await openReadingPlaces(context))[0],
     run,
     (place, notes) => validate(context, inputs, place, notes),
   );
@@ -69,7 +70,8 @@ async function validate(context: Context, inputs: Inputs, place: Place, notes: R
   // Only who read everything clears a backup that was found bad before.
   const clears = inputs.depth === 'full' && inputs.subset === undefined;
   const good = clears ? checked.filter(({ problem }) => problem === undefined).map(nameOf) : [];
-  notes.found = { bad: failed.map(nameOf), good, keyless: [] };
+  notes.badBackups = failed.map(nameOf);
+  notes.goodBackups = good;
   const seconds = (clock.monotonic() - started) / 1000;
   context.setOutput('checked', checked.length);
   context.setOutput('failed', failed.length);

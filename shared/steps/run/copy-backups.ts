@@ -1,17 +1,19 @@
 // What `copy-backups` does: one store of copies after the other; also used by a backup once it is committed.
 import { copyBackups, type CopyResult } from '../../catalog/copy.ts';
+import { writeRunRecord } from '../../catalog/runs.ts';
 import type { RetentionRules } from '../../catalog/retention.ts';
 import { settleTier } from '../../catalog/settle.ts';
 import { parsedRules, retentionRules } from '../../config/retention.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage, UserError, withFix } from '../../step/errors.ts';
+import { errorMessage, UsageError, UserError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
-import type { Timestamp } from '../../step/timestamp.ts';
+import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../copy-backups/inputs.ts';
-import type { PlaceInputs } from '../inputs.ts';
-import { openKeys, openPlace, openPlaceAt, type Place } from './open.ts';
+import type { lockInputs, PlaceInputs } from '../inputs.ts';
+import { componentsIn, nothingThere } from './components.ts';
+import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { page, table } from './summary.ts';
 
@@ -40,7 +42,7 @@ export interface CopyJob {
 }
 
 /** Copies to each store in turn. One that fails does not keep the others from theirs. */
-export async function copyToAll(context: StepContext<PlaceInputs>, job: CopyJob): Promise<CopiedTo[]> {
+export async function copyToAll(context: StepContext<PlaceInputs & typeof lockInputs>, job: CopyJob): Promise<CopiedTo[]> {
   const { host, clock, signal } = context;
   const { place, component, copies, recipients, days, always } = job;
   const results: CopiedTo[] = [];
@@ -60,6 +62,7 @@ export async function copyToAll(context: StepContext<PlaceInputs>, job: CopyJob)
         ...(always === undefined ? {} : { always: [always] }),
         rules: await rulesOf(context, component, name),
         owner: lockOwner(context),
+        lockWait: context.inputs.lockWait,
         now,
         signal,
         onNotice: (message) => {
@@ -70,14 +73,12 @@ export async function copyToAll(context: StepContext<PlaceInputs>, job: CopyJob)
         },
       });
       results.push({ ...result, name, location });
+      await recordRenewed(context, to, component, result);
       saySkipped(context, { ...result, name, location });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       results.push({
-        copied: [],
-        failed: [],
-        skipped: [],
-        lagMs: 0,
+        ...{ found: 0, copied: [], failed: [], skipped: [], renewed: [], lagMs: 0 },
         name,
         location,
         problem: withFix(thrown),
@@ -104,7 +105,7 @@ const CATCH_UP_DAYS = 7;
  * @returns the step's own return with what became of the copies
  */
 export async function withCopies(
-  context: StepContext<PlaceInputs>,
+  context: StepContext<PlaceInputs & typeof lockInputs>,
   returned: StepReturn,
   job: Omit<CopyJob, 'copies' | 'days'> & { copies: readonly string[] | undefined },
 ): Promise<StepReturn> {
@@ -182,34 +183,143 @@ export function copyRecord(results: readonly CopiedTo[]) {
 }
 
 export async function runCopyBackups(context: Context): Promise<StepReturn> {
-  const { component = 'mongodb', copies, days, vault, recipients: wanted } = context.inputs;
-  const work = async (place: Place): Promise<StepReturn> => {
-    const started = context.clock.monotonic();
-    const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context);
-    const results = await copyToAll(context, { place, component, copies, recipients, days });
-    const doubts = copyDoubts(results);
-    const copied = results.reduce((sum, one) => sum + one.copied.length, 0);
-    const [only] = results;
-    // Its own error tells more than a list of one: a store that is locked refuses, it does not fail.
-    if (results.length === 1 && only?.failure !== undefined) throw only.failure;
-    if (results.every(({ problem }) => problem !== undefined)) throw new UserError(doubts.join(' '));
-    context.setOutput('copied', copied);
-    context.setOutput(
-      'failed',
-      results.reduce((sum, one) => sum + one.failed.length, 0),
-    );
-    context.setOutput('lagSeconds', Math.round(Math.max(...results.map(({ lagMs }) => lagMs)) / 1000));
-    const seconds = (context.clock.monotonic() - started) / 1000;
-    await context.host.summary(
-      page(
-        `### ${copied === 0 ? 'No copy was missing' : `${plural(copied, 'backup')} of ${component} copied`} in ${formatSeconds(seconds)}`,
-        doubts.length === 0 ? undefined : doubts.map((doubt) => `- **${doubt}**`).join('\n'),
-        table(['to', 'copied', 'bytes', 'failed', 'behind by'], results.map(row)),
+  const started = context.clock.monotonic();
+  const jobs = await jobsOf(context);
+  const done: { component: string; results: CopiedTo[] }[] = [];
+  const doubts: string[] = [];
+  const failures: UserError[] = [];
+  for (const job of jobs) {
+    try {
+      await recorded(context, job.place, { component: job.component, effects: 'writes' }, async () => {
+        const results = await copyComponent(context, job);
+        done.push({ component: job.component, results });
+        const own = copyDoubts(results);
+        doubts.push(...own);
+        return { doubts: own, result: { component: job.component, copies: copyRecord(results) } };
+      });
+    } catch (thrown) {
+      if (context.signal.aborted || !(thrown instanceof UserError)) throw thrown;
+      failures.push(thrown);
+    }
+  }
+  const [failure] = failures;
+  // Its own error tells more than a list of one: a store that is locked refuses, it does not fail.
+  if (failure && done.length === 0 && failures.length === 1) throw failure;
+  if (done.length === 0) throw new UserError(failures.map((one) => `- ${withFix(one)}`).join('\n'));
+  doubts.push(...failures.map(withFix));
+  const results = done.flatMap((one) => one.results);
+  const copied = results.reduce((sum, one) => sum + one.copied.length, 0);
+  context.setOutput('copied', copied);
+  context.setOutput(
+    'failed',
+    results.reduce((sum, one) => sum + one.failed.length, 0),
+  );
+  context.setOutput('lagSeconds', Math.round(Math.max(...results.map(({ lagMs }) => lagMs)) / 1000));
+  const seconds = (context.clock.monotonic() - started) / 1000;
+  const what = done.map(({ component }) => component).join(', ');
+  await context.host.summary(
+    page(
+      `### ${copied === 0 ? `No copy of ${what} was missing` : `${plural(copied, 'backup')} of ${what} copied`} in ${formatSeconds(seconds)}`,
+      doubts.length === 0 ? undefined : doubts.map((doubt) => `- **${doubt}**`).join('\n'),
+      table(
+        ['component', 'to', 'copied', 'bytes', 'failed', 'behind by'],
+        done.flatMap(({ component, results: own }) => own.map((one) => [component, ...row(one)])),
       ),
-    );
-    return { doubts, result: { component, copies: copyRecord(results) } };
+    ),
+  );
+  const components = done.map(({ component, results: own }) => ({ component, copies: copyRecord(own) }));
+  return { doubts, result: components.length === 1 ? components[0] : { components } };
+}
+
+/** @throws UserError when nothing could be copied, or there is nothing to copy */
+async function copyComponent(
+  context: Context,
+  { place, component, copies }: Pick<CopyJob, 'place' | 'component' | 'copies'>,
+): Promise<CopiedTo[]> {
+  const { days, vault, recipients: wanted } = context.inputs;
+  const recipients = vault === undefined && wanted === undefined ? [] : await openKeys(context);
+  const results = await copyToAll(context, { place, component, copies, recipients, days });
+  const [only] = results;
+  if (results.length === 1 && only?.failure !== undefined) throw only.failure;
+  if (results.every(({ problem }) => problem !== undefined)) throw new UserError(copyDoubts(results).join(' '));
+  if (results.every(({ found }) => found === 0)) throw await nothingToCopy(context, place, component);
+  return results;
+}
+
+async function nothingToCopy(context: Context, place: Place, component?: string): Promise<UserError> {
+  const wrong = await nothingThere(context, place, component);
+  if (wrong) return wrong;
+  return new UserError(
+    `There is nothing to copy: ${place.store.location} has no backup${component === undefined ? '' : ` of ${component}`} below ${place.prefix}.`,
+    {
+      fix: `Make one first, or check ${context.host.spell('store')} and ${context.host.spell('name')} and, for a folder, whether its disk is mounted.`,
+    },
+  );
+}
+
+/**
+ * What is to be copied: the named component, every component of dr.yml that has copies, or all that the store has.
+ * @throws UsageError when nothing says from where, or where to
+ */
+async function jobsOf(context: Context): Promise<Pick<CopyJob, 'place' | 'component' | 'copies'>[]> {
+  const { host, inputs } = context;
+  const dr = await sessionOf(context).dr();
+  const given = (name: 'store' | 'copies'): boolean => context.origin(name) === 'input';
+  const names = inputs.component !== undefined ? [inputs.component] : dr?.componentNames();
+  const places = new Map<string, Place>();
+  const at = async (address: string): Promise<Place> => {
+    const place = places.get(address) ?? (await openPlaceAt(context, address));
+    places.set(address, place);
+    return place;
   };
-  return recorded(context, () => openPlace(context), { component, effects: 'writes' }, work);
+  if (names === undefined) {
+    const [store, copies] = [inputs.store, inputs.copies];
+    if (store === undefined || copies === undefined) throw missing(context, store === undefined ? 'store' : 'copies');
+    const place = await at(store);
+    const there = await componentsIn(place, context.signal);
+    if (there.length === 0) throw await nothingToCopy(context, place);
+    return there.map((component) => ({ place, component, copies }));
+  }
+  const jobs: Pick<CopyJob, 'place' | 'component' | 'copies'>[] = [];
+  for (const component of names) {
+    const entry = dr?.componentNames().includes(component) ? { ...dr.component(component), store: dr.storeNameOf(component) } : inputs;
+    const store = given('store') ? inputs.store : entry.store;
+    const copies = given('copies') ? inputs.copies : entry.copies;
+    if (copies === undefined && names.length > 1) continue;
+    if (store === undefined || copies === undefined) throw missing(context, store === undefined ? 'store' : 'copies');
+    jobs.push({ place: await at(store), component, copies });
+  }
+  if (jobs.length > 0) return jobs;
+  throw new UsageError(`No component of ${dr?.label ?? 'dr.yml'} has copies.`, {
+    fix: `Add copies: [<store>] to a component, or set ${host.spell('copies')}.`,
+  });
+}
+
+function missing({ host }: Context, name: 'store' | 'copies'): UsageError {
+  return new UsageError(
+    `${host.spell(name)} is missing: ${name === 'store' ? 'from where should be copied?' : 'where should the copies go?'}`,
+    {
+      fix: `Set ${host.spell(name)} to the name of a store in dr.yml or an address.`,
+    },
+  );
+}
+
+/** Where a copy that was found damaged was made anew, the record in its own store says so: its listing goes by that. */
+async function recordRenewed(
+  { host, clock, step, signal }: StepContext,
+  { store, prefix }: Place,
+  component: string,
+  { renewed }: CopyResult,
+): Promise<void> {
+  if (renewed.length === 0) return;
+  const [now, goodBackups] = [clock.now(), renewed.map((timestamp) => `${component}/${timestamp}`)];
+  try {
+    const record = { step, outcome: 'succeeded', component, started: now, finished: now, run: host.run, goodBackups } as const;
+    await writeRunRecord(store, prefix, formatTimestamp(now), record, signal);
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    host.warning(`${store.location} does not know that its copies were made anew; the next run makes them again: ${errorMessage(thrown)}`);
+  }
 }
 
 function row({ name, location, copied, failed, lagMs, problem }: CopiedTo): string[] {

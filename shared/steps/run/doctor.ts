@@ -11,14 +11,17 @@ import { storeChecks } from '../../doctor/store.ts';
 import type { Selection } from '../../mongodb/namespaces.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
-import { UsageError, UserError } from '../../step/errors.ts';
+import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
+import { runStep } from '../../step/run.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
+import { doctor } from '../doctor.ts';
 import type { Context } from '../doctor/inputs.ts';
 import { podAddress, podOptions } from './mongodb-address.ts';
 import { openKeys, openPlaceAt, type Place } from './open.ts';
+import { PartHost } from './part-host.ts';
 import { commandBlock, details, page, table } from './summary.ts';
 
 type DoctorInputs = Context['inputs'];
@@ -27,6 +30,8 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
   const { clock, signal } = context;
   requireSubject(context, inputs);
+  const components = inputs.component === undefined ? ((await sessionOf(context).dr())?.componentNames() ?? []) : [];
+  if (components.length > 1) return checkComponents(context, components);
   const mongo = await databaseChecks(context, inputs);
   let keys: Promise<KeyFacts[]> | undefined;
   try {
@@ -59,6 +64,44 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
   } finally {
     await mongo.close();
   }
+}
+
+/** Checks each component by itself; what is the same for all of them, such as the vault, is told once. */
+async function checkComponents(context: Context, components: readonly string[]): Promise<StepReturn> {
+  const { host, clock } = context;
+  const found: { component: string; checks: CheckResult[]; keys: KeyFacts[] }[] = [];
+  for (const component of components) {
+    const shared = Object.keys(doctor.inputs).filter((name) => name !== 'component');
+    const part = new PartHost(host, { label: component, inputs: { component }, shared, withoutSummary: true });
+    const finish = await runStep(doctor, part, { clock, openConfig: sessionOf(context).config });
+    if (context.signal.aborted) throw new CancelledError();
+    const result = finish.result as { checks: CheckResult[]; encryption: { keys: KeyFacts[] } } | undefined;
+    // A check that there is not concerns all of them.
+    if (!result && finish.error?.kind === 'usage' && context.inputs.only?.length) throw new UsageError(finish.error.message, finish.error);
+    const { message, fix } = finish.error ?? { message: 'It could not be checked.' };
+    const failed: CheckResult = {
+      name: 'configuration',
+      status: 'failed',
+      seen: message,
+      seconds: 0,
+      ...(fix === undefined ? {} : { fix }),
+    };
+    found.push({ component, checks: result?.checks ?? [failed], keys: result?.encryption.keys ?? [] });
+  }
+  const keys = new Map(found.flatMap((one) => one.keys).map((key) => [`${key.component}/${key.timestamp}`, key]));
+  return report(context, merged(found), [...keys.values()]);
+}
+
+/** The results of all components; what is the same for all stands once, the rest says whose it is. */
+function merged(found: readonly { component: string; checks: readonly CheckResult[] }[]): CheckResult[] {
+  const sameAs = (check: CheckResult) => (other: CheckResult) =>
+    other.name === check.name && other.status === check.status && other.seen === check.seen;
+  const isCommon = (check: CheckResult): boolean => found.every(({ checks }) => checks.some(sameAs(check)));
+  const common = (found[0]?.checks ?? []).filter(isCommon);
+  const own = found.flatMap(({ component, checks }) =>
+    checks.filter((check) => !isCommon(check)).map((check) => ({ ...check, name: `${component}: ${check.name}` })),
+  );
+  return [...common, ...own];
 }
 
 /** @throws UsageError when nothing is given that could be checked, as in a wrong folder */

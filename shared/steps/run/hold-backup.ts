@@ -3,22 +3,19 @@ import { listHolds, releaseHolds, writeHold } from '../../catalog/hold.ts';
 import { isBeingRemoved } from '../../catalog/in-use.ts';
 import { pickBackup } from '../../catalog/pick.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
-import { UsageError, UserError } from '../../step/errors.ts';
+import { UserError } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
 import { before, parsePeriod } from '../../step/period.ts';
 import type { Context as HoldContext } from '../hold-backup/inputs.ts';
 import type { PlaceInputs, targetInputs } from '../inputs.ts';
 import type { Context as ReleaseContext } from '../release-hold/inputs.ts';
+import { storedComponent } from './components.ts';
 import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { recorded } from './record.ts';
 import { facts, page } from './summary.ts';
 
 async function heldPlaces(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
-  const { component, store } = context.inputs;
-  if (component !== undefined) return placesOf(context, component, store);
-  throw new UsageError(`${context.host.spell('component')} is missing: say whose backup it is.`, {
-    fix: `Set ${context.host.spell('component')} to a name that list-backups shows, such as mongodb.`,
-  });
+  return placesOf(context, await storedComponent(context), context.inputs.store);
 }
 
 export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {

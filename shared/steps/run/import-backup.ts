@@ -16,6 +16,7 @@ import { prose } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../import-backup/inputs.ts';
+import { mongodbComponent } from './components.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
@@ -26,7 +27,7 @@ type Inputs = Context['inputs'];
 
 export async function runImportBackup(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = inputs.component ?? 'mongodb';
+  const component = await mongodbComponent(context);
   const timestamp = momentOf(context, inputs);
   return recorded(
     context,
@@ -71,6 +72,7 @@ async function importOne(context: Context, { place, recipients, component, times
     ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
     copies: await copyPlaces(context, context.inputs.copies),
     owner: lockOwner(context),
+    lockWait: context.inputs.lockWait,
     clock,
     signal,
     onProgress: (progress) => {

@@ -7,7 +7,8 @@ import { prefixFolder } from '../../backup/layout.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
 import type { Context } from '../list-backups/inputs.ts';
-import { openPlace } from './open.ts';
+import type { Place } from './open.ts';
+import { locationsText, openReadingPlaces } from './reading-places.ts';
 import { page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,33 +16,38 @@ const DAY_MS = 86_400_000;
 export async function runListBackups(context: Context): Promise<StepReturn> {
   const { days, component } = context.inputs;
   const { host, clock, signal } = context;
-  const { store, prefix } = await openPlace(context);
+  const places = await openReadingPlaces(context);
+  const [{ prefix }] = places;
   const now = clock.now();
-  const backups = await knownBackups(store, prefix, {
+  const query = {
     ...(component === undefined ? {} : { component }),
     ...(days === undefined ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
     signal,
-  });
-  backups.reverse();
+  };
+  const lists = await Promise.all(places.map(async (place) => inPlace(place, await knownBackups(place.store, prefix, query))));
+  const backups = lists.flat().sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0));
   const shown = backups.filter(({ state, whole }) => state !== 'leftover' && (state !== 'pruning' || whole));
   const leftovers = backups.filter(({ state }) => state === 'leftover').length;
   const held: Hold[] = [];
-  for (const name of new Set(shown.map((backup) => backup.component)))
-    held.push(...(await listHolds(store, prefix, name, signal)).filter((hold) => holdsAt(hold, now)));
+  for (const { store } of places)
+    for (const name of new Set(shown.filter(({ location }) => location === store.location).map((backup) => backup.component)))
+      held.push(...(await listHolds(store, prefix, name, signal)).filter((hold) => holdsAt(hold, now)));
   const latest = shown.find((backup) => backup.state === 'verified' && !isAhead(backup, now));
 
-  const where = `${store.location}, below ${prefixFolder(prefix) || 'the root'}`;
+  const where = `${locationsText(places)}, below ${prefixFolder(prefix) || 'the root'}`;
+  const missing = places.find(({ store }) => store.kind === 'folder' && !existsSync(store.location));
+  const several = places.length > 1;
   const what = component === undefined ? '' : ` of ${component}`;
   const period = days === undefined ? '' : ` of the last ${plural(days, 'day')}`;
   await host.summary(
     page(
       `### ${plural(shown.length, 'backup')}${what}${period}`,
       shown.length === 0
-        ? store.kind === 'folder' && !existsSync(store.location)
-          ? `There is no folder ${store.location}.`
+        ? missing
+          ? `There is no folder ${missing.store.location}.`
           : `Nothing in ${where}.`
         : table(
-            ['timestamp', 'component', 'age', 'dump', 'stored', 'state'],
+            ['timestamp', 'component', 'age', 'dump', 'stored', 'state', ...(several ? ['in'] : [])],
             shown.map((backup) => [
               backup.timestamp,
               backup.component,
@@ -49,6 +55,7 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
               backup.plainBytes === undefined ? '?' : formatBytes(backup.plainBytes),
               formatBytes(backup.dataBytes),
               [stateText(backup), ...tierTexts(backup), ...holdTexts(backup, held)].join('; '),
+              ...(several ? [backup.location] : []),
             ]),
           ),
       shown.length === 0 ? undefined : `In ${where}.`,
@@ -58,6 +65,7 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   const list = shown.map((backup) => ({
     timestamp: backup.timestamp,
     component: backup.component,
+    store: backup.location,
     state: backup.state,
     found: backup.found?.toISOString() ?? null,
     holds: held.filter((hold) => isOn(hold, backup)).map(({ id, reason, until }) => ({ id, reason, until: until?.toISOString() ?? null })),
@@ -69,7 +77,9 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   context.setOutput('count', shown.length);
   context.setOutput('latest', latest?.timestamp ?? '');
   context.setOutput('backups', JSON.stringify(list));
-  return { result: { store: store.location, prefix, count: shown.length, latest: latest?.timestamp ?? null, leftovers, backups: list } };
+  return {
+    result: { store: places[0].store.location, prefix, count: shown.length, latest: latest?.timestamp ?? null, leftovers, backups: list },
+  };
 }
 
 function stateText({ state, found }: ListedBackup): string {
@@ -83,6 +93,16 @@ function stateText({ state, found }: ListedBackup): string {
     leftover: 'leftover',
     pruning: 'being removed',
   }[state];
+}
+
+/** A backup and the address of its store. */
+interface Placed extends ListedBackup {
+  location: string;
+}
+
+/** Newest first. */
+function inPlace({ store }: Place, backups: readonly ListedBackup[]): Placed[] {
+  return backups.map((backup) => ({ ...backup, location: store.location })).reverse();
 }
 
 /** Where the data lies, unless that is where the service puts everything. */

@@ -4,7 +4,8 @@ import { writeBackup, type BackupRequest, type BackupResult } from '../../backup
 import { openBackup } from '../../backup/read.ts';
 import type { JsonValue } from '../../backup/json.ts';
 import type { VerifyLevel } from '../../backup/manifest.ts';
-import { isAhead, listBackups } from '../../catalog/list.ts';
+import { knownBackups } from '../../catalog/known.ts';
+import { isAhead } from '../../catalog/list.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import { doubtsOf } from '../../mongodb/doubts.ts';
 import type { MongoDump } from '../../mongodb/dump.ts';
@@ -14,8 +15,10 @@ import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { releasing } from '../../tools/release.ts';
+import type { lockInputs } from '../inputs.ts';
 import type { Context } from '../mongodb-backup/inputs.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
+import { mongodbComponent } from './components.ts';
 import { openDump } from './mongodb-address.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
@@ -27,9 +30,12 @@ type Inputs = Context['inputs'];
 
 export async function runMongodbBackup(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = inputs.component ?? 'mongodb';
-  const timestamp = inputs.timestamp ?? formatTimestamp(context.clock.now());
-  const run = { component, backup: timestamp };
+  const component = await mongodbComponent(context);
+  const { timestamp } = inputs;
+  const run = { component, backup: timestamp ?? formatTimestamp(context.clock.now()) };
+  const onTimestamp = (settled: Timestamp): void => {
+    run.backup = settled;
+  };
   return recorded(
     context,
     () => openPlace(context),
@@ -41,7 +47,7 @@ export async function runMongodbBackup(context: Context): Promise<StepReturn> {
       const dump = await openDump(context);
       say(context, dump);
       const copies = await copyPlaces(context, inputs.copies);
-      const result = await backUpDump(context, { place, recipients, component, timestamp, inputs, dump, previous, copies });
+      const result = await backUpDump(context, { place, recipients, component, timestamp, onTimestamp, inputs, dump, previous, copies });
       const seconds = (context.clock.monotonic() - started) / 1000;
       const reported = await report(context, place, inputs, result, dump, seconds);
       return withCopies(context, reported, { place, component, copies: inputs.copies, recipients });
@@ -53,7 +59,9 @@ interface DumpedBackup {
   place: Place;
   recipients: readonly KeyRecipient[];
   component: string;
-  timestamp: Timestamp;
+  /** The next free second when absent. */
+  timestamp: Timestamp | undefined;
+  onTimestamp?: ((timestamp: Timestamp) => void) | undefined;
   inputs: Pick<Inputs, 'verify' | 'compression' | 'compressionLevel' | 'maxShrink' | 'include' | 'exclude' | 'limitRate'>;
   dump: MongoDump;
   previous?: ArchiveReport | undefined;
@@ -64,8 +72,8 @@ interface DumpedBackup {
 }
 
 /** Writes a dump as a backup. @throws what `writeBackup` throws */
-export async function backUpDump(context: StepContext, backup: DumpedBackup): Promise<BackupResult> {
-  const { place, recipients, component, timestamp, inputs, dump, previous, copies } = backup;
+export async function backUpDump(context: StepContext<typeof lockInputs>, backup: DumpedBackup): Promise<BackupResult> {
+  const { place, recipients, component, timestamp, onTimestamp, inputs, dump, previous, copies } = backup;
   const { host, clock, signal } = context;
   const { consistency, toolVersion, ...source } = dump.facts;
   const request: BackupRequest<ArchiveReport> = {
@@ -74,6 +82,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     component,
     kind: 'mongodb',
     timestamp,
+    onTimestamp,
     recipients,
     source: releasing(dump.source),
     newInspector: newArchiveInspector,
@@ -89,6 +98,7 @@ export async function backUpDump(context: StepContext, backup: DumpedBackup): Pr
     limitRate: inputs.limitRate,
     copies,
     owner: lockOwner(context),
+    lockWait: context.inputs.lockWait,
     clock,
     signal,
     onProgress: (progress) => {
@@ -121,7 +131,7 @@ async function previousReport(
 ): Promise<ArchiveReport | undefined> {
   const { host, clock, signal } = context;
   // A store that cannot even be listed takes no backup either: that ends the run here, before anything is dumped.
-  const backups = await listBackups(store, prefix, { component, signal });
+  const backups = await knownBackups(store, prefix, { component, signal });
   const last = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, clock.now()));
   if (!last) return undefined;
   try {

@@ -1,5 +1,5 @@
 // What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
-import { lockName, safetyComponent } from '../../backup/layout.ts';
+import { lockName, restoreLockName, safetyComponent } from '../../backup/layout.ts';
 import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
@@ -10,8 +10,11 @@ import { CancelledError, errorMessage, RefusedError, UserError, VerificationErro
 import { formatBytes, formatCount, plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { Context } from '../mongodb-restore/inputs.ts';
+import { lockInTurn } from '../../stores/lock-wait.ts';
+import type { LockOptions } from '../../stores/store.ts';
 import { openKeys } from './open.ts';
 import { withCopies } from './copy-backups.ts';
+import { storedComponent } from './components.ts';
 import { openRestoreInto } from './mongodb-address.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
@@ -26,7 +29,7 @@ type Inputs = Context['inputs'];
 
 export async function runMongodbRestore(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = inputs.component ?? 'mongodb';
+  const component = await storedComponent(context);
   const run = { component, effects: 'destroys' } as const;
   const restored = inputs.rollback ? safetyComponent(component) : component;
   return recorded(
@@ -144,15 +147,20 @@ class RestoreRun {
       };
     }
     if (await this.#source.bringBack()) await this.#lookAgain();
-    // A backup of a database that is half restored would be a trap: the component is locked meanwhile.
-    const lock = await store.lock(lockName(prefix, this.#component), {
+    // A backup of a database that is half restored would be a trap: the component is locked meanwhile. What is restored elsewhere only reads.
+    const name = this.#writesOwnData() ? lockName(prefix, this.#component) : restoreLockName(prefix, this.#component);
+    const onNotice = (message: string): void => {
+      host.notice(message);
+    };
+    const options: LockOptions = {
       owner: lockOwner(this.#context),
       expiresAfter: LOCK_EXPIRY_MS,
       onTakeover: (previous) => {
-        host.notice(`Took over the expired lock of ${this.#component} from ${previous}.`);
+        onNotice(`Took over the expired lock of ${this.#component} from ${previous}.`);
       },
       signal,
-    });
+    };
+    const lock = await lockInTurn(store, name, options, { lockWait: this.#inputs.lockWait, onNotice });
     // Stopping half-way would be worse than a backup that somebody makes of it meanwhile.
     const onLost = (): void => {
       host.warning(
@@ -171,6 +179,16 @@ class RestoreRun {
       lock.lost.removeEventListener('abort', onLost);
       await lock.release();
     }
+  }
+
+  /** False for a restore under other names, or into another server: what the component's backups are made of stays as it is. */
+  #writesOwnData(): boolean {
+    const { fingerprint: source } = this.#source.opened.manifest.source;
+    const { fingerprint, namespaces } = this.#restore.plan;
+    const isPod = (address: string): boolean => address.startsWith('kubernetes:');
+    // One server may be reached from outside and from inside its pod.
+    const elsewhere = source !== undefined && isPod(source) === isPod(fingerprint) && source !== fingerprint;
+    return !elsewhere && namespaces.some(({ from, to }) => from === to);
   }
 
   /** When the database is back: nobody waits for copies at 3 a.m. */

@@ -8,6 +8,8 @@ export interface PartOptions {
   inputs: Readonly<Record<string, string>>;
   /** Inputs that are taken from the real host as they are. */
   shared: readonly string[];
+  /** The outer step shows what the inner one found. */
+  withoutSummary?: boolean | undefined;
 }
 
 /** The inner step's outputs are in `outputs`; nothing of it reaches the real host's outputs or its end. */
@@ -72,6 +74,7 @@ export class PartHost implements Host {
     this.#host.progress({ ...update, phase: `${this.#options.label}: ${update.phase}` });
   }
   async summary(markdown: string): Promise<void> {
+    if (this.#options.withoutSummary) return;
     await this.#host.summary(markdown);
   }
   async oidcToken(audience: string): Promise<string> {

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { AzureSignInError } from '../../azure/sign-in-errors.ts';
 import { writeAudit, type AuditEvent } from '../../catalog/audit.ts';
-import { writeRunRecord, type RunRecord } from '../../catalog/runs.ts';
+import { writeRunRecord } from '../../catalog/runs.ts';
 import type { JsonValue } from '../../backup/json.ts';
 import type { Effects, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, outcomeOf, UserError, type ErrorKind, type Outcome } from '../../step/errors.ts';
@@ -24,20 +24,15 @@ export interface RecordedRun {
   effects?: Effects;
 }
 
-/** Backups that were read, as `<component>/<timestamp>`. */
-export interface Found {
-  bad: readonly string[];
-  good: readonly string[];
-  /** No key opens them any more. */
-  keyless: readonly string[];
-}
-
 /** What a run finds out on its way and its record keeps, however it ends. */
 export interface RunNotes {
-  /** What was found of backups in the run's own place; see `Found`. */
-  found?: Found;
-  /** What was found in further places: each of them gets a record of its own, for whoever looks there. */
-  foundElsewhere?: readonly { place: Place; found: Found }[];
+  /** Backups that were found bad, as `<component>/<timestamp>`; and those that were found good. */
+  badBackups?: readonly string[];
+  goodBackups?: readonly string[];
+  /** Backups that no key given opens any more. */
+  keylessBackups?: readonly string[];
+  /** What was found in further places: each of them gets a record of its own, which its listing goes by. */
+  elsewhere?: readonly { place: Place; notes: RunNotes }[];
   /** The backup that was chosen to be restored, for the audit log. */
   usedBackup?: Timestamp;
 }
@@ -100,8 +95,8 @@ export async function recorded<P extends Place>(
     const gone = ending.storeFailed === true && record === undefined;
     const ended = { at: context.clock.now(), event: ending.outcome, backup: ending.notes.usedBackup, error: ending.error };
     if (opened && !rehearsal && !gone) await audit(context, opened, run, ended, masker);
-    for (const { place: other, found } of rehearsal ? [] : (ending.notes.foundElsewhere ?? []))
-      await write(context, other, run, { ...ending, notes: { found } });
+    for (const other of rehearsal ? [] : (ending.notes.elsewhere ?? []))
+      await write(context, other.place, run, { ...ending, notes: other.notes });
     await announcer?.end(endedRun(context, run, ending), async () =>
       gone ? {} : historyOf(context, opened, { step: context.step, component: run.component }, record),
     );
@@ -171,7 +166,9 @@ async function write(
         ...(backup === undefined ? {} : { backup }),
         ...(error === undefined ? {} : { error }),
         ...(errorKind === undefined ? {} : { errorKind }),
-        ...foundBy(notes),
+        badBackups: listed(notes.badBackups),
+        goodBackups: listed(notes.goodBackups),
+        keylessBackups: listed(notes.keylessBackups),
         ...(returned.doubts?.length ? { warnings: returned.doubts } : {}),
         ...(returned.result === undefined ? {} : { result: returned.result as JsonValue }),
       },
@@ -183,10 +180,6 @@ async function write(
     context.host.warning(`The record of this run could not be written: ${why}`);
     return undefined;
   }
-}
-
-function foundBy({ found }: RunNotes): Pick<RunRecord, 'badBackups' | 'goodBackups' | 'keylessBackups'> {
-  return { badBackups: listed(found?.bad), goodBackups: listed(found?.good), keylessBackups: listed(found?.keyless) };
 }
 
 function listed(names: readonly string[] = []): readonly string[] | undefined {

@@ -1,4 +1,5 @@
 // The way back of a restore: what it is going to replace is backed up first, and kept from retention while people find out what they have.
+import { nextLaterTimestamp } from '../../backup/free-timestamp.ts';
 import { safetyComponent } from '../../backup/layout.ts';
 import type { Manifest } from '../../backup/manifest.ts';
 import { writeHold } from '../../catalog/hold.ts';
@@ -7,7 +8,7 @@ import type { Restore } from '../../mongodb/restore.ts';
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
 import { plural } from '../../step/format.ts';
-import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../mongodb-restore/inputs.ts';
 import { copyPlaces } from './copy-backups.ts';
@@ -75,7 +76,10 @@ export function madeBy({ source }: Pick<Manifest, 'source'>): string[] {
 /** Now, but later than every safety backup there is: a rollback takes the last one, also after two restores in a second or a clock that went back. */
 async function nextTimestamp({ clock, signal }: StepContext, { store, prefix }: Sources, component: string): Promise<Timestamp> {
   const before = await listBackups(store, prefix, { component, signal });
-  return formatTimestamp(new Date(Math.max(clock.now().getTime(), ...before.map(({ time }) => time.getTime() + 1000))));
+  return nextLaterTimestamp(
+    clock.now(),
+    before.map(({ time }) => time),
+  );
 }
 
 /** Retention must not take the way back while people still find out whether the restore was right. */
