@@ -16,7 +16,10 @@ import { parseDr } from '../../shared/config/load.ts';
 import { ConfigError } from '../../shared/config/problem.ts';
 import type { StepContext, StepReturn } from '../../shared/step/define.ts';
 import { RefusedError, UsageError, UserError } from '../../shared/step/errors.ts';
+import { expandHome } from '../../shared/step/home-path.ts';
 import type { Host } from '../../shared/step/host.ts';
+import { fileReason } from '../../shared/tools/file-errors.ts';
+import { makeFolder } from '../../shared/tools/make-folder.ts';
 
 interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'kubernetes' | 'github' | 'azure'> {
   name: string | undefined;
@@ -44,6 +47,7 @@ export async function runInit(context: StepContext, published: Published): Promi
   const files = initFiles(answers, published);
   refuseExisting(folder, files, inputs.force, host.spell('force'));
   for (const file of files) await write(folder, file, inputs.force);
+  for (const place of [answers.store, answers.vault]) await makePlace(host, folder, place);
 
   for (const { path } of files) host.info(`Wrote ${path}.`);
   for (const { message } of notices) host.notice(message);
@@ -192,6 +196,23 @@ function refuseExisting(folder: string, files: readonly InitFile[], force: boole
   throw new RefusedError(`${taken.join(' and ')} already ${taken.length === 1 ? 'exists' : 'exist'}. Nothing was written.`, {
     fix: `Use ${spelt} to overwrite what is there, or edit it by hand.`,
   });
+}
+
+/**
+ * Makes the folder of a store or a vault: backups, and nothing else after this, make one that is not there. Where the backups run on another
+ * machine, it is made there.
+ */
+async function makePlace(host: Host, folder: string, place: string): Promise<void> {
+  if (/^[a-z][a-z0-9+.-]+:/i.test(place)) return;
+  const path = resolve(folder, expandHome(place));
+  if (existsSync(path)) return;
+  try {
+    await makeFolder(path);
+    host.info(`Made the folder ${path}.`);
+  } catch (thrown) {
+    const { reason } = fileReason(thrown) ?? { reason: String(thrown) };
+    host.notice(`The folder ${path} is not there and cannot be made: ${reason}. Where backups run, the first one makes it.`);
+  }
 }
 
 async function write(folder: string, { path, content }: InitFile, force: boolean): Promise<void> {

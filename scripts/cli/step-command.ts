@@ -1,7 +1,8 @@
 // One CLI command per step, generated from its definition: options, help, secrets, examples.
 import { Option, type Command } from 'commander';
+import { secretIn } from '../../shared/config/literal-secrets.ts';
 import { TerminalHost } from '../../shared/hosts/terminal.ts';
-import { readSecret, secretFileOption, secretOnCommandLine, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
+import { readSecret, secretFileOption, secretInOption, secretOnCommandLine, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
 import { drSource } from '../../shared/session/session.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { EXIT_CODES, UserError, type ErrorKind } from '../../shared/step/errors.ts';
@@ -66,6 +67,7 @@ async function runCommand(step: AnyStep, options: Options, given: Record<string,
   };
   let inputs: Record<string, string>;
   try {
+    for (const [name, text] of Object.entries(given)) refuseSecret(step, name, text);
     inputs = { ...given, ...readInputs(step, options) };
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
@@ -85,6 +87,12 @@ export async function endWithError(
   await new TerminalHost({ ...about, inputs: {} }).finish({ outcome: 'failed', exitCode: EXIT_CODES[kind], warnings: [], error });
 }
 
+/** @throws UsageError for a value that holds a secret, as an address with a SAS or a password does */
+function refuseSecret(step: AnyStep, name: string, text: string): void {
+  const what = secretIn(text);
+  if (what !== undefined) throw secretInOption(name, what, name === 'store' && step.inputs['storeSas'] ? 'storeSas' : undefined);
+}
+
 /** Texts by camelCase input name. @throws UsageError about a secret on the command line or a file that cannot be read */
 function readInputs(step: AnyStep, options: Options): Record<string, string> {
   const inputs: Record<string, string> = {};
@@ -95,6 +103,7 @@ function readInputs(step: AnyStep, options: Options): Record<string, string> {
       const secret = readSecret(name, options[`${name}File`] as string | undefined);
       if (secret !== undefined) inputs[name] = secret;
     } else if (value !== undefined) {
+      for (const text of [value].flat()) refuseSecret(step, name, String(text));
       inputs[name] = Array.isArray(value) ? value.join('\n') : String(value);
     }
     for (const old of spec.renamedFrom ?? []) if (options[old] !== undefined) inputs[old] = String(options[old]);

@@ -1,6 +1,7 @@
 // A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
 import { isAbsolute, resolve } from 'node:path';
 import { UsageError } from '../step/errors.ts';
+import { expandHome } from '../step/home-path.ts';
 import type { ComponentEntry } from './components/index.ts';
 import type { ChannelEntry } from './notify.ts';
 import type { YamlFile } from './document.ts';
@@ -212,8 +213,19 @@ export class DrConfig {
   }
 
   async #path(path: readonly PropertyKey[]): Promise<string> {
-    const value = await this.#required(path);
+    const value = this.#home(await this.#required(path), path);
     return isAbsolute(value) ? value : resolve(this.#folder, value);
+  }
+
+  /** @throws UsageError naming the line */
+  #home(value: string, path: readonly PropertyKey[]): string {
+    try {
+      return expandHome(value);
+    } catch (thrown) {
+      if (!(thrown instanceof UsageError)) throw thrown;
+      const where = problemLine(this.label, { ...this.#yaml.locate(path), path: pathText(path), message: thrown.message });
+      throw new UsageError(where, { ...(thrown.fix === undefined ? {} : { fix: thrown.fix }), cause: thrown });
+    }
   }
 
   #named<T>(entries: Readonly<Record<string, T>>, what: string, name: string): T {

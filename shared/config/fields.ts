@@ -36,6 +36,11 @@ export function text(meta: About, { pattern = String.raw`[\s\S]*\S[\s\S]*`, expe
   return plainText(meta, { pattern: `${HAS_REFERENCE}|${pattern}`, expected });
 }
 
+/** A path of a file or folder; `~/` is the user's home. `~name` is another user's to a shell only, and refused. */
+export function path(meta: About, expected: string) {
+  return text(meta, { pattern: String.raw`(?!~[^/\\])[\s\S]*\S[\s\S]*`, expected });
+}
+
 /** A choice between fixed words. */
 export function choice<const T extends readonly [string, ...string[]]>(words: T, meta: About) {
   return about(z.enum(words, { error: `expected one of ${words.join(', ')}` }), meta);

@@ -22,6 +22,11 @@ const PATTERNS: readonly Pattern[] = [
     pattern: /[?&](?:tlsCertificateKeyFilePassword|sslPEMKeyPassword|proxyPassword)=(?!\u0001)[^\s&]/i,
     fix: `${ENV_FIX} \${env:NAME}`,
   },
+  {
+    what: 'a password in an address',
+    pattern: /[?&](?:password|passphrase|privateKey|secretAccessKey)=(?!\u0001)[^\s&]/i,
+    fix: `${ENV_FIX} \${env:NAME}`,
+  },
   { what: 'a shared access signature', pattern: /(?:^|[?&\s"'])sig=(?!\u0001)[^\s&]{8,}/i, fix: `${ENV_FIX} \${env:STORE_SAS}` },
   { what: 'an account key', pattern: /(?:AccountKey|SharedAccessKey)=(?!\u0001)[^\s;]{8,}/i, fix: `${ENV_FIX} \${env:NAME}` },
   {
@@ -42,9 +47,18 @@ const PATTERNS: readonly Pattern[] = [
   },
 ];
 
+/** What secret a text holds, in a few words; undefined when it looks harmless. */
+export function secretIn(text: string): string | undefined {
+  return patternIn(text)?.what;
+}
+
 /** What secret a text holds and what to write instead; undefined when it looks harmless. Never quotes the text. */
 export function literalSecret(text: string): string | undefined {
-  const searched = text.replace(/\$\{(?:env|vault):[^}]*\}/g, REFERENCE);
-  const found = PATTERNS.find(({ pattern }) => pattern.test(searched));
+  const found = patternIn(text);
   return found && `holds ${found.what}: a secret must not be in this file. ${found.fix}. Change the secret if the file was ever pushed`;
+}
+
+function patternIn(text: string): Pattern | undefined {
+  const searched = text.replace(/\$\{(?:env|vault):[^}]*\}/g, REFERENCE);
+  return PATTERNS.find(({ pattern }) => pattern.test(searched));
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../step/errors.ts';
+import { expandHome } from '../step/home-path.ts';
 import type { Host } from '../step/host.ts';
 import type { ConfigSource } from '../step/run.ts';
 import type { DrConfig, VaultConfig } from './dr-config.ts';
@@ -10,7 +11,7 @@ export const DEFAULT_FILE = 'dr.yml';
 
 /** The file to use: the one given, else dr.yml in the working folder when there is one. */
 export function findDrFile(given: string | undefined, workingFolder = process.cwd()): string | undefined {
-  if (given !== undefined && given !== '') return given;
+  if (given !== undefined && given !== '') return expandHome(given);
   return existsSync(join(workingFolder, DEFAULT_FILE)) ? DEFAULT_FILE : undefined;
 }
 

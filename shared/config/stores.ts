@@ -1,6 +1,6 @@
 // Where bytes go, as dr.yml says it: one entry per kind of store.
 import { z } from 'zod';
-import { about, choice, integer, text } from './fields.ts';
+import { about, choice, integer, path, text } from './fields.ts';
 
 /** Segments of names within a store: never empty, `.` or `..`. */
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;
@@ -60,9 +60,9 @@ const azureBlob = z.strictObject({
 
 const folder = z.strictObject({
   kind: about(z.literal('folder'), { description: 'A folder, local or mounted.', example: 'folder' }),
-  path: text(
-    { description: "Path of the folder; a relative one starts at dr.yml's own folder.", example: '/mnt/backups' },
-    { expected: 'expected the path of a folder, such as /mnt/backups' },
+  path: path(
+    { description: "Path of the folder; a relative one starts at dr.yml's own folder, ~/ at the user's home.", example: '/mnt/backups' },
+    'expected the path of a folder, such as /mnt/backups or ~/backups',
   ),
 });
 
@@ -118,9 +118,9 @@ const sftp = z.strictObject({
     { description: 'Name to sign in with.', example: 'lifeboat' },
     { pattern: String.raw`[^\s:@/]+`, expected: "expected a user's name" },
   ),
-  path: text(
+  path: path(
     { description: "Folder on the server; a relative one starts in the user's home.", example: '/srv/backups' },
-    { expected: 'expected the path of a folder, such as /srv/backups' },
+    'expected the path of a folder, such as /srv/backups',
   ),
   fingerprint: text(
     {
@@ -129,12 +129,12 @@ const sftp = z.strictObject({
     },
     { pattern: 'SHA256:[A-Za-z0-9+/]{43}', expected: 'expected a fingerprint such as SHA256: and 43 characters' },
   ),
-  keyFile: text(
+  keyFile: path(
     {
       description: "Private key file; a relative path starts at dr.yml's own folder. Default: the SSH agent (SSH_AUTH_SOCK).",
-      example: '/home/runner/.ssh/id_ed25519',
+      example: '~/.ssh/id_ed25519',
     },
-    { expected: 'expected the path of a private key file' },
+    'expected the path of a private key file, such as ~/.ssh/id_ed25519',
   ).optional(),
   privateKey: secret('Text of the private key, instead of a file. Always a reference.', '${env:SFTP_PRIVATE_KEY}'),
   passphrase: secret('Passphrase of the private key. Always a reference.', '${env:SFTP_PASSPHRASE}'),

@@ -1,6 +1,6 @@
 // Where keys and secrets go, and who can open a backup, as dr.yml says it.
 import { z } from 'zod';
-import { about, text } from './fields.ts';
+import { about, path, text } from './fields.ts';
 
 const HTTPS = String.raw`https://[^\s/?#]+/?`;
 
@@ -15,12 +15,12 @@ export const vaultSchema = about(
     }),
     z.strictObject({
       kind: about(z.literal('folder'), { description: 'A folder with one file (mode 0600) per key or secret.', example: 'folder' }),
-      path: text(
+      path: path(
         {
-          description: "Path of the folder; a relative one starts at dr.yml's own folder. Not the folder of a store.",
+          description: "Path of the folder; a relative one starts at dr.yml's own folder, ~/ at the user's home. Not the folder of a store.",
           example: '/mnt/keys',
         },
-        { expected: 'expected the path of a folder, such as /mnt/keys' },
+        'expected the path of a folder, such as /mnt/keys or ~/keys',
       ),
     }),
   ]),
@@ -60,9 +60,9 @@ export const recipientSchema = z.discriminatedUnion('kind', [
       description: 'An RSA public key whose private half you keep off line: it opens backups when the vault is gone.',
       example: 'escrow',
     }),
-    publicKey: text(
+    publicKey: path(
       { description: "PEM file with the public key; a relative path starts at dr.yml's own folder.", example: 'escrow-public.pem' },
-      { expected: 'expected the path of a PEM file with a public key, such as escrow-public.pem' },
+      'expected the path of a PEM file with a public key, such as escrow-public.pem',
     ),
   }),
   z.strictObject({

@@ -1,6 +1,7 @@
 // How a secret reaches a step on a terminal: a variable, a file or standard input, but never a command line, which `ps` shows to everyone.
 import { readFileSync } from 'node:fs';
 import { errorMessage, UsageError } from '../step/errors.ts';
+import { expandHome } from '../step/home-path.ts';
 import { kebabCase } from '../step/input.ts';
 
 /** `mongodbUri` → `LIFEBOAT_MONGODB_URI`. */
@@ -27,7 +28,7 @@ export function readSecret(inputName: string, file: string | undefined, env: Nod
   const option = secretFileOption(inputName);
   let text: string;
   try {
-    text = readFileSync(file === '-' ? 0 : file, 'utf8').replace(/\r?\n$/, '');
+    text = readFileSync(file === '-' ? 0 : expandHome(file), 'utf8').replace(/\r?\n$/, '');
   } catch (cause) {
     throw new UsageError(`${option} ${file} cannot be read: ${errorMessage(cause)}.`, {
       fix: `Name a file that holds nothing but the secret, - for standard input, or set ${variable}.`,
@@ -36,6 +37,27 @@ export function readSecret(inputName: string, file: string | undefined, env: Nod
   }
   if (text === '') throw new UsageError(`${option} ${file} is empty.`, { fix: `Write the secret into it, or set ${variable}.` });
   return text;
+}
+
+/**
+ * The refusal of an option whose value holds a secret, such as the SAS of a store's address. Does not repeat it.
+ * @param what what it holds, in a few words
+ * @param own the input that takes such a secret, where the step has one
+ */
+export function secretInOption(inputName: string, what: string, own: string | undefined): UsageError {
+  const way = own === undefined ? '' : `leave it out and set ${secretVariable(own)} (or give ${secretFileOption(own)} <path>), or `;
+  return new UsageError(
+    `--${kebabCase(inputName)} holds ${what}, which is not taken from the command line, where everyone on the machine can read it.`,
+    {
+      fix:
+        `${capitalised(`${way}name it in dr.yml with a reference, such as \${env:NAME}`)}. ` +
+        `The one you typed may be in your shell's history: change it.`,
+    },
+  );
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** The refusal of a secret that was written on the command line. Does not repeat it. */

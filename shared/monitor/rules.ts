@@ -30,6 +30,7 @@ export type RuleName =
   | 'size'
   | 'replication-lag'
   | 'key-age'
+  | 'key-place'
   | 'unreachable'
   | 'storage';
 

@@ -21,6 +21,11 @@ export interface SessionOptions {
   vaultSecret?: DrSources['vaultSecret'];
 }
 
+interface OpenOptions {
+  /** The run makes backups: a folder that is not there yet is no disk that is not mounted. */
+  makes?: boolean | undefined;
+}
+
 export class Session {
   /** Knows every secret that the run has come across: those of its inputs and those that dr.yml refers to. */
   readonly masker = new Masker();
@@ -62,16 +67,18 @@ export class Session {
   }
 
   /**
-   * A store, opened.
-   * @param patience milliseconds for which it is waited for when it goes away; of the first one who opens it
+   * A store, opened. The options of the first one who opens it count.
+   * @param options.patience milliseconds for which it is waited for when it goes away
+   * @param options.makes a folder that is not there is made by the first write; else everything fails until it is there
    * @throws UsageError
    */
-  async store(config: StoreConfig, patience?: number): Promise<Store> {
+  async store(config: StoreConfig, { patience, makes = false }: OpenOptions & { patience?: number | undefined } = {}): Promise<Store> {
     const opened = await this.#once(`store ${JSON.stringify(config)}`, async () => {
       const { openStore } = await import('../stores/open.ts');
       return openStore(config, {
         credential: () => this.credential(),
         patience,
+        mustExist: !makes,
         debug: (message) => {
           this.#host.debug(message);
         },
@@ -88,11 +95,11 @@ export class Session {
     return opened;
   }
 
-  /** A vault, opened. @throws UsageError, VaultError */
-  vault(target: string | VaultConfig): Promise<Vault> {
+  /** A vault, opened; `makes` as for a store. @throws UsageError, VaultError */
+  vault(target: string | VaultConfig, { makes = false }: OpenOptions = {}): Promise<Vault> {
     return this.#once(`vault ${JSON.stringify(target)}`, async () => {
       const { openVault } = await import('../vaults/open.ts');
-      return openVault(target, { credential: () => this.credential() });
+      return openVault(target, { credential: () => this.credential(), mustExist: !makes });
     });
   }
 

@@ -1,4 +1,5 @@
 // Input kinds of a step: what each accepts, how it is parsed, and what to write instead when it is wrong.
+import { expandHome } from './home-path.ts';
 import { parseTimestamp, type Timestamp } from './timestamp.ts';
 
 /** A value that must not be seen. Prints as `***`; `reveal()` is the one way to its text. */
@@ -77,7 +78,7 @@ export const input = {
       if (problem !== undefined) throw new Error(problem);
       return text;
     }),
-  path: <const O extends InputOptions>(options: O) => spec('path', options, (text) => text),
+  path: <const O extends InputOptions>(options: O) => spec('path', options, parsePath),
   secret: <const O extends InputOptions>(options: O) => spec('secret', options, (text) => new Secret(text)),
   flag: <const O extends InputOptions>(options: O) => spec('flag', options, parseFlag),
   integer: <const O extends InputOptions>(options: O) => spec('integer', options, parseInteger),
@@ -107,6 +108,14 @@ export function optional<T>(spec: InputSpec<T>, changes?: Pick<InputOptions, 'su
 /** The same inputs under one heading in help and forms. */
 export function inGroup<I extends Record<string, InputSpec<unknown>>>(group: string, inputs: I): I {
   return Object.fromEntries(Object.entries(inputs).map(([name, spec]) => [name, { ...spec, group }])) as I;
+}
+
+function parsePath(text: string): string {
+  try {
+    return expandHome(text);
+  } catch {
+    throw new Error('~ with a name is understood by a shell only; expected the whole path');
+  }
 }
 
 function parseFlag(text: string): boolean {

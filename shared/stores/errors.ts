@@ -13,6 +13,13 @@ export class ObjectExistsError extends StoreError {}
 /** Somebody else holds the lock. */
 export class LockedError extends RefusedError {}
 
+/** The error of a folder that should have backups and does not exist. */
+export function noRoot(location: string): StoreError {
+  return new StoreError(`There is no folder ${location}.`, {
+    fix: 'Correct the path, or mount the disk that it lies on. The folder of a new store is made by its first backup.',
+  });
+}
+
 /** The error of a store's place that is a file: whoever lists it would otherwise be told that there are no backups. */
 export function noFolder(location: string): StoreError {
   return new StoreError(`${location} is a file, and a store is a folder.`, { fix: 'Name the folder that holds the backups.' });

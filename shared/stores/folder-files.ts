@@ -4,30 +4,9 @@ import type { BigIntStats } from 'node:fs';
 import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDefect, UserError } from '../step/errors.ts';
+import { errorCode, fileReason } from '../tools/file-errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { StoreError } from './errors.ts';
-
-/** The `code` of a Node file error; undefined for anything else. No `instanceof`: jest's realms have an Error of their own. */
-export function errorCode(thrown: unknown): string | undefined {
-  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
-  return typeof code === 'string' ? code : undefined;
-}
-
-const REASONS: Record<string, [reason: string, fix: string]> = {
-  ENOSPC: ['the disk is full', 'Free space there, or choose another store. Nothing half-written was kept.'],
-  EDQUOT: ['the disk quota is used up', 'Free space there, or have the quota raised. Nothing half-written was kept.'],
-  EFBIG: ['the file would be larger than the file system allows', 'Use another file system, such as ext4 or XFS.'],
-  EACCES: ['permission denied', 'Give this user read and write access to the folder.'],
-  EPERM: ['the operation is not permitted', 'Give this user ownership of the folder.'],
-  EROFS: ['the file system is read-only', 'Mount it writable, or choose another store.'],
-  ENOENT: ['the folder cannot be made there', 'Check that the path is right and the file system above it is mounted.'],
-  ENOTDIR: ['a file is in the place of a folder', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
-  EISDIR: ['a folder is in the place of the file', 'One of the two names must go: a folder cannot hold both "a" and "a/b".'],
-  ENAMETOOLONG: ['the name is too long for this file system', 'Use a shorter prefix or component name.'],
-  EIO: ['the disk reported an input/output error', 'Check the disk and the system log before trusting this store.'],
-  ESTALE: ['the network file system lost the file', 'Check the mount, then try again.'],
-  EMFILE: ['too many files are open', 'Raise the limit of open files (ulimit -n).'],
-};
 
 /** Runs file operations; whatever goes wrong becomes a StoreError that names the object. */
 export async function guarded<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -42,8 +21,7 @@ export async function guarded<T>(what: string, work: () => Promise<T>): Promise<
 export function folderError(what: string, thrown: unknown): UserError {
   if (thrown instanceof UserError) return thrown;
   if (isDefect(thrown)) throw thrown;
-  const code = errorCode(thrown);
-  const [reason, fix] = (code !== undefined ? REASONS[code] : undefined) ?? [code ?? String(thrown), undefined];
+  const { reason, fix } = fileReason(thrown) ?? { reason: String(thrown), fix: undefined };
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
 }
 

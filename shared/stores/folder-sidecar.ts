@@ -4,7 +4,8 @@ import type { BigIntStats } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../tools/sync-folder.ts';
-import { errorCode, removeFile, writeDurably } from './folder-files.ts';
+import { errorCode } from '../tools/file-errors.ts';
+import { removeFile, writeDurably } from './folder-files.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 
 /** What a sidecar file holds. */

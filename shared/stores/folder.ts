@@ -5,19 +5,9 @@ import { open, readdir, rename, rmdir, stat, statfs, type FileHandle } from 'nod
 import { basename, dirname, join, resolve } from 'node:path';
 import { throwIfCancelled } from '../step/errors.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
-import { noFolder, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
-import {
-  clockOf,
-  errorCode,
-  folderError,
-  guarded,
-  inFolder,
-  lstatOrNone,
-  nameNew,
-  newFile,
-  refuseLinks,
-  removeFile,
-} from './folder-files.ts';
+import { errorCode } from '../tools/file-errors.ts';
+import { noFolder, noRoot, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
+import { clockOf, folderError, guarded, inFolder, lstatOrNone, nameNew, newFile, refuseLinks, removeFile } from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
 import { fillFile, readFile } from './folder-stream.ts';
 import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
@@ -32,15 +22,18 @@ const LIST_AT_ONCE = 32;
 
 /**
  * A store in a folder. Folders are 0700, files 0600. Bytes go to a temporary file first, are made durable, and get their name by one rename
- * (with `ifAbsent` by one link, which fails when the name is taken). The folder is created by the first write.
+ * (with `ifAbsent` by one link, which fails when the name is taken).
  */
 export class FolderStore implements Store {
   readonly kind = 'folder';
   readonly onDisk = true;
   readonly location: string;
+  readonly #mustExist: boolean;
 
-  constructor(path: string) {
+  /** @param options.mustExist everything fails while the folder is not there; without it the first write makes it */
+  constructor(path: string, { mustExist = false }: { mustExist?: boolean | undefined } = {}) {
     this.location = resolve(path);
+    this.#mustExist = mustExist;
   }
 
   async put(name: string, source: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
@@ -99,6 +92,7 @@ export class FolderStore implements Store {
   /** Of the file system the folder lies on; undefined while there is no folder. */
   async space(): Promise<StoreSpace | undefined> {
     return guarded(`Looking up the room in ${this.location}`, async () => {
+      await this.#requireRoot();
       try {
         const { blocks: all, bavail, bsize } = await statfs(this.location);
         return { total: all * bsize, free: bavail * bsize };
@@ -145,6 +139,7 @@ export class FolderStore implements Store {
     checkPrefix(prefix);
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     await guarded(`Listing ${this.location}`, async () => {
+      await this.#requireRoot();
       await refuseLinks(this.location, folder.split('/').slice(0, -1));
       if (await isFile(this.location)) throw noFolder(this.location);
     });
@@ -211,13 +206,14 @@ export class FolderStore implements Store {
   }
 
   async lock(name: string, options: LockOptions): Promise<Lock> {
-    checkName(name);
+    await this.#check(name, 'Locking');
     return lockInFolder(this.location, name, options);
   }
 
   /** Temporary files do not know the name they were meant for, so that all old ones go, whatever the prefix. */
   async sweep(_prefix: string, before: Date, signal?: AbortSignal): Promise<number> {
     return guarded(`Cleaning ${this.location}`, async () => {
+      await this.#requireRoot();
       if (!(await lstatOrNone(this.#temporaryFolder))) return 0;
       // By the file system's clock: to a machine whose own is days ahead, another one's write in progress must not look old.
       const olderThan = new Date(before.getTime() + (await clockOf(this.#temporaryFolder)) - Date.now());
@@ -277,8 +273,22 @@ export class FolderStore implements Store {
   async #check(name: string, doing: string): Promise<string> {
     checkName(name);
     const what = `${doing} ${name} in ${this.location}`;
-    await guarded(what, () => refuseLinks(this.location, name.split('/')));
+    await guarded(what, async () => {
+      await this.#requireRoot();
+      await refuseLinks(this.location, name.split('/'));
+    });
     return what;
+  }
+
+  /** Asked each time: a disk may be unmounted in the middle of a run. @throws StoreError */
+  async #requireRoot(): Promise<void> {
+    if (!this.#mustExist) return;
+    try {
+      await stat(this.location);
+    } catch (thrown) {
+      if (errorCode(thrown) === 'ENOENT') throw noRoot(this.location);
+      throw thrown;
+    }
   }
 
   async #openFile(name: string, what: string): Promise<FileHandle> {

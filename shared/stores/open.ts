@@ -4,6 +4,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import { UsageError } from '../step/errors.ts';
 import type { Clock } from '../tools/clock.ts';
 import { pathOfFileUrl } from '../tools/file-url.ts';
+import { expandHome } from '../step/home-path.ts';
 import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
 import type { AzureTier } from './azure-tier.ts';
 import type { PatienceOptions } from './patience.ts';
@@ -46,6 +47,8 @@ export interface OpenStoreOptions {
   patience?: number | undefined;
   /** Told when a store is away and waited for, and how that ends. */
   notice?: ((message: string) => void) | undefined;
+  /** A folder, here or on a server, must be there already; without it the first write makes it. */
+  mustExist?: boolean | undefined;
   /** For tests. */
   clock?: Clock | undefined;
 }
@@ -55,9 +58,9 @@ type Open<C> = (config: C, options: OpenStoreOptions) => Promise<Store>;
 /** Every kind of store. */
 const KINDS: { [K in StoreConfig['kind']]: Open<Extract<StoreConfig, { kind: K }>> } = {
   'azure-blob': async (config, options) => openAzure(config, options),
-  folder: async ({ path }) => new (await import('./folder.ts')).FolderStore(resolve(path)),
+  folder: async ({ path }, { mustExist }) => new (await import('./folder.ts')).FolderStore(resolve(expandHome(path)), { mustExist }),
   s3: async (config, options) => (await import('./s3.ts')).openS3Store(config, waiting(options)),
-  sftp: async (config, options) => (await import('./sftp.ts')).openSftpStore(config, waiting(options)),
+  sftp: async (config, options) => (await import('./sftp.ts')).openSftpStore(config, { ...waiting(options), mustExist: options.mustExist }),
 };
 
 function waiting({ patience, notice, clock }: OpenStoreOptions): PatienceOptions {
@@ -88,7 +91,7 @@ export async function openStore(target: string | StoreConfig, options: OpenStore
  */
 export function parseStoreAddress(text: string): StoreConfig {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined || isAbsolute(text)) return { kind: 'folder', path: text };
+  if (scheme === undefined || isAbsolute(text)) return { kind: 'folder', path: expandHome(text) };
   if (scheme === 'file') return { kind: 'folder', path: pathOfFileUrl(text) };
   if (!URL.canParse(text) || !canDecode(withoutQuery(text))) {
     throw new UsageError(`"${withoutQuery(text)}" is not the address of a store.`, { fix: `Use ${ADDRESSES}.` });
@@ -164,7 +167,7 @@ function parseSftpAddress(url: URL): SftpStoreConfig {
     path: path === '' ? '.' : path,
     // Base64 has a plus, which a query takes for a space.
     fingerprint: fingerprint.replaceAll(' ', '+'),
-    ...(keyFile === undefined ? {} : { keyFile }),
+    ...(keyFile === undefined ? {} : { keyFile: expandHome(keyFile) }),
   };
 }
 

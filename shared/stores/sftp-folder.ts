@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
 import { cancelled } from '../step/errors.ts';
-import { ObjectExistsError } from './errors.ts';
+import { noRoot, ObjectExistsError } from './errors.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 import { explained, isTimeout, type Patience } from './patience.ts';
 import { sftpAway, sftpError } from './sftp-connection.ts';
@@ -16,12 +16,23 @@ export class SftpFolder {
   /** An address that opens the same store again. */
   readonly location: string;
   readonly patience: Patience;
+  /** No request makes the folder itself. */
+  readonly mustExist: boolean;
+  #seen = false;
 
-  constructor(facts: Pick<SftpFolder, 'files' | 'root' | 'location' | 'patience'>) {
+  constructor(facts: Pick<SftpFolder, 'files' | 'root' | 'location' | 'patience' | 'mustExist'>) {
     this.files = facts.files;
     this.root = facts.root;
     this.location = facts.location;
     this.patience = facts.patience;
+    this.mustExist = facts.mustExist;
+  }
+
+  /** Asks the server once whether the folder is there, where it must be. @throws StoreError */
+  async requireRoot(doing: string, name: string, signal: AbortSignal | undefined): Promise<void> {
+    if (!this.mustExist || this.#seen) return;
+    if (!(await this.guarded(doing, name, () => this.tries(() => this.files.lstat(this.root), signal)))) throw noRoot(this.location);
+    this.#seen = true;
   }
 
   path(name: string): string {

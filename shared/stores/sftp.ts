@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
 import { throwIfCancelled } from '../step/errors.ts';
-import { noFolder } from './errors.ts';
+import { noFolder, noRoot } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
 import { readableQuery } from './readable-query.ts';
 import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
@@ -14,6 +14,7 @@ import { readSmall } from './read-small.ts';
 import { putSftp } from './sftp-put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './sftp-read.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from './store.ts';
+import { afterHome, expandHome } from '../step/home-path.ts';
 import { once } from '../tools/once.ts';
 
 /** Objects whose metadata a listing reads at the same time. */
@@ -29,11 +30,21 @@ export interface SftpStoreConfig extends Omit<SftpAccess, 'port'> {
 }
 
 /** Opens a folder of an SFTP server. Connects with the first request. */
-export function openSftpStore(config: SftpStoreConfig, waiting: PatienceOptions = {}): Store {
-  const { path, port = DEFAULT_PORT, ...access } = config;
+export function openSftpStore(given: SftpStoreConfig, options: PatienceOptions & { mustExist?: boolean | undefined } = {}): Store {
+  const config = { ...given, path: belowHome(given.path) };
+  const { path, port = DEFAULT_PORT, keyFile, ...access } = config;
   const location = sftpAddress(config);
-  const files = new SftpFiles(new SftpConnection({ ...access, port }, location));
-  return new SftpStore(new SftpFolder({ files, root: posix.normalize(path), location, patience: new Patience(location, waiting) }));
+  const key = keyFile === undefined ? {} : { keyFile: expandHome(keyFile) };
+  const files = new SftpFiles(new SftpConnection({ ...access, ...key, port }, location));
+  const { mustExist = false, ...waiting } = options;
+  const patience = new Patience(location, waiting);
+  return new SftpStore(new SftpFolder({ files, root: posix.normalize(path), location, patience, mustExist }));
+}
+
+/** The server takes a relative path from the user's home, and `~` for a name. @throws UsageError for another user's home */
+function belowHome(path: string): string {
+  const rest = afterHome(path);
+  return rest === '' ? '.' : (rest ?? path);
 }
 
 /** The address that opens the same store again; no secrets. */
@@ -59,6 +70,7 @@ class SftpStore implements Store {
   async put(name: string, source: AsyncIterable<Uint8Array>, options: PutOptions = {}): Promise<ObjectInfo> {
     checkName(name);
     throwIfCancelled(options.signal);
+    await this.#folder.requireRoot('Writing', name, options.signal);
     if (options.ifAbsent && (await this.stat(name, options.signal))) throw this.#folder.exists(name);
     return putSftp(this.#folder, name, source, options);
   }
@@ -74,17 +86,20 @@ class SftpStore implements Store {
   /** Of the server's file system; undefined while there is no folder, and where the server does not tell. */
   async space(): Promise<StoreSpace | undefined> {
     const { files, root } = this.#folder;
+    await this.#folder.requireRoot('Looking up', 'the room', undefined);
     return this.#folder.guarded('Looking up', 'the room', () => this.#folder.tries(() => files.space(root), undefined));
   }
 
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
     checkName(name);
     throwIfCancelled(signal);
+    await this.#folder.requireRoot('Looking up', name, signal);
     return statSftp(this.#folder, name, signal);
   }
 
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
     checkName(name);
+    await this.#folder.requireRoot('Reading', name, options.signal);
     yield* openSftp(this.#folder, name, options);
   }
 
@@ -95,6 +110,7 @@ class SftpStore implements Store {
       this.#folder.tries(() => this.#files.lstat(this.#folder.root), signal),
     );
     if (root?.isFile()) throw noFolder(this.location);
+    if (!root && this.#folder.mustExist) throw noRoot(this.location);
     yield* this.#walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, signal);
   }
 
@@ -132,6 +148,7 @@ class SftpStore implements Store {
   async delete(name: string, signal?: AbortSignal): Promise<boolean> {
     checkName(name);
     throwIfCancelled(signal);
+    await this.#folder.requireRoot('Deleting', name, signal);
     let asked = false;
     return this.#folder.guarded('Deleting', name, () =>
       this.#folder.tries(async () => {
@@ -159,6 +176,7 @@ class SftpStore implements Store {
 
   async lock(name: string, options: LockOptions): Promise<Lock> {
     checkName(name);
+    await this.#folder.requireRoot('Locking', name, options.signal);
     const files = lockFiles(this.#files, this.#folder.own('locks', hashOf(name)));
     const { limitMs } = this.#folder.patience;
     return this.#folder.guarded('Locking', name, () => lockByGenerations(files, `${name} in ${this.location}`, options, limitMs));

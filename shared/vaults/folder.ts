@@ -4,6 +4,7 @@ import { chmod, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs
 import { join, resolve } from 'node:path';
 import { errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { fileReason } from '../tools/file-errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
 import { VaultError } from './errors.ts';
@@ -32,10 +33,13 @@ export class FolderVault implements Vault {
   readonly location: string;
   readonly maxValueBytes = MAX_VALUE_BYTES;
   readonly #clock: Clock;
+  readonly #mustExist: boolean;
 
-  constructor(path: string, options: { clock?: Clock } = {}) {
+  /** @param options.mustExist everything fails while the folder is not there; without it the first secret makes it */
+  constructor(path: string, options: { clock?: Clock | undefined; mustExist?: boolean | undefined } = {}) {
     this.location = resolve(path);
     this.#clock = options.clock ?? systemClock;
+    this.#mustExist = options.mustExist ?? false;
   }
 
   async set(
@@ -70,7 +74,7 @@ export class FolderVault implements Vault {
   async get(name: string, signal?: AbortSignal, version?: string): Promise<VaultSecret | undefined> {
     checkSecretName(name, this.location);
     return this.#doing(`read the secret ${name}`, signal, async () => {
-      await this.#checkPrivate(this.location, '700');
+      await this.#checkRoot();
       const wanted = version ?? (await this.#latest(name));
       if (wanted === undefined || !VERSION_FILE.test(`${wanted}.json`)) return undefined;
       const stored = await this.#load(name, wanted);
@@ -80,7 +84,7 @@ export class FolderVault implements Vault {
 
   async *list(signal?: AbortSignal): AsyncIterable<VaultSecretInfo> {
     const names = await this.#doing('list the secrets', signal, async () => {
-      await this.#checkPrivate(this.location, '700');
+      await this.#checkRoot();
       return (await entries(this.location)).filter((name) => !name.startsWith('.')).sort();
     });
     for (const name of names) {
@@ -94,7 +98,7 @@ export class FolderVault implements Vault {
   async delete(name: string, signal?: AbortSignal): Promise<boolean> {
     checkSecretName(name, this.location);
     return this.#doing(`delete the secret ${name}`, signal, async () => {
-      await this.#checkPrivate(this.location, '700');
+      await this.#checkRoot();
       if ((await this.#latest(name)) === undefined) return false;
       // First out of sight in one move, then gone: never a secret with half of its versions.
       const grave = join(this.location, `.deleted-${randomBytes(8).toString('hex')}`);
@@ -172,7 +176,17 @@ export class FolderVault implements Vault {
   }
 
   async #prepare(): Promise<void> {
-    await makeFolder(this.location);
+    if (!this.#mustExist) await makeFolder(this.location);
+    await this.#checkRoot();
+  }
+
+  /** @throws VaultError when others on this machine could read it, or it is not there and must be */
+  async #checkRoot(): Promise<void> {
+    if (this.#mustExist && !(await isThere(this.location))) {
+      throw new VaultError(`There is no folder ${this.location} with keys.`, {
+        fix: 'Correct the path, or mount the disk that it lies on. The folder of a new vault is made by the first backup.',
+      });
+    }
     await this.#checkPrivate(this.location, '700');
   }
 
@@ -198,8 +212,9 @@ export class FolderVault implements Vault {
       return await work();
     } catch (thrown) {
       if (thrown instanceof UserError || !isSystemError(thrown)) throw thrown;
-      throw new VaultError(`Could not ${action} in ${this.location}: ${errorMessage(thrown)}`, {
-        fix: 'Check that the folder can be written to by this user and that the disk has room.',
+      const { reason, fix } = fileReason(thrown) ?? { reason: errorMessage(thrown), fix: undefined };
+      throw new VaultError(`Could not ${action} in ${this.location}: ${reason}.`, {
+        fix: fix ?? 'Check that the folder can be written to by this user and that the disk has room.',
         cause: thrown,
       });
     }
@@ -243,6 +258,16 @@ async function writeWhole(folder: string, name: string, text: string): Promise<v
     throw thrown;
   }
   await syncFolder(folder);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (thrown) {
+    if (isMissing(thrown)) return false;
+    throw thrown;
+  }
 }
 
 async function entries(folder: string): Promise<string[]> {

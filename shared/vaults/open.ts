@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { TokenCredential } from '@azure/identity';
 import { UsageError } from '../step/errors.ts';
+import { expandHome } from '../step/home-path.ts';
 import type { Secret } from '../step/input.ts';
 import type { Clock } from '../tools/clock.ts';
 import { pathOfFileUrl } from '../tools/file-url.ts';
@@ -18,6 +19,8 @@ export interface OpenOptions {
   patience?: number;
   /** Relative paths start here. Default: the working folder. */
   baseFolder?: string;
+  /** A folder must be there already; without it the first key makes it. */
+  mustExist?: boolean | undefined;
   clock?: Clock;
 }
 
@@ -39,7 +42,7 @@ type Config<K> = Extract<VaultConfig, { kind: K }>;
 const VAULTS: { [K in VaultConfig['kind']]: (config: Config<K>, options: OpenOptions) => Promise<Vault> } = {
   'azure-key-vault': async ({ url }, options) =>
     new (await import('./azure-key-vault.ts')).AzureKeyVault(url, await keyVaultOptions(options)),
-  folder: async ({ path }, options) => new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', path), options),
+  folder: async ({ path }, options) => new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
 };
 
 /**
@@ -64,7 +67,7 @@ export function vaultConfig(address: string): VaultConfig {
       fix: 'Give https://<name>.vault.azure.net, or the path of a folder.',
     });
   }
-  return { kind: 'folder', path: address };
+  return { kind: 'folder', path: expandHome(address) };
 }
 
 const RECIPIENTS: Record<RecipientKind, (config: RecipientConfig, options: RecipientOptions) => Promise<KeyRecipient>> = {
@@ -123,9 +126,9 @@ function keyAddress(config: RecipientConfig, vault: Vault | undefined): string {
 function escrowFiles(config: RecipientConfig, { escrow = {}, baseFolder = '' }: RecipientOptions): EscrowOptions {
   const { publicKey } = config as { publicKey?: string };
   return {
-    ...(publicKey === undefined ? {} : { publicKey: resolve(baseFolder, publicKey) }),
+    ...(publicKey === undefined ? {} : { publicKey: resolve(baseFolder, expandHome(publicKey)) }),
     // Given by a person on the spot, so relative to where that person stands.
-    ...(escrow.privateKey === undefined ? {} : { privateKey: resolve(escrow.privateKey) }),
+    ...(escrow.privateKey === undefined ? {} : { privateKey: resolve(expandHome(escrow.privateKey)) }),
     ...(escrow.passphrase === undefined ? {} : { passphrase: escrow.passphrase }),
   };
 }

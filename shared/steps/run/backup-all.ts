@@ -85,7 +85,7 @@ async function openStores(context: Context, dr: DrConfig, names: readonly string
   for (const component of names) {
     const name = dr.storeNameOf(component);
     if (name === undefined) throw new UsageError(`${dr.label} has no stores: there is nowhere to put the backups.`, { fix: 'Add stores.' });
-    byComponent.set(component, await sessionOf(context).store(await dr.store(name)));
+    byComponent.set(component, await sessionOf(context).store(await dr.store(name), { makes: true }));
   }
   return byComponent;
 }

@@ -49,7 +49,7 @@ export async function copyToAll(context: StepContext<PlaceInputs & typeof lockIn
   for (const name of copies) {
     let location: string | undefined;
     try {
-      const to = await openPlaceAt(context, name);
+      const to = await openPlaceAt(context, name, { makes: true });
       location = to.store.location;
       if (location === place.store.location) throw new UserError(`The copies of ${component} would go where the backups are: ${location}.`);
       const now = clock.now();
@@ -150,7 +150,7 @@ export async function copyPlaces(
   copies: readonly string[] | undefined,
 ): Promise<readonly Place[] | 'unknown'> {
   try {
-    return await Promise.all((copies ?? []).map((name) => openPlaceAt(context, name)));
+    return await Promise.all((copies ?? []).map((name) => openPlaceAt(context, name, { makes: true })));
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
     return 'unknown';

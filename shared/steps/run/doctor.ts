@@ -1,4 +1,5 @@
 // What `doctor` does: opens what is configured, runs every check side by side, and shows what each saw.
+import { resolve } from 'node:path';
 import { findDrFile } from '../../config/source.ts';
 import { findingOf, runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
@@ -16,9 +17,11 @@ import { formatCount, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import { runStep } from '../../step/run.ts';
+import { vaultConfig } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { doctor } from '../doctor.ts';
 import type { Context } from '../doctor/inputs.ts';
+import { keysBeside } from './key-place.ts';
 import { podAddress, podOptions } from './mongodb-address.ts';
 import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { PartHost } from './part-host.ts';
@@ -43,6 +46,7 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
       ...(place ? placeChecks(context, place, mongo.estimate) : withoutStore('store-access', 'clock', 'space')),
       await vaultAccess(context, inputs),
       ...(await keyChecks(context, inputs, place)),
+      keyPlaceCheck(inputs, place),
       ...(place ? [encryptionCheck(overview)] : withoutStore('encryption')),
       ...signInChecks({
         host: context.host,
@@ -156,6 +160,21 @@ async function vaultAccess(context: Context, { vault: address }: DoctorInputs): 
       },
     });
   });
+}
+
+/** The keys must not lie where the backups lie. */
+function keyPlaceCheck({ vault }: DoctorInputs, place: Place | undefined): Check {
+  return {
+    name: 'key-place',
+    look: async () => {
+      if (vault === undefined || place === undefined) return skipped('There is no vault or no store to compare.');
+      const config = vaultConfig(vault);
+      if (config.kind !== 'folder') return skipped('A Key Vault is never the place of the backups.');
+      const beside = await keysBeside(resolve(config.path), place.store);
+      const seen = beside ?? `The keys in ${config.path} lie apart from the backups in ${place.store.location}.`;
+      return { status: beside === undefined ? 'ok' : 'warning', seen };
+    },
+  };
 }
 
 /** Every name is there in every run, so that `only` can always be the same. */

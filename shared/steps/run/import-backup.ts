@@ -19,6 +19,7 @@ import type { Context } from '../import-backup/inputs.ts';
 import { mongodbComponent } from './components.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
+import { keysBesideDoubts } from './key-place.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { commandBlock, details, facts, page, table } from './summary.ts';
@@ -31,18 +32,20 @@ export async function runImportBackup(context: Context): Promise<StepReturn> {
   const timestamp = momentOf(context, inputs);
   return recorded(
     context,
-    () => openPlace(context),
+    () => openPlace(context, { makes: true }),
     { component, effects: 'writes' },
     async (place, notes) => {
-      const recipients = await openKeys(context);
+      const recipients = await openKeys(context, { makes: true });
       const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs));
       const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
       context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
       if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
       for (const one of old.lost) context.host.warning(`Cannot be brought back: ${one}`);
       notes.usedBackup = timestamp;
-      const returned = await importOne(context, { place, recipients, component, timestamp, old });
+      const imported = await importOne(context, { place, recipients, component, timestamp, old });
       const { copies } = inputs;
+      const beside = await keysBesideDoubts(context, { ...place, copies, recipients });
+      const returned = { ...imported, doubts: [...(imported.doubts ?? []), ...beside] };
       return withCopies(context, returned, { place, component, copies, recipients, always: timestamp });
     },
   );

@@ -19,6 +19,7 @@ import type { lockInputs } from '../inputs.ts';
 import type { Context } from '../mongodb-backup/inputs.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
 import { mongodbComponent } from './components.ts';
+import { keysBesideDoubts } from './key-place.ts';
 import { openDump } from './mongodb-address.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
@@ -38,11 +39,11 @@ export async function runMongodbBackup(context: Context): Promise<StepReturn> {
   };
   return recorded(
     context,
-    () => openPlace(context),
+    () => openPlace(context, { makes: true }),
     run,
     async (place) => {
       const started = context.clock.monotonic();
-      const recipients = await openKeys(context);
+      const recipients = await openKeys(context, { makes: true });
       const previous = await previousReport(context, place, recipients, component, inputs);
       const dump = await openDump(context);
       say(context, dump);
@@ -50,7 +51,9 @@ export async function runMongodbBackup(context: Context): Promise<StepReturn> {
       const result = await backUpDump(context, { place, recipients, component, timestamp, onTimestamp, inputs, dump, previous, copies });
       const seconds = (context.clock.monotonic() - started) / 1000;
       const reported = await report(context, place, inputs, result, dump, seconds);
-      return withCopies(context, reported, { place, component, copies: inputs.copies, recipients });
+      const beside = await keysBesideDoubts(context, { ...place, copies: inputs.copies, recipients });
+      const returned = { ...reported, doubts: [...(reported.doubts ?? []), ...beside] };
+      return withCopies(context, returned, { place, component, copies: inputs.copies, recipients });
     },
   );
 }

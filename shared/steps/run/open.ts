@@ -17,19 +17,32 @@ export interface Place {
   prefix: string;
 }
 
+export interface PlaceOptions {
+  /** Milliseconds for which the store is waited for when it goes away; as the call says when absent. */
+  patience?: number | undefined;
+  /** The run makes backups: a folder that is not there yet is made. For all others it is a disk that is not mounted, or a wrong path. */
+  makes?: boolean | undefined;
+}
+
 /** Opens the store of a call. @throws UsageError */
-export async function openPlace(context: StepContext<PlaceInputs & Pick<typeof storeInputs, 'store'>>): Promise<Place> {
-  return openPlaceAt(context, context.inputs.store);
+export async function openPlace(
+  context: StepContext<PlaceInputs & Pick<typeof storeInputs, 'store'>>,
+  options: PlaceOptions = {},
+): Promise<Place> {
+  return openPlaceAt(context, context.inputs.store, options);
 }
 
 /**
  * Opens a store by its name in dr.yml or by its address, signed in as the call says.
- * @param patience milliseconds for which it is waited for when it goes away; as the call says when absent
  * @throws UsageError
  */
-export async function openPlaceAt(context: StepContext<PlaceInputs>, address: string, patience?: number): Promise<Place> {
+export async function openPlaceAt(
+  context: StepContext<PlaceInputs>,
+  address: string,
+  { patience, makes }: PlaceOptions = {},
+): Promise<Place> {
   const { name, storePatience } = context.inputs;
-  const store = await sessionOf(context).store(await storeConfig(context, address), patience ?? storePatience);
+  const store = await sessionOf(context).store(await storeConfig(context, address), { patience: patience ?? storePatience, makes });
   return { store, prefix: name };
 }
 
@@ -61,9 +74,13 @@ function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
 
 /**
  * Opens the key recipients of a call, in the order in which they are tried.
+ * @param options.makes as PlaceOptions has it, for a vault that is a folder
  * @throws UsageError when nobody could open a backup
  */
-export async function openKeys(context: StepContext<OpeningInputs>): Promise<KeyRecipient[]> {
+export async function openKeys(
+  context: StepContext<OpeningInputs>,
+  { makes }: Pick<PlaceOptions, 'makes'> = {},
+): Promise<KeyRecipient[]> {
   const { inputs, host } = context;
   const session = sessionOf(context);
   const { openWith = 'any' } = inputs;
@@ -84,7 +101,7 @@ export async function openKeys(context: StepContext<OpeningInputs>): Promise<Key
     );
   }
   const needsVault = chosen.some(({ kind }) => kind !== 'escrow');
-  const vault = inputs.vault !== undefined && needsVault ? await session.vault(inputs.vault) : undefined;
+  const vault = inputs.vault !== undefined && needsVault ? await session.vault(inputs.vault, { makes }) : undefined;
   return openRecipients(chosen, {
     credential: () => session.credential(),
     ...(vault ? { vault } : {}),

@@ -40,7 +40,7 @@ export async function openSources(context: StepContext<SourceInputs>, component:
   const patience = addresses.size > 1 && context.origin('storePatience') === 'default' ? PATIENCE_BESIDE_COPIES_MS : undefined;
   for (const address of addresses) {
     try {
-      const place = await openPlaceAt(context, address, patience);
+      const place = await openPlaceAt(context, address, { patience });
       const { location } = place.store;
       let named = places.find((other) => other.store.location === location);
       // An address may hold a secret; the store's own does not.

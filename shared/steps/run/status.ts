@@ -14,6 +14,7 @@ import { plural } from '../../step/format.ts';
 import { parseDuration } from '../../step/input.ts';
 import type { Context } from '../status/inputs.ts';
 import { notificationsOf } from './announce.ts';
+import { keysBeside } from './key-place.ts';
 import { completed } from './next-command.ts';
 import { openPlaceAt } from './open.ts';
 import { maskerOf } from './secrets.ts';
@@ -39,10 +40,11 @@ export async function runStatus(context: Context): Promise<StepReturn> {
   try {
     memory = await readMemory(home.store, inputs.name, signal);
     facts = await gatherFacts({ stores, prefix: inputs.name, expectations, now, keysSeen: memory?.keys ?? [], signal });
-    findings = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace }).map(({ next, ...finding }) => {
+    const judged = judge(facts, now, { ...DEFAULT_LIMITS, graceMs: inputs.grace }).map(({ next, ...finding }) => {
       const command = completed(context, next, config !== undefined);
       return command === undefined ? finding : { ...finding, next: command };
     });
+    findings = [...judged, ...(await keyPlaceFindings(stores, config))];
   } catch (thrown) {
     // Nobody can see whether there are backups: that is an alarm by itself.
     if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
@@ -67,6 +69,16 @@ export async function runStatus(context: Context): Promise<StepReturn> {
     if (!fails.some((fail) => fail.message === message)) host.warning(`${severity}: ${message}`);
   if (inputs.failOn !== 'never' && fails.length > 0) throw failed(fails, status);
   return { doubts, result: status };
+}
+
+/** Stores that lie in the same folder as the keys. A store whose vault is not known here is not judged. */
+async function keyPlaceFindings(stores: readonly WatchedStore[], config: DrConfig | undefined): Promise<Finding[]> {
+  const vault = config?.dr.vault?.kind === 'folder' ? await config.vault() : undefined;
+  if (vault?.kind !== 'folder') return [];
+  const found = await Promise.all(stores.map(async ({ name, store }) => ({ name, message: await keysBeside(vault.path, store) })));
+  return found.flatMap(({ name, message }): Finding[] =>
+    message === undefined ? [] : [{ rule: 'key-place', severity: 'warning', store: name, message }],
+  );
 }
 
 function failed(findings: readonly Finding[], status: StatusDocument): UserError {
