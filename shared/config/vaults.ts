@@ -17,7 +17,8 @@ export const vaultSchema = about(
       kind: about(z.literal('folder'), { description: 'A folder with one file (mode 0600) per key or secret.', example: 'folder' }),
       path: path(
         {
-          description: "Path of the folder; a relative one starts at dr.yml's own folder, ~/ at the user's home. Not the folder of a store.",
+          description:
+            "Path of the folder; a relative one starts at dr.yml's own folder, ~/ at the user's home. Not the folder of a store.",
           example: '/mnt/keys',
         },
         'expected the path of a folder, such as /mnt/keys or ~/keys',

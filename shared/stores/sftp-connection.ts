@@ -1,12 +1,12 @@
 // One SSH connection with SFTP, made when it is needed and again after it broke; the host is known by its key's fingerprint, always.
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import type { Client, ConnectConfig, SFTPWrapper } from 'ssh2';
+import type { Client, ConnectConfig, ServerHostKeyAlgorithm, SFTPWrapper } from 'ssh2';
 import { isDefect, UserError } from '../step/errors.ts';
 import { StoreError } from './errors.ts';
 import type { Away } from './patience.ts';
+import { HostKeys } from './sftp-host-key.ts';
+import { readSftpKey } from './sftp-key.ts';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 /** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
@@ -54,6 +54,7 @@ export class SftpAwayError extends StoreError {}
 export class SftpConnection {
   readonly #access: SftpAccess;
   readonly #location: string;
+  readonly #hostKeys: HostKeys;
   #open: Promise<{ sftp: SFTPWrapper; socket: Socket }> | undefined;
   /** The one that is open now. */
   #session: SFTPWrapper | undefined;
@@ -67,6 +68,7 @@ export class SftpConnection {
   constructor(access: SftpAccess, location: string) {
     this.#access = access;
     this.#location = location;
+    this.#hostKeys = new HostKeys(access.fingerprint);
   }
 
   /** Somebody has cancelled: gives up a server that is silent, soon, and from now on waits for an answer no longer than that. */
@@ -115,7 +117,6 @@ export class SftpConnection {
   }
 
   async #connect(): Promise<{ sftp: SFTPWrapper; socket: Socket }> {
-    const { host, port, user, fingerprint } = this.#access;
     const attempt = (this.#attempt = Symbol('attempt'));
     const forget = (): void => {
       // The last words of an old connection must not end the one after it.
@@ -123,18 +124,30 @@ export class SftpConnection {
       this.#open = undefined;
       this.#session = undefined;
     };
+    for (;;) {
+      const { count } = this.#hostKeys;
+      try {
+        return await this.#handshake(forget);
+      } catch (thrown) {
+        // The server shows one of its keys at a time: the one that is known may be of another type.
+        if (this.#hostKeys.count > count && this.#hostKeys.mayHaveAnother) continue;
+        forget();
+        throw this.#connectError(thrown);
+      }
+    }
+  }
+
+  async #handshake(forget: () => void): Promise<{ sftp: SFTPWrapper; socket: Socket }> {
+    const { host, port, user } = this.#access;
     const timeout = this.#hurried ? HURRIED_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
-    let presented: string | undefined;
     let client: Client | undefined;
     try {
       const config: ConnectConfig = {
         username: user,
         readyTimeout: timeout,
         ...(await signIn(this.#access)),
-        hostVerifier: (key: Buffer) => {
-          presented = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
-          return presented === fingerprint;
-        },
+        algorithms: { serverHostKey: this.#hostKeys.algorithms as ServerHostKeyAlgorithm[] },
+        hostVerifier: (key: Buffer) => this.#hostKeys.accepts(key),
       };
       const { default: ssh } = await import('ssh2');
       const socket = (this.#socket = connect({ host, port, timeout }));
@@ -158,25 +171,25 @@ export class SftpConnection {
       this.#session = sftp;
       return { sftp, socket };
     } catch (thrown) {
-      forget();
+      client?.off('close', forget);
       client?.on('error', () => undefined);
       client?.destroy();
-      throw this.#connectError(thrown, presented);
+      throw thrown;
     }
   }
 
   /** @throws what was thrown when it is a defect of the program */
-  #connectError(thrown: unknown, presented: string | undefined): UserError {
+  #connectError(thrown: unknown): UserError {
     const { host, port, user, fingerprint } = this.#access;
     const options = { cause: thrown };
     if (thrown instanceof UserError) return thrown;
     if (isDefect(thrown)) throw thrown;
-    if (presented !== undefined && presented !== fingerprint) {
+    if (this.#hostKeys.refused) {
       return new StoreError(
-        `The server ${host}:${port} is not the one that was expected: its host key is ${presented}, not ${fingerprint}.`,
+        `The server ${host}:${port} is not the one that was expected: its host key is ${this.#hostKeys.shown}, not ${fingerprint}.`,
         {
           ...options,
-          fix: 'Ask whoever runs the server whether its host key was changed. If it was, set the new fingerprint; if not, somebody is in between.',
+          fix: 'Ask the operator of the server whether its host key was changed. If it was, set the new fingerprint; if not, another machine is in between.',
         },
       );
     }
@@ -195,9 +208,10 @@ export class SftpConnection {
   }
 }
 
-async function signIn({ keyFile, privateKey, passphrase, password }: SftpAccess): Promise<ConnectConfig> {
+async function signIn(access: SftpAccess): Promise<ConnectConfig> {
+  const { passphrase, password } = access;
   const agent = process.env['SSH_AUTH_SOCK'];
-  const key = privateKey ?? (keyFile === undefined ? undefined : await readKey(keyFile));
+  const key = await readSftpKey(access);
   if (key === undefined && password === undefined && (agent === undefined || agent === '')) {
     throw new StoreError('There is no way to sign in to the SFTP server.', {
       fix: 'Set keyFile, privateKey or password in dr.yml, keyFile in the address, or start an SSH agent (SSH_AUTH_SOCK).',
@@ -211,19 +225,35 @@ async function signIn({ keyFile, privateKey, passphrase, password }: SftpAccess)
   };
 }
 
-async function readKey(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new StoreError(`The private key file ${file} cannot be read.`, { cause, fix: 'Check the path and its permissions.' });
-  }
+/**
+ * What version 3 says for the statuses of later versions. Some servers (ProFTPD, AWS Transfer, Azure) send them on a version 3 connection:
+ * https://datatracker.ietf.org/doc/html/draft-ietf-secsh-filexfer-13#section-9.1
+ */
+const OLDER_TWINS: Readonly<Record<number, number>> = { 10: NO_SUCH_FILE, 12: PERMISSION_DENIED, 19: NO_SUCH_FILE };
+
+/** SFTP's status of a thrown error, in the words of version 3; undefined when it has none. */
+export function statusOf(thrown: unknown): number | undefined {
+  const status = rawStatusOf(thrown);
+  return status === undefined || status <= OP_UNSUPPORTED ? status : (OLDER_TWINS[status] ?? FAILURE);
 }
 
-/** SFTP's status of a thrown error; undefined when it has none. */
-export function statusOf(thrown: unknown): number | undefined {
+/** As the server sent it. */
+function rawStatusOf(thrown: unknown): number | undefined {
   const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
   return typeof code === 'number' ? code : undefined;
 }
+
+/** What the statuses above those of version 3 say more than "failure". */
+const LATER_REASONS: Readonly<Record<number, [reason: string, fix: string]>> = {
+  11: ['the name is taken', 'Make sure that no other run uses this store, then try again.'],
+  12: ['the disk of the server is write-protected', 'Have it mounted writable, or use another store.'],
+  13: ['the disk of the server is not there', 'Have it mounted, then run this again.'],
+  14: ['the disk of the server is full', 'Free space there, or use another store. Nothing half-written was kept.'],
+  15: ['the quota on the server is used up', 'Free space there, or have the quota raised. Nothing half-written was kept.'],
+  17: ['another program on the server holds the file', 'Make sure that no other program uses the folder, then try again.'],
+  20: ['the server does not take that name', 'Use a shorter or plainer prefix or component name.'],
+  21: ['symbolic links on the server lead round in a circle', 'Replace the link with the folder itself.'],
+};
 
 /** SFTP's own words for a connection that is gone. */
 const GONE = new Set([6, 7]);
@@ -242,8 +272,10 @@ export function sftpError(what: string, thrown: unknown): UserError {
   if (thrown instanceof UserError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const status = statusOf(thrown);
+  const later = LATER_REASONS[rawStatusOf(thrown) ?? 0];
   const [reason, fix] =
-    status === PERMISSION_DENIED
+    later ??
+    (status === PERMISSION_DENIED
       ? ['the server does not permit it', 'Give the user write access to the folder, or use another one.']
       : status === FAILURE
         ? ['the server refused it without a reason', 'Look at free space and quota of the server, and at its log.']
@@ -251,6 +283,6 @@ export function sftpError(what: string, thrown: unknown): UserError {
           ? ['the server cannot replace a file in one step', 'Use a server with posix-rename@openssh.com, such as OpenSSH.']
           : status === undefined
             ? [`the connection broke (${message})`, 'Run this again.']
-            : [message, undefined];
+            : [message, undefined]);
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
 }

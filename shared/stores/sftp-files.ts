@@ -218,7 +218,7 @@ export class SftpFiles {
       if (statusOf(thrown) === NO_SUCH_FILE && posix.dirname(path) !== path) {
         await this.#makeFolder(posix.dirname(path));
         await make().catch(() => undefined);
-      } else if (statusOf(thrown) !== FAILURE) throw thrown;
+      } else if (statusOf(thrown) !== FAILURE || !(await this.lstat(path))) throw thrown;
     }
   }
 }

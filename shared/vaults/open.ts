@@ -42,7 +42,8 @@ type Config<K> = Extract<VaultConfig, { kind: K }>;
 const VAULTS: { [K in VaultConfig['kind']]: (config: Config<K>, options: OpenOptions) => Promise<Vault> } = {
   'azure-key-vault': async ({ url }, options) =>
     new (await import('./azure-key-vault.ts')).AzureKeyVault(url, await keyVaultOptions(options)),
-  folder: async ({ path }, options) => new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
+  folder: async ({ path }, options) =>
+    new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
 };
 
 /**

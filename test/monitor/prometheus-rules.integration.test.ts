@@ -63,9 +63,10 @@ function series(world: Facts, now: Date): Sample[] {
 
 /** The alerts that ought to fire, with how often. */
 function expected(world: Facts, now: Date): { labels: string; value: number }[] {
-  const names = judge(world, now).map(({ rule, severity }) =>
-    rule === 'storage' ? (severity === 'critical' ? 'BackupStorageVeryLow' : 'BackupStorageLow') : ALERTS[rule],
-  );
+  const names = judge(world, now).flatMap(({ rule, severity }) => {
+    if (rule === 'key-place') return [];
+    return [rule === 'storage' ? (severity === 'critical' ? 'BackupStorageVeryLow' : 'BackupStorageLow') : ALERTS[rule]];
+  });
   return [...new Set(names)].sort().map((name) => ({
     labels: `{alertname="${name}"}`,
     value: names.filter((other) => other === name).length,

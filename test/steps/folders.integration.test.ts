@@ -61,7 +61,12 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the fol
       const copies = join(place.store, '..', 'copies');
       expect((await run('mongodb-backup', { ...place.inputs, copies })).outcome).toBe('succeeded');
       expect(existsSync(copies)).toBe(true);
-      const restored = await run('mongodb-restore', { ...place.inputs, vault: nowhere('gone'), confirm: 'shop', targetDatabase: 'elsewhere' });
+      const restored = await run('mongodb-restore', {
+        ...place.inputs,
+        vault: nowhere('gone'),
+        confirm: 'shop',
+        targetDatabase: 'elsewhere',
+      });
       expect([restored.outcome, restored.said]).toEqual(['failed', expect.stringMatching(/There is no folder .*gone with keys/)]);
       expect(existsSync(nowhere('gone'))).toBe(false);
     });
@@ -93,7 +98,10 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the fol
       const typed = await run('list-backups', { store: '~other/b', name: 'shop' });
       expect([typed.exitCode, typed.said]).toEqual([2, expect.stringContaining('"~other/b" starts with ~ and a name')]);
       const config = join(bench.root, 'other.yml');
-      writeFileSync(config, 'version: 1\nname: shop\nstores: { home: { kind: folder, path: ~other/b } }\ncomponents: { m: { kind: mongodb, source: { uri: "${env:URI}" } } }\n');
+      writeFileSync(
+        config,
+        'version: 1\nname: shop\nstores: { home: { kind: folder, path: ~other/b } }\ncomponents: { m: { kind: mongodb, source: { uri: "${env:URI}" } } }\n',
+      );
       const written = await run('list-backups', { config });
       expect([written.exitCode, written.said]).toEqual([2, expect.stringMatching(/other\.yml:3:\d+ stores\.home\.path: .*~\/backups/)]);
     });
@@ -104,11 +112,14 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the fol
       ['the same folder', (base: string) => ({ store: base, vault: base })],
       ['a vault in the store', (base: string) => ({ store: base, vault: join(base, 'keys') })],
       ['a store in the vault', (base: string) => ({ store: join(base, 'backups'), vault: base })],
-      ['a link to the store', (base: string) => {
-        mkdirSync(base);
-        symlinkSync(base, `${base}-link`);
-        return { store: base, vault: join(`${base}-link`, 'keys') };
-      }],
+      [
+        'a link to the store',
+        (base: string) => {
+          mkdirSync(base);
+          symlinkSync(base, `${base}-link`);
+          return { store: base, vault: join(`${base}-link`, 'keys') };
+        },
+      ],
     ])('%s: the backup is partial and says why, and doctor warns', async (_what, make) => {
       const place = bench.place();
       const where = make(join(place.store, 'one'));

@@ -43,15 +43,16 @@ test('a misspelt name is told, with what was meant or what there is, and makes n
   expect(existsSync('offsit') || existsSync('tape')).toBe(false);
 });
 
-test.each(['offsite', './tape', '../tape', '/tmp/tape', 'tape/inner'])('%s is taken', async (store) => {
-  expect((await list(store))[0]).toBe(0);
+test.each(['offsite', './tape', '../tape', '/tmp/tape', 'tape/inner'])('%s is taken, and not made', async (store) => {
+  const [exitCode, said] = await list(store);
+  expect([exitCode, said]).toEqual([1, expect.stringMatching(/^There is no folder .*(b|tape|inner)\.$/)]);
 });
 
 test('without a dr.yml a word alone is a folder', async () => {
   const host = new MemoryHost({ inputs: { store: 'tape', name: 'shop' } });
   process.chdir(tmpdir());
   try {
-    expect((await runStep(listBackupsStep, host, { openConfig: drSource() })).exitCode).toBe(0);
+    expect((await runStep(listBackupsStep, host, { openConfig: drSource() })).error?.message).toMatch(/^There is no folder .*tape\.$/);
   } finally {
     process.chdir(folder);
   }

@@ -77,10 +77,7 @@ function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
  * @param options.makes as PlaceOptions has it, for a vault that is a folder
  * @throws UsageError when nobody could open a backup
  */
-export async function openKeys(
-  context: StepContext<OpeningInputs>,
-  { makes }: Pick<PlaceOptions, 'makes'> = {},
-): Promise<KeyRecipient[]> {
+export async function openKeys(context: StepContext<OpeningInputs>, { makes }: Pick<PlaceOptions, 'makes'> = {}): Promise<KeyRecipient[]> {
   const { inputs, host } = context;
   const session = sessionOf(context);
   const { openWith = 'any' } = inputs;
