@@ -5,6 +5,7 @@ import { errorMessage } from '../step/errors.ts';
 import { StoreError } from '../stores/errors.ts';
 import type { Store } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
+import { installationIds, markBytes } from './installation.ts';
 import { begunName } from './layout.ts';
 
 export interface Beginning {
@@ -34,15 +35,24 @@ export async function beginHere(beginning: Beginning): Promise<void> {
   if (await store.stat(mark, signal)) return;
   for (const recipient of recipients) {
     const known = await knownTo(recipient, beginning);
-    if (known.length === 0) continue;
+    if (known.length === 0 || (await areUnderAnotherName(known, beginning))) continue;
     const many = known.length === 1 ? 'a backup' : `${known.length} backups`;
     throw new StoreError(
       `${store.location} has no backup of ${component}, but ${recipient.location} keeps the keys of ${many} that went there, the latest at ${known.at(-1)}.`,
       { fix: `Mount its disk, then run this again. If those backups are lost and this is a new beginning, create the file ${mark} there.` },
     );
   }
-  const body = { formatVersion: 1, component, begun: now.toISOString() };
-  await store.write(mark, Buffer.from(`${JSON.stringify(body, null, 2)}\n`), { contentType: 'application/json', signal });
+  const body = { component, begun: now.toISOString(), installations: installationIds(recipients, prefix) };
+  await store.write(mark, markBytes(body), { contentType: 'application/json', signal });
+}
+
+/** True when the disk is there, and has one of these backups under another name: two installations may share a store and a vault. */
+async function areUnderAnotherName(known: readonly string[], { store, component, signal }: Beginning): Promise<boolean> {
+  for await (const { name } of store.list('', signal)) {
+    const [file, timestamp = '', whose] = name.split('/').reverse();
+    if (file === 'manifest.json' && whose === component && known.includes(timestamp)) return true;
+  }
+  return false;
 }
 
 /** Timestamps, oldest first; none when the recipient cannot say. */

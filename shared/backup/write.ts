@@ -19,6 +19,7 @@ import { nextFreeTimestamp } from './free-timestamp.ts';
 import { FRAME_BYTES, MAX_FRAME_BYTES, packFrames } from './frames.ts';
 import { firstDifference } from './json-difference.ts';
 import { canonicalJson, type JsonValue } from './json.ts';
+import { joinInstallation } from './installation.ts';
 import { backupNames, checkComponent, checkPrefix, lockName, type BackupNames } from './layout.ts';
 import { cleanLeftovers, listEntries, type ComponentEntry } from './leftovers.ts';
 import { serializeManifest, type Manifest } from './manifest.ts';
@@ -186,6 +187,7 @@ class BackupRun<R extends JsonValue> {
     this.#checkTimestamp(entries, now);
     this.#request.onTimestamp?.(this.#timestamp);
     if (entries.length === 0) await beginHere({ ...this.#request, now, signal: this.#signal });
+    else await joinInstallation({ ...this.#request, signal: this.#signal });
     const { removed, notices } = await cleanLeftovers({ store, prefix, component, recipients, copies, now, signal: this.#signal }, entries);
     for (const notice of notices) this.#request.onNotice?.(notice);
     if (removed > 0)

@@ -10,6 +10,7 @@ import type { Clock } from '../tools/clock.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { copyRecords, placeKey } from '../backup/copy-record.ts';
 import type { PlaceOfRecord } from '../backup/elsewhere.ts';
+import { otherInstallation } from '../backup/installation.ts';
 import { listHolds } from './hold.ts';
 import { findingsIn, withFindings } from './known.ts';
 import { listBackups } from './list.ts';
@@ -33,6 +34,8 @@ export interface SectionPlace {
   place: CopyPlace;
   /** Every other store that may have the same backups. */
   others: readonly CopyPlace[];
+  /** The keys of this installation; without any nothing tells whose the backups are. */
+  recipients?: readonly KeyRecipient[] | undefined;
 }
 
 /** Reads the run records of a place. */
@@ -51,21 +54,31 @@ export function runReader(): RunReader {
 
 /** Collects what is known of a component in a store. Fails rather than overlook a hold or a failed run. @throws StoreError */
 export async function gatherFacts(
-  { component, place, others }: SectionPlace,
+  { component, place, others, recipients = [] }: SectionPlace,
   readRuns: RunReader = runReader(),
   signal?: AbortSignal,
 ): Promise<SectionFacts> {
   const everywhere = [place, ...others];
-  const [listed, runs, holds, records] = await Promise.all([
+  const [listed, runs, holds, records, foreign] = await Promise.all([
     listBackups(place.store, place.prefix, { component, signal }),
     Promise.all(everywhere.map((one) => readRuns(one, signal))),
     Promise.all(everywhere.map(({ store, prefix }) => listHolds(store, prefix, component, signal))),
     copyRecords(place, component, signal),
+    otherInstallation({ ...place, component, recipients, signal }),
   ]);
   const backups = withFindings(listed, findingsIn(runs[0] ?? []));
   const failed = runs.map((some) => failedAttempts(some, component));
   const sharedWith = records.map(({ store, name }) => store ?? name);
-  return { component, store: place.store.location, prefix: place.prefix, backups, holds: holds.flat(), failed: failed.flat(), sharedWith };
+  return {
+    component,
+    store: place.store.location,
+    prefix: place.prefix,
+    backups,
+    holds: holds.flat(),
+    failed: failed.flat(),
+    sharedWith,
+    foreign: foreign?.message,
+  };
 }
 
 /** Plans a section anew with the rules that it was planned with. @throws RefusedError when the outcome would be another one */

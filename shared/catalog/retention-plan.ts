@@ -19,6 +19,8 @@ export interface SectionFacts {
   failed: readonly Attempt[];
   /** Addresses of the stores that have copies of these backups, or of which these are copies, as records say. */
   sharedWith?: readonly string[];
+  /** Why the backups are not this installation's, as a sentence: then nothing of them goes. */
+  foreign?: string | undefined;
 }
 
 export interface PlannedBackup {
@@ -102,12 +104,17 @@ export function planSection(facts: SectionFacts, { rules, policy }: { rules: Ret
     ...{ component: facts.component, store: facts.store, prefix: facts.prefix, rules, policy },
     backups,
     leftovers: facts.backups.filter(({ state }) => state === 'leftover').length,
-    unfinished: facts.backups.filter(({ state, whole }) => state === 'pruning' && !whole).map(({ timestamp }) => timestamp),
+    unfinished:
+      facts.foreign !== undefined
+        ? []
+        : facts.backups.filter(({ state, whole }) => state === 'pruning' && !whole).map(({ timestamp }) => timestamp),
     ...(facts.sharedWith?.length ? { sharedWith: [...facts.sharedWith] } : {}),
   };
   // Where nothing is, such as a store for copies that never got one, nothing can be doubtful.
-  const blocked = real.length === 0 ? undefined : doubt(facts, last, now);
-  return blocked === undefined ? section : { ...section, blocked, backups: backups.map((backup) => stays(backup)) };
+  const blocked = real.length === 0 ? undefined : (facts.foreign ?? doubt(facts, last, now));
+  return blocked === undefined
+    ? section
+    : { ...section, blocked, backups: backups.map((backup) => stays(backup, facts.foreign === undefined)) };
 }
 
 /** What a state other than `verified` means, in the middle of a sentence. */
@@ -125,8 +132,9 @@ function whyItGoes(state: BackupState): string {
   return state === 'verified' ? 'no rule keeps it' : `${STATE_TEXTS[state]}, and no rule would keep it`;
 }
 
-function stays(backup: PlannedBackup): PlannedBackup {
-  return backup.keep ? backup : { ...backup, keep: true, reasons: ['the newest attempt is not verified'] };
+function stays(backup: PlannedBackup, own: boolean): PlannedBackup {
+  const reason = own ? 'the newest attempt is not verified' : 'it belongs to another installation';
+  return backup.keep ? backup : { ...backup, keep: true, reasons: [reason] };
 }
 
 /** Reasons to keep a backup that have nothing to do with rules. */

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { writeBackup, type BackupResult } from '../../shared/backup/write.ts';
+import { gatherFacts } from '../../shared/catalog/apply-retention.ts';
 import { copyBackups } from '../../shared/catalog/copy.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
+import { planSection, removals } from '../../shared/catalog/retention-plan.ts';
 import { StoreError } from '../../shared/stores/errors.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { VaultError } from '../../shared/vaults/errors.ts';
@@ -32,6 +34,7 @@ interface Attempt {
   at?: string;
   folder?: string;
   component?: string;
+  prefix?: string;
   recipients?: KeyRecipient[];
   source?: AsyncIterable<Uint8Array>;
   onNotice?: (notice: string) => void;
@@ -140,4 +143,42 @@ test('a vault that may not be listed is no reason to fail', async () => {
   const notices: string[] = [];
   await backUp({ recipients: [silent], onNotice: (notice) => notices.push(notice) });
   expect(notices).toEqual([`Whether ${disk} has had backups of mongodb is not known: The identity may not do that.`]);
+});
+
+test('a second name in one store with one vault is no disk that is not mounted', async () => {
+  await backUp();
+  await expect(backUp({ prefix: 'other' })).resolves.toMatchObject({ component: 'mongodb' });
+});
+
+test('a second installation with another vault is refused, and the first one goes on, also from a vault that was moved', async () => {
+  await backUp();
+  const stranger = new SecretRecipient(new FolderVault(join(root, 'other-vault')));
+  await expect(backUp({ at: '20241202_120000', recipients: [stranger] })).rejects.toMatchObject({
+    kind: 'refused',
+    message: expect.stringMatching(
+      /^The backups of mongodb below prod in .* belong to another installation: their keys are not in .*other-vault\.$/,
+    ),
+    fix: expect.stringContaining('another name, another component or another store'),
+  });
+  expect(await listBackups(new FolderStore(disk), 'prod')).toHaveLength(1);
+  renameSync(join(root, 'vault'), join(root, 'moved'));
+  const moved = new SecretRecipient(new FolderVault(join(root, 'moved')));
+  await backUp({ at: '20241203_120000', recipients: [moved] });
+  await backUp({ at: '20241204_120000', recipients: [moved] });
+});
+
+test("another installation's backups do not go by retention", async () => {
+  await backUp({ at: '20241201_120000' });
+  await backUp({ at: '20241202_120000' });
+  const place = { store: new FolderStore(disk), prefix: 'prod' };
+  const stranger = new SecretRecipient(new FolderVault(join(root, 'other-vault')));
+  const sectionFor = async (recipients: KeyRecipient[]) =>
+    planSection(
+      await gatherFacts({ component: 'mongodb', place, others: [], recipients }),
+      { rules: { last: 1 }, policy: 'last 1' },
+      new Date(),
+    );
+  expect(removals(await sectionFor([keys]))).toHaveLength(1);
+  expect(removals(await sectionFor([stranger]))).toEqual([]);
+  expect((await sectionFor([stranger])).blocked).toMatch(/belong to another installation/);
 });

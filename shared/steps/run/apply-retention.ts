@@ -12,12 +12,11 @@ import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../apply-retention/inputs.ts';
 import { openNamed, placesOf, type NamedPlace } from './component-places.ts';
-import { openKeys } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { recordsText, recordsToGo, removeRecords } from './retention-records.ts';
 import { componentsOf } from './retention-rules.ts';
 import { retentionSummary } from './retention-summary.ts';
-import { planWork, savePlan, sectionPlace, type Work } from './retention-work.ts';
+import { keysOf, planWork, savePlan, sectionPlace, type Work } from './retention-work.ts';
 
 /** Removals that the plan names one by one, per component and store. */
 const NAMED_LOSSES = 20;
@@ -96,7 +95,7 @@ async function carryOut(context: Context, work: readonly Work[]): Promise<Sectio
   if (context.inputs.plan !== undefined) {
     for (const part of due) await replanSection(sectionPlace(part.section.component, part), part.section, clock.now(), signal);
   }
-  const recipients = await keysOf(context, work);
+  const recipients = await keysOf(context);
   const onOutcome = progressOf(context, due);
   const results = new Map<PlanSection, PruneOutcome[] | UserError>();
   for (const part of due) {
@@ -141,12 +140,6 @@ function progressOf({ host }: Context, due: readonly Work[]): (component: string
     done += 1;
     host.progress({ phase: 'Removing', done, total, unit: 'objects', detail: `${component} ${timestamp}` });
   };
-}
-
-/** Keys can be forgotten only where a vault is given; without one they stay, and the summary says so. */
-async function keysOf(context: Context, [first]: readonly Work[]): Promise<KeyRecipient[]> {
-  const { vault, recipients } = context.inputs;
-  return first && (vault !== undefined || recipients !== undefined) ? openKeys(context) : [];
 }
 
 async function report(

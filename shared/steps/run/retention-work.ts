@@ -11,7 +11,9 @@ import { sessionOf } from '../../session/session.ts';
 import { errorMessage, RefusedError, UsageError, withFix } from '../../step/errors.ts';
 import { StoreError } from '../../stores/errors.ts';
 import type { Context } from '../apply-retention/inputs.ts';
+import type { KeyRecipient } from '../../vaults/vault.ts';
 import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { openKeys } from './open.ts';
 import { componentsOf, rulesFor } from './retention-rules.ts';
 
 /** A plan of a hundred thousand backups is 20 MiB. */
@@ -51,7 +53,7 @@ export async function planWork(context: Context): Promise<PlannedRun> {
 
 async function planAll(context: Context, now: Date): Promise<Pick<PlannedRun, 'work' | 'problems'>> {
   const dr = await sessionOf(context).dr();
-  const plan = componentPlanner(context, dr, now);
+  const plan = componentPlanner(context, { dr, now, recipients: await keysOf(context) });
   const work: Work[] = [];
   const failures = new Map<string, StoreError>();
   for (const component of componentsOf(context, dr)) {
@@ -68,8 +70,17 @@ async function planAll(context: Context, now: Date): Promise<Pick<PlannedRun, 'w
   return { work, problems };
 }
 
+/** Keys can be forgotten, and another installation's backups told apart, only where a vault is given; without one the keys stay. */
+export async function keysOf(context: Context): Promise<KeyRecipient[]> {
+  const { vault, recipients } = context.inputs;
+  return vault === undefined && recipients === undefined ? [] : openKeys(context);
+}
+
 /** Plans a component in each of its stores, and what restores replaced of it. @throws StoreError when one of the stores does not answer */
-function componentPlanner(context: Context, dr: DrConfig | undefined, now: Date): (component: string) => Promise<Work[]> {
+function componentPlanner(
+  context: Context,
+  { dr, now, recipients }: { dr: DrConfig | undefined; now: Date; recipients: readonly KeyRecipient[] },
+): (component: string) => Promise<Work[]> {
   const { store, copies } = context.inputs;
   const { signal } = context;
   const readRuns = runReader();
@@ -77,7 +88,7 @@ function componentPlanner(context: Context, dr: DrConfig | undefined, now: Date)
     const work: Work[] = [];
     for (const place of places.chosen) {
       const written = rulesFor(context, dr, component, place.name);
-      const facts = await gatherFacts(sectionPlace(component, { places, place }), readRuns, signal);
+      const facts = await gatherFacts({ ...sectionPlace(component, { places, place }), recipients }, readRuns, signal);
       work.push({ section: planSection(facts, { rules: parsedRules(written), policy: rulesText(written) }, now), places, place });
     }
     return work;
