@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { errorMessage } from '../shared/step/errors.ts';
 import { formatBytes } from '../shared/step/format.ts';
 import { parseSize } from '../shared/step/input.ts';
+import { parseScript, scriptCommand } from './command.ts';
 import { chatArchive } from './benchmarks/archives.ts';
 import { azureRow } from './benchmarks/azure-row.ts';
 import type { Bench, Group } from './benchmarks/bench.ts';
@@ -39,14 +40,19 @@ const GROUPS: readonly { names: readonly RowName[]; measure: Group; own?: true }
   { names: ['retention-plan', 'retention-azurite'], measure: retentionRows, own: true },
 ];
 
-const command = new Command('scripts/bench')
-  .description(
-    [
-      'Measures backup and restore against gzip | openssl, zstd, restic, the Azure SDK, mongodump and mongorestore.',
-      'Each value is a ratio of times inside this run (the median of several rounds in alternating order), so that it',
-      'says something on any machine. Run it on an idle one. Programs that are missing are built once, or the row says why not.',
-    ].join('\n'),
-  )
+const command = scriptCommand(
+  'bench',
+  [
+    'Measures backup and restore against gzip | openssl, zstd, restic, the Azure SDK, mongodump and mongorestore.',
+    'Each value is a ratio of times inside this run (the median of several rounds in alternating order), so that it',
+    'says something on any machine. Run it on an idle one. Programs that are missing are built once, or the row says why not.',
+  ].join('\n'),
+  [
+    ['./scripts/bench', 'every row'],
+    ['./scripts/bench --only backup-vs', 'the rows whose names begin so'],
+    ['./scripts/bench --size 256MiB --rounds 1', 'quickly, for a first look'],
+  ],
+)
   .addOption(
     new Option('--only <name>', 'measure this row, or those whose names begin so; may be given again').argParser(
       (name: string, before: string[] | undefined) => {
@@ -59,14 +65,28 @@ const command = new Command('scripts/bench')
   .option('--input <archive>', 'a mongodump archive to use instead of the generated one')
   .addOption(
     new Option('--size <bytes>', 'size of the generated archive; made once and kept in the cache')
-      .argParser(parseSize)
+      .argParser(sizeOf)
       .default(2 ** 30, '1GiB'),
   )
-  .addOption(new Option('--rounds <n>', 'how often each program runs, after a warm-up').argParser(Number).default(3))
+  .addOption(new Option('--rounds <n>', 'how often each program runs, after a warm-up').argParser(countOfRounds).default(3))
   .option('--json', 'print rows as JSON: name, value, target, met, and the figures behind them');
 
+function sizeOf(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(errorMessage(thrown));
+  }
+}
+
+function countOfRounds(text: string): number {
+  const rounds = Number(text);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new InvalidArgumentError('expected a whole number from 1');
+  return rounds;
+}
+
 async function main(): Promise<number> {
-  const options = command.parse().opts<Options>();
+  const options = parseScript(command).opts<Options>();
   const plans = ROWS.filter(({ name }) => !options.only || options.only.some((start) => name.startsWith(start)));
   const wanted = new Set<RowName>(plans.map(({ name }) => name));
   const withArchive = GROUPS.some(({ names, own }) => !own && names.some((name) => wanted.has(name)));

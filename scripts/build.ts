@@ -7,6 +7,7 @@ import { steps } from '../shared/steps/index.ts';
 import { bundle } from './builders/bundle.ts';
 import { filesOfEntry, packExtension, stageExtension, type EntryFiles } from './builders/extension.ts';
 import { bundledPackages, duplicates, licenceTexts } from './builders/packages.ts';
+import { parseScript, scriptCommand } from './command.ts';
 import type { Variant } from './generators/azure-tasks.ts';
 
 /** Says what dist/ was built from, so that nothing is built twice. */
@@ -63,14 +64,22 @@ export function buildExtension(dist: string, variant: Variant, folder = join(dis
 }
 
 if (import.meta.main) {
-  const args = process.argv.slice(2);
+  const command = scriptCommand('build', 'Builds dist/: the actions, the Azure tasks and the command line.', [
+    ['./scripts/build', 'what has changed since the last build'],
+    ['./scripts/build --vsix', 'also the extension for Azure DevOps'],
+    ['./scripts/build --vsix --test', 'its twin for trying it out, with identities of its own'],
+  ])
+    .option('--force', 'build although nothing has changed')
+    .option('--vsix', 'also pack the extension for Azure DevOps')
+    .option('--test', 'with --vsix: its test twin');
+  const { force, vsix, test } = parseScript(command).opts<{ force?: true; vsix?: true; test?: true }>();
   const started = performance.now();
-  if (args.includes('--force') || !isFresh('dist')) await buildInto('dist');
+  if (force || !isFresh('dist')) await buildInto('dist');
   const files = globSync('dist/{chunks/,github/,azure/,}*.mjs');
   const total = files.reduce((sum, file) => sum + statSync(file).size, 0);
   console.log(`dist: ${files.length} files, ${formatBytes(total)}, ${((performance.now() - started) / 1000).toFixed(1)} s`);
-  if (args.includes('--vsix')) {
-    const file = buildExtension('dist', args.includes('--test') ? 'test' : 'prod');
+  if (vsix) {
+    const file = buildExtension('dist', test ? 'test' : 'prod');
     console.log(`${file}: ${formatBytes(statSync(file).size)}`);
   }
 }

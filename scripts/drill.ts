@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BlockBlobClient } from '@azure/storage-blob';
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
 import { drSource } from '../shared/session/session.ts';
 import { Lifecycle } from '../shared/hosts/lifecycle.ts';
 import { EXIT_CODES, errorMessage, outcomeOf, throwIfCancelled, UserError, type ErrorKind } from '../shared/step/errors.ts';
@@ -11,6 +11,7 @@ import { formatBytes, formatCount, plural } from '../shared/step/format.ts';
 import { parseSize } from '../shared/step/input.ts';
 import { runStep } from '../shared/step/run.ts';
 import { findStep } from '../shared/steps/index.ts';
+import { parseScript, scriptCommand } from './command.ts';
 import { endProcess } from './entries/end.ts';
 import { dropDatabases, loadDataset, type LoadedDataset } from './rehearsal/dataset-load.ts';
 import { DrillHost } from './rehearsal/drill-host.ts';
@@ -228,11 +229,16 @@ class Drill {
 }
 
 function parseOptions(args: readonly string[]): Options {
-  const command = new Command('./scripts/drill')
-    .description(
-      'Loads a chat data set into a MongoDB, backs it up into Azurite and a Key Vault simulator with the real steps, drops the databases,\n' +
-        'restores them and proves every digest, count and index equal. Exit code 0 only then.',
-    )
+  const command = scriptCommand(
+    'drill',
+    'Loads a chat data set into a MongoDB, backs it up into Azurite and a Key Vault simulator with the real steps, drops the databases,\n' +
+      'restores them and proves every digest, count and index equal. Exit code 0 only then.',
+    [
+      ['./scripts/drill', 'about two minutes'],
+      ['./scripts/drill --size 1GiB --json', 'more data, the result as JSON'],
+      ['./scripts/drill --corrupt; echo $?', 'a damaged backup is refused, with 4'],
+    ],
+  )
     .addOption(
       new Option('--size <size>', 'size of the data set').default(200 * 2 ** 20, '200MiB').argParser((text) => {
         const size = parseSize(text);
@@ -245,16 +251,8 @@ function parseOptions(args: readonly string[]): Options {
     .option('--corrupt', 'flip one stored byte before the restore: it must refuse, with exit code 4', false)
     .option('--keep', 'keep the servers running and the files in ./lifeboat-drill at the end', false)
     .option('--json', 'print the result as JSON on standard output', false)
-    .option('--report <file>', 'where to write the page', 'report.html')
-    .addHelpText('after', '\nExamples:\n  ./scripts/drill\n  ./scripts/drill --size 1GiB --json\n  ./scripts/drill --corrupt; echo $?')
-    .exitOverride();
-  try {
-    return command.parse(args, { from: 'user' }).opts<Options>();
-  } catch (thrown) {
-    const { exitCode } = thrown as { exitCode?: number };
-    if (exitCode === undefined) process.stderr.write(`error: ${errorMessage(thrown)}\n`);
-    process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage);
-  }
+    .option('--report <file>', 'where to write the page', 'report.html');
+  return parseScript(command, args).opts<Options>();
 }
 
 process.exitCode = await new Drill(parseOptions(process.argv.slice(2))).run();

@@ -1,8 +1,8 @@
 // `./scripts/faults`: the fault campaign. Every part breaks something on purpose; whatever is neither noticed nor survived fails the run.
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { Command, Option } from 'commander';
-import { EXIT_CODES, errorMessage } from '../shared/step/errors.ts';
+import { Option } from 'commander';
+import { EXIT_CODES } from '../shared/step/errors.ts';
 import { formatCount, formatSeconds } from '../shared/step/format.ts';
 import { tempFolder } from '../test/backends/support.ts';
 import { ensureBuilt } from './campaign/built-steps.ts';
@@ -11,6 +11,7 @@ import { runPart, type Row } from './campaign/part.ts';
 import { roundText } from './campaign/soak/actors.ts';
 import { runSoak, type SoakRow } from './campaign/soak/soak.ts';
 import { SITE_KINDS, type SiteKind } from './campaign/store-site.ts';
+import { parseScript, scriptCommand } from './command.ts';
 import { endProcess } from './entries/end.ts';
 
 interface Options {
@@ -152,11 +153,16 @@ function line({ name, what, cases, detected, survived, slipped, skipped, stopped
 }
 
 function parseOptions(args: readonly string[]): Options {
-  const command = new Command('./scripts/faults')
-    .description(
-      'Damages backups byte by byte, kills runs at every commit boundary, puts bad networks, tools and vaults in the way, and counts what was\n' +
-        'detected and what was survived. Exit code 1 when anything slipped through, with the seed that repeats it.',
-    )
+  const command = scriptCommand(
+    'faults',
+    'Damages backups byte by byte, kills runs at every commit boundary, puts bad networks, tools and vaults in the way, and counts what was\n' +
+      'detected and what was survived. Exit code 1 when anything slipped through, with the seed that repeats it.',
+    [
+      ['./scripts/faults --quick', 'samples of everything'],
+      [`./scripts/faults --only ${PARTS[0]?.name ?? ''}`, 'one part in full'],
+      ['./scripts/faults --soak 10 --on folder', 'ten minutes of many runs on one store'],
+    ],
+  )
     .addOption(new Option('--only <name...>', 'only these parts').choices(PARTS.map(({ name }) => name)))
     .addOption(new Option('--seed <text>', 'repeat a run').default(randomBytes(4).toString('hex'), 'random'))
     .addOption(new Option('--rounds <n>', 'random moments and samples per part').default(50).argParser(wholeNumber))
@@ -169,15 +175,8 @@ function parseOptions(args: readonly string[]): Options {
     .addOption(new Option('--on <store...>', 'with --soak: only these kinds of store, in turn').choices(SITE_KINDS))
     .option('--quick', 'samples instead of every byte and boundary, as jest runs it', false)
     .option('--json', 'print the table as JSON on standard output', false)
-    .addHelpText('after', `\nParts:\n${PARTS.map(({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n')}`)
-    .exitOverride();
-  try {
-    return command.parse(args, { from: 'user' }).opts<Options>();
-  } catch (thrown) {
-    const { exitCode } = thrown as { exitCode?: number };
-    if (exitCode === undefined) process.stderr.write(`error: ${errorMessage(thrown)}\n`);
-    process.exit(exitCode === 0 ? 0 : EXIT_CODES.usage);
-  }
+    .addHelpText('after', `\nParts:\n${PARTS.map(({ name, what }) => `  ${name.padEnd(20)} ${what}`).join('\n')}`);
+  return parseScript(command, args).opts<Options>();
 }
 
 function minutesOf(text: string): number {

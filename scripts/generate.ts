@@ -4,6 +4,7 @@ import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { dirname } from 'node:path';
 import { drJsonSchema } from '../shared/config/json-schema.ts';
 import { steps } from '../shared/steps/index.ts';
+import { parseScript, scriptCommand } from './command.ts';
 import { editorSchema, extensionManifest, extensionOverview, taskFolder, taskJson } from './generators/azure-tasks.ts';
 import { actionYaml, rootActionYaml } from './generators/github-actions.ts';
 import { lifeBuoyPng } from './generators/icon.ts';
@@ -66,8 +67,17 @@ function difference(path: string, expected: Buffer): string {
 }
 
 if (import.meta.main) {
+  const command = scriptCommand(
+    'generate',
+    'Writes what is generated from the definitions in shared/: actions, Azure tasks, the schema of dr.yml, tables in READMEs.',
+    [
+      ['./scripts/generate', 'write what has changed'],
+      ['./scripts/generate --check', 'show what is out of date, write nothing, and end with 1 when there is any'],
+    ],
+  ).option('--check', 'write nothing: show every difference');
+  const { check } = parseScript(command).opts<{ check?: true }>();
   const files = await generate();
-  if (process.argv.includes('--check')) {
+  if (check) {
     const problems = drift(files);
     for (const problem of problems) console.log(problem);
     if (problems.length > 0) console.log('Run ./scripts/generate and commit the result.');

@@ -5,6 +5,9 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT_CODES } from '../shared/step/errors.ts';
+import { parseScript, scriptCommand } from './command.ts';
+import { unknownJestOption } from './testing/jest-options.ts';
 import { withoutNoise } from './testing/jest-lines.ts';
 import { closingLines, failedFiles, tally, type JestOutput, type Tally } from './testing/outcome.ts';
 import { filesWithReference, HIDE_REFERENCE } from './testing/reference.ts';
@@ -19,9 +22,27 @@ const CHECKS: [name: string, args: string[]][] = [
   ['generated files', ['scripts/generate.ts', '--check']],
 ];
 
-const [first, ...rest] = process.argv.slice(2);
+const command = scriptCommand('test', 'Runs every check and every test, or what is named. The last line counts all of it.', [
+  ['./scripts/test', 'everything: types, lint, format, generated files, then the tests'],
+  ['./scripts/test unit test/backup', 'the unit tests of one folder'],
+  ['./scripts/test acceptance -t "Node 20"', 'tests by name: options are those of jest'],
+  ['./scripts/test checks', 'no tests'],
+])
+  .argument(`[${[...PROJECTS, 'checks'].join('|')}]`, 'the kind of tests; all when absent')
+  .argument('[paths and jest options...]', 'which of them: parts of paths, and what jest takes, such as -t or --bail')
+  .allowUnknownOption()
+  .passThroughOptions();
+const given = parseScript(command).args;
+const [first, ...rest] = given;
 const only = first !== undefined && [...PROJECTS, 'checks'].includes(first) ? first : undefined;
-const jestArgs = only === undefined ? process.argv.slice(2) : rest;
+const jestArgs = only === undefined ? given : rest;
+const unknown = unknownJestOption(jestArgs);
+if (unknown !== undefined) {
+  process.stderr.write(
+    `error: unknown option '${unknown}'\nSee ./scripts/test --help, and for the options of jest https://jestjs.io/docs/cli.\n`,
+  );
+  process.exit(EXIT_CODES.usage);
+}
 const projects = only === 'checks' ? [] : only === undefined ? PROJECTS : [only];
 /** Every test is wanted, not some that a person has chosen. */
 const all = jestArgs.length === 0;

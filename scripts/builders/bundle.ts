@@ -1,6 +1,6 @@
 // dist/ by esbuild: tiny entries per step and host over shared chunks.
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseUndefinedGlobals } from './commonjs.ts';
@@ -74,16 +74,19 @@ function virtualEntries(entries: Map<string, string>): Plugin {
 
 /** Takes one copy of a package where npm had to install the same version several times (beside another major at the root). */
 function oneCopy(): Plugin {
-  const replaced = [...sameVersionCopies(readFileSync('package-lock.json', 'utf8'))];
+  // As esbuild names files: without links, in the system's own spelling.
+  const real = (folder: string): string => (existsSync(folder) ? realpathSync(folder) : resolve(folder));
+  const copies = [...sameVersionCopies(readFileSync('package-lock.json', 'utf8'))];
+  const replaced = copies.map(([folder, kept]) => [real(folder), real(kept)] as const);
   return {
     name: 'one-copy',
     setup: (context) => {
       context.onResolve({ filter: /^[^.]/ }, async ({ path, pluginData, ...from }) => {
         if (pluginData === 'resolved' || from.namespace !== 'file') return undefined;
         const found = await context.resolve(path, { ...from, pluginData: 'resolved' });
-        const copy = replaced.find(([folder]) => found.path.startsWith(`${resolve(folder)}/`));
+        const copy = replaced.find(([folder]) => found.path.startsWith(`${folder}${sep}`));
         if (!copy) return undefined;
-        return { ...found, path: found.path.replace(resolve(copy[0]), resolve(copy[1])), pluginData: undefined };
+        return { ...found, path: found.path.replace(copy[0], copy[1]), pluginData: undefined };
       });
     },
   };
