@@ -1,6 +1,6 @@
 // Compares what a dump holds with the last verified backup: an empty or shrunken dump is kept, but does not count as good news.
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
-import { namespaceName } from './archive.ts';
+import { namespaceName, shownName } from './archive.ts';
 
 export interface DoubtLimits {
   /** Percent of documents that the whole or one collection may lose before it is doubtful. */
@@ -39,7 +39,7 @@ export function doubtsOf(report: ArchiveReport, previous: ArchiveReport | undefi
     const found = now.get(namespaceName(namespace));
     if (!found || namespace.documents < SMALL || !shrunk(namespace.documents, found.documents, limits)) continue;
     const lost = percent(namespace.documents, found.documents);
-    doubts.push(`${namespaceName(namespace)} holds ${found.documents} documents, ${namespace.documents} before: a loss of ${lost} %.`);
+    doubts.push(`${shownName(namespace)} holds ${found.documents} documents, ${namespace.documents} before: a loss of ${lost} %.`);
   }
   return doubts;
 }
@@ -62,6 +62,6 @@ function percent(before: number, now: number): number {
 }
 
 function names(namespaces: readonly NamespaceReport[]): string {
-  const named = namespaces.slice(0, NAMED).map(namespaceName).join(', ');
+  const named = namespaces.slice(0, NAMED).map(shownName).join(', ');
   return namespaces.length > NAMED ? `${named} and ${namespaces.length - NAMED} more` : named;
 }

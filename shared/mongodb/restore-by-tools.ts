@@ -17,7 +17,7 @@ const TOLD = 5;
  */
 export async function restoreByTools(
   archive: AsyncIterable<Uint8Array>,
-  { planned, renames, replace, replaysOplog, accounts, onProgress }: RestoreJob,
+  { planned, renames, replace, replaysOplog, accounts, onProgress, onStarted }: RestoreJob,
   how: Pick<ToolRestoreOptions, 'program' | 'indexes' | 'signal' | 'hangMs' | 'log'>,
 ): Promise<{ outcome: RestoreOutcome; entries: readonly CollectionEntry[] }> {
   const parts = new PlannedArchive({ planned, oplog: replaysOplog });
@@ -27,7 +27,10 @@ export async function restoreByTools(
     renames,
     replace,
     oplog: replaysOplog,
-    onProgress,
+    onProgress: (done) => {
+      onStarted(done.namespace);
+      onProgress(done);
+    },
     log: (line) => {
       if (isRefusal(line) && refusals.length < TOLD) refusals.push(line);
       how.log?.(line);

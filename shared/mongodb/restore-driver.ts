@@ -32,6 +32,7 @@ export interface DriverRestoreOptions {
   accounts: boolean;
   signal?: AbortSignal;
   onProgress?: (done: { documents: number; bytes: number; namespace: string }) => void;
+  onStarted?: (name: string) => void;
 }
 
 /** What became of one collection. */
@@ -256,6 +257,7 @@ class ArchiveRestore implements ArchiveVisitor {
   async #prepare(task: Task): Promise<void> {
     const accounts = isAccounts(task.entry);
     const name = accounts ? (task.target as Namespace) : task.result.to;
+    if (!accounts) this.#options.onStarted?.(namespaceName(name));
     if (this.#options.replace || accounts) await dropQuietly(this.#server, name);
     this.#note(...(await createCollection(this.#server, name, accounts ? {} : task.metadata.options)));
   }
@@ -294,7 +296,7 @@ class ArchiveRestore implements ArchiveVisitor {
   #insertProblem(task: Task, thrown: unknown): unknown {
     if (this.#options.signal?.aborted || !(thrown instanceof Error)) return thrown;
     return new UserError(`Writing documents of ${shownName(task.result.to)} failed: ${thrown.message}.`, {
-      fix: 'The target holds only a part now. See that it is up and takes this kind of data, then restore again with replace.',
+      fix: 'See that the target is up and takes this kind of data, then restore again.',
       cause: thrown,
     });
   }
@@ -319,6 +321,7 @@ class ArchiveRestore implements ArchiveVisitor {
     }
     for (const task of tasks) {
       if (!task.target || task.entry.type !== 'view') continue;
+      this.#options.onStarted?.(namespaceName(task.result.to));
       if (this.#options.replace) await dropQuietly(this.#server, task.result.to);
       this.#note(...(await createView(this.#server, task.result.to, task.metadata.options)));
     }

@@ -1,5 +1,6 @@
 // The plan of a restore: what would be written where, what is in the way, and what should be known before. Nothing is touched.
 import { UsageError } from '../step/errors.ts';
+import { printable } from '../step/prose.ts';
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
 import { namespaceName, shownName, type Namespace } from './archive.ts';
 import { compileSelection, isAccounts, isInternal, parseRenames, renamed, type Renaming, type Selection } from './namespaces.ts';
@@ -125,7 +126,7 @@ function refuseCollisions(
   for (const { namespace, to } of targets) {
     const other = seen.get(namespaceName(to));
     if (other !== undefined) {
-      throw new UsageError(`Both ${other} and ${namespaceName(namespace)} would become ${namespaceName(to)}.`, {
+      throw new UsageError(`Both ${printable(other)} and ${shownName(namespace)} would become ${shownName(to)}.`, {
         fix: `Give each its own name in ${spell('rename')}.`,
       });
     }

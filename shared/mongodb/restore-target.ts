@@ -23,6 +23,8 @@ export interface RestoreJob {
   /** Merge users and roles of the backup into those of the target. */
   accounts: boolean;
   onProgress: (done: { documents: number; namespace: string }) => void;
+  /** Told when a collection of the target is going to be dropped, made or written, `db.collection`. */
+  onStarted: (name: string) => void;
 }
 
 export interface RestoreOutcome {

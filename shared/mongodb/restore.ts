@@ -1,9 +1,12 @@
 // Restores a MongoDB backup in three acts: plan (nothing touched), run, prove (the target read back and held against the backup).
-import { CancelledError, RefusedError } from '../step/errors.ts';
+import { CancelledError, RefusedError, UserError, VerificationError } from '../step/errors.ts';
+import { plural } from '../step/format.ts';
 import type { Progress } from '../step/host.ts';
-import { namespaceName, type Namespace } from './archive.ts';
+import { printable } from '../step/prose.ts';
+import { inTime } from '../tools/process.ts';
+import { namespaceName, shownName, type Namespace } from './archive.ts';
 import { compare, type Comparison } from './compare.ts';
-import { renamed, type Renaming } from './namespaces.ts';
+import { parseNamespace, renamed, type Renaming } from './namespaces.ts';
 import { openPodTarget, type PodTargetOptions } from './pod-target.ts';
 import { asItIs, makePlan, renamesOf, type RestorePlan, type RestoreWishes } from './restore-plan.ts';
 import type { RestoreOutcome, RestoreTarget } from './restore-target.ts';
@@ -38,6 +41,25 @@ async function planned(wishes: RestoreWishes, target: RestoreTarget, renames: re
   }
 }
 
+/** A server that went away must not be waited for after the restore has failed. */
+const CLEAR_MS = 30_000;
+/** More names than this are summed up. */
+const NAMED = 10;
+
+function named(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED).map(printable).join(', ');
+  return names.length > NAMED ? `${shown} and ${names.length - NAMED} more` : shown;
+}
+
+/** The same error with a sentence at its end. */
+function withSentence(thrown: unknown, sentence: string): unknown {
+  if (sentence === '' || !(thrown instanceof UserError) || thrown instanceof CancelledError) return thrown;
+  const options = { cause: thrown, ...(thrown.fix === undefined ? {} : { fix: thrown.fix }) };
+  const message = `${thrown.message}${sentence}`;
+  if (thrown instanceof VerificationError) return new VerificationError(message, options);
+  return thrown.kind === 'failed' ? new UserError(message, options) : thrown;
+}
+
 /** A planned restore. Call `close` in a finally. */
 export class Restore {
   readonly plan: RestorePlan;
@@ -61,7 +83,7 @@ export class Restore {
     const { occupied, fingerprint } = this.plan;
     const { spell = asItIs } = this.#wishes;
     if (occupied.length === 0 || this.#wishes.replace) return;
-    const names = occupied.slice(0, 3).map(({ to, existing }) => `${to} (${existing ?? 0} documents)`);
+    const names = occupied.slice(0, 3).map(({ to, existing }) => `${printable(to)} (${plural(existing ?? 0, 'document')})`);
     const more = occupied.length > 3 ? ` and ${occupied.length - 3} more` : '';
     throw new RefusedError(`The target ${fingerprint} is not empty: ${names.join(', ')}${more}.`, {
       fix: `Restore beside it with ${spell('rename')} or ${spell('targetDatabase')}, or allow the replacement with ${spell('replace')}.`,
@@ -70,12 +92,14 @@ export class Restore {
 
   /**
    * Writes the archive into the target. With `replace`, each collection is dropped just before its own documents are written, so what
-   * is not yet reached is still there when it fails; what was dropped is in the safety backup.
+   * is not yet reached is still there when it fails; what was dropped is in the safety backup. Collections that were not there before are
+   * removed again when it fails, or named.
    * @throws RefusedError as `refuseOccupied`; UserError when the engine fails
    */
   async run(archive: AsyncIterable<Uint8Array>, onProgress?: (progress: Progress) => void): Promise<RestoreOutcome> {
     this.refuseOccupied();
     const { report, replace = false, signal } = this.#wishes;
+    const started = new Set<string>();
     try {
       const outcome = await this.#target.write(archive, {
         report,
@@ -84,6 +108,7 @@ export class Restore {
         replace,
         replaysOplog: this.plan.replaysOplog,
         accounts: this.plan.mergesAccounts,
+        onStarted: (name) => started.add(name),
         onProgress: ({ documents, namespace }) => {
           onProgress?.({ phase: 'Restoring', done: documents, total: report.totals.documents, unit: 'documents', detail: namespace });
         },
@@ -93,8 +118,39 @@ export class Restore {
     } catch (thrown) {
       if (signal?.aborted)
         throw new CancelledError('Cancelled during the restore; the target holds a part of the backup.', { cause: thrown });
-      throw this.#target.explain(thrown, 'The restore failed');
+      throw withSentence(this.#target.explain(thrown, 'The restore failed'), await this.#clearAway(started));
     }
+  }
+
+  /** After a failure: takes away what the restore has made, and says what is only half there. */
+  async #clearAway(started: ReadonlySet<string>): Promise<string> {
+    const { namespaces } = this.plan;
+    const before = new Set(namespaces.filter(({ existing }) => existing !== undefined).map(({ to }) => to));
+    const planned = new Set(namespaces.map(({ to }) => to));
+    const half = [...started].filter((name) => before.has(name));
+    let made = [...started].filter((name) => planned.has(name) && !before.has(name));
+    let left = made;
+    try {
+      left = await inTime(
+        (async () => {
+          if (!this.#target.dumpsDatabases) {
+            const there = await this.#target.list([...new Set(namespaces.map(({ to }) => parseNamespace(to).db))]);
+            made = [...planned].filter((name) => !before.has(name) && there.has(name));
+          }
+          return made.length === 0 ? [] : this.#target.drop(made);
+        })(),
+        CLEAR_MS,
+        'Removing what the restore had made',
+      );
+    } catch {
+      left = made;
+    }
+    const gone = made.length - left.length;
+    return [
+      gone > 0 ? ` What it had made is removed again (${plural(gone, 'collection')}).` : '',
+      left.length > 0 ? ` Half-made, and still there: ${named(left)}.` : '',
+      half.length > 0 ? ` Half-restored: ${named(half)}.` : '',
+    ].join('');
   }
 
   /** What is there now under the planned names, as the selection of a dump. Empty collections and views, too. */
@@ -154,9 +210,9 @@ export function restoreProblem(outcome: RestoreOutcome, comparison: Comparison):
   if (outcome.failed > 0)
     return `${outcome.failed} document${outcome.failed === 1 ? '' : 's'} could not be restored: ${outcome.refusals[0] ?? 'the target refused them'}.`;
   const [index] = outcome.indexFailures;
-  if (index) return `The index ${index.index} of ${namespaceName(index)} could not be created: ${index.reason}.`;
+  if (index) return `The index ${printable(index.index)} of ${shownName(index)} could not be created: ${index.reason}.`;
   const wrong = comparison.rows.filter(({ verdict }) => verdict === 'different');
   if (wrong.length === 0) return undefined;
   const first = wrong[0] as Comparison['rows'][number];
-  return `${wrong.length} of ${comparison.rows.length} collections are not what the backup holds; ${first.to}: ${first.differences.join(', ')}.`;
+  return `${wrong.length} of ${comparison.rows.length} collections are not what the backup holds; ${printable(first.to)}: ${first.differences.join(', ')}.`;
 }

@@ -102,10 +102,23 @@ describe('the time of a restore', () => {
     expect((await predictRestore({ store, prefix: 'prod' }, { ...about, plainBytes: 1 })).seconds).toBe(10);
   });
 
-  test('is told by the backup while there was none, with what the archive tier needs before', async () => {
+  test('is told in its parts, those that this restore has', async () => {
+    const store = new MemoryStore();
+    const phases = { proof: 2, safety: 4, writing: 3, readBack: 1 };
+    await at(store, 1, 'succeeded', { component: 'mongodb', plainBytes: 100, seconds: 10, phases });
+    await at(store, 2, 'succeeded', { component: 'mongodb', plainBytes: 100, seconds: 6, phases: { ...phases, safety: 0 } });
+    const found = await predictRestore({ store, prefix: 'prod' }, about);
+    expect(predictionText(found, undefined)).toBe(
+      'about 40s (by the last 2 restores, 13 B/s): proof of the backup 8.0s, safety backup 16s, writing 12s, reading back 4.0s',
+    );
+    const beside = await predictRestore({ store, prefix: 'prod' }, { ...about, without: ['safety', 'proof'] });
+    expect(predictionText(beside, undefined)).toMatch(/^about 16s .*: writing 12s, reading back 4\.0s$/);
+  });
+
+  test('is not made up while there was none; what the archive tier needs before is told', async () => {
     const found = await predictRestore({ store: new MemoryStore(), prefix: 'prod' }, about);
     expect(predictionText(found, { text: 'up to 15 hours' })).toBe(
-      'up to 15 hours until the archive tier gives it back, then about 1m 30s (as the backup took; there was no restore of it yet)',
+      'up to 15 hours until the archive tier gives it back, then a time that is not known yet (there was no restore of it to go by; the backup took 1m 30s, and a restore takes longer)',
     );
   });
 });

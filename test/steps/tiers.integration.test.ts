@@ -74,7 +74,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
   test('without one, the plan counts the hours, the restore refuses, and brings it back when it is asked to', async () => {
     const planned = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true' });
     expect(planned.log.join('\n')).toMatch(
-      /Takes +up to 15 hours until the archive tier gives it back, then about .* \(as the backup took/,
+      /Takes +up to 15 hours until the archive tier gives it back, then a time that is not known yet \(.*the backup took/,
     );
     expect(planned.finish.result).toMatchObject({ rehydrationSeconds: 54_000 });
     const urgent = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true', rehydrate: 'high' });
@@ -97,6 +97,6 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('the arc
     // What was brought back stays readable, and the next restore is told by this one.
     expect(await tierOf('data')).toBe('Hot');
     const next = await run('mongodb-restore', { ...inputs, replace: 'true', dryRun: 'true' });
-    expect(next.log.join('\n')).toMatch(/Takes +about .* \(by the last restore, .*\/s\)/);
+    expect(next.log.join('\n')).toMatch(/Takes +about .* \(by the last restore, .*\/s\): .*writing .*, reading back/);
   });
 });

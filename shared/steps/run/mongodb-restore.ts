@@ -1,13 +1,15 @@
 // What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
 import { lockName, restoreLockName, safetyComponent } from '../../backup/layout.ts';
-import { backupsEverywhere, placesText } from '../../catalog/everywhere.ts';
+import { lookEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { Comparison } from '../../mongodb/compare.ts';
+import { namespaceName } from '../../mongodb/archive.ts';
 import { restoreProblem, type Restore, type RestoreOutcome, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
 import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, formatCount, plural } from '../../step/format.ts';
+import { formatBytes, plural } from '../../step/format.ts';
+import { printable } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { Context } from '../mongodb-restore/inputs.ts';
 import { lockInTurn } from '../../stores/lock-wait.ts';
@@ -19,9 +21,10 @@ import { openRestoreInto } from './mongodb-address.ts';
 import { restoreCommand } from './mongodb-texts.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource } from './restore-source.ts';
-import { engineText, occupiedLines, planSummary, restoreSummary, staysText } from './restore-summary.ts';
+import { engineText, keepsText, occupiedLines, planSummary, renamingText, restoreSummary, staysText } from './restore-summary.ts';
 import { backUpReplaced, madeBy } from './safety-backup.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
+import { findWayBack, wayBackFacts, type WayBack } from './way-back.ts';
 
 const LOCK_EXPIRY_MS = 60_000;
 
@@ -38,12 +41,13 @@ export async function runMongodbRestore(context: Context): Promise<StepReturn> {
     run,
     async (sources, notes) => {
       const recipients = await openKeys(context);
-      const { timestamp, copies, doubts } = choose(context, sources, component, inputs);
+      const wayBack = await findWayBack(context, { sources: await safetySources(context, sources, component), recipients, component });
+      const { timestamp, copies, doubts } = choose(context, sources, { component, inputs, whole: wayBack.whole });
       notes.usedBackup = timestamp;
       const source = new RestoreSource(context, copies, recipients, inputs);
       const { manifest } = await source.open();
       const look = (): Promise<Restore> => openRestoreInto(context, wishesOf(context, inputs, manifest.content as ArchiveReport));
-      const restore = new RestoreRun(context, { inputs, component, place: sources, source, doubts, look, restore: await look() });
+      const restore = new RestoreRun(context, { inputs, component, place: sources, source, doubts, wayBack, look, restore: await look() });
       try {
         const returned = await restore.run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
@@ -54,15 +58,30 @@ export async function runMongodbRestore(context: Context): Promise<StepReturn> {
   );
 }
 
-function choose(context: Context, sources: Sources, component: string, inputs: Inputs): ChosenBackup {
+/** What the stores have of safety backups: a rollback has looked at them already. */
+async function safetySources(context: Context, sources: Sources, component: string): Promise<Sources> {
+  if (context.inputs.rollback) return sources;
+  const { everywhere } = sources;
+  try {
+    const places = everywhere.seen.map(({ place }) => place);
+    return { ...sources, only: undefined, everywhere: await lookEverywhere(places, safetyComponent(component), context.signal) };
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    // Nothing that a restore of a good backup waits for.
+    return { ...sources, only: undefined, everywhere: { ...everywhere, seen: [] } };
+  }
+}
+
+function choose(
+  context: Context,
+  sources: Sources,
+  { component, inputs, whole }: { component: string; inputs: Inputs; whole: Timestamp | undefined },
+): ChosenBackup {
   const { timestamp, allowOlder, dryRun: planOnly } = inputs;
   if (!inputs.rollback) return chooseBackup(context, sources, { component, timestamp, allowOlder, planOnly });
-  const safety = safetyComponent(component);
-  const seen = seenPlaces(sources);
-  const last = backupsEverywhere({ seen }).findLast(({ state }) => state === 'verified');
-  const wanted = timestamp ?? last?.timestamp;
-  if (wanted !== undefined) return chooseBackup(context, sources, { component: safety, timestamp: wanted, allowOlder });
-  throw new UserError(`There is nothing to roll back: ${placesText({ seen })} has no safety backup of ${component}.`, {
+  const wanted = timestamp ?? whole;
+  if (wanted !== undefined) return chooseBackup(context, sources, { component: safetyComponent(component), timestamp: wanted, allowOlder });
+  throw new UserError(`There is nothing to roll back: ${placesText({ seen: seenPlaces(sources) })} has no safety backup of ${component}.`, {
     fix: 'A restore makes one when it replaces collections that hold documents.',
   });
 }
@@ -89,6 +108,8 @@ interface RestoreJob {
   source: RestoreSource;
   /** Why the choice of the backup is doubtful. */
   doubts: readonly string[];
+  /** The safety backups of restores before. */
+  wayBack: WayBack;
   /** Looks at the target anew. */
   look: () => Promise<Restore>;
   restore: Restore;
@@ -110,18 +131,22 @@ class RestoreRun {
   readonly #place: Sources;
   readonly #source: RestoreSource;
   readonly #doubts: readonly string[];
+  readonly #wayBack: WayBack;
   readonly #look: () => Promise<Restore>;
   #restore: Restore;
   #started: number;
   #safety: Timestamp | undefined;
+  /** Seconds of what came before the writing. */
+  #before = { proof: 0, safety: 0 };
 
-  constructor(context: Context, { inputs, component, place, source, doubts, look, restore }: RestoreJob) {
+  constructor(context: Context, { inputs, component, place, source, doubts, wayBack, look, restore }: RestoreJob) {
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
     this.#place = place;
     this.#source = source;
     this.#doubts = doubts;
+    this.#wayBack = wayBack;
     this.#look = look;
     this.#restore = restore;
     this.#started = context.clock.monotonic();
@@ -170,8 +195,12 @@ class RestoreRun {
     lock.lost.addEventListener('abort', onLost, { once: true });
     try {
       await this.#source.protect();
+      const begun = this.#context.clock.monotonic();
       if (this.#inputs.verifyFirst) await this.#source.prove();
+      const proved = this.#context.clock.monotonic();
       await this.#backUpTarget();
+      const saved = this.#safety === undefined ? proved : this.#context.clock.monotonic();
+      this.#before = { proof: this.#inputs.verifyFirst ? (proved - begun) / 1000 : 0, safety: (saved - proved) / 1000 };
       return await this.#copySafety(await this.#restoreAndProve());
     } catch (thrown) {
       throw this.#withWayBack(thrown);
@@ -225,7 +254,11 @@ class RestoreRun {
     const { rehydration } = this.#source;
     let prediction: Prediction = { seconds: undefined, basis: '' };
     try {
-      const about = { step: this.#context.step, component: this.#component, plainBytes: sizes.plain, durationMs };
+      const without = [
+        ...(this.#inputs.verifyFirst ? [] : (['proof'] as const)),
+        ...(this.#inputs.safetyBackup && this.#restore.plan.occupied.length > 0 ? [] : (['safety'] as const)),
+      ];
+      const about = { step: this.#context.step, component: this.#component, plainBytes: sizes.plain, durationMs, without };
       prediction = await predictRestore(this.#place, about, signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
@@ -240,20 +273,18 @@ class RestoreRun {
     const { manifest } = this.#source.opened;
     const { plan } = this.#restore;
     const documents = plan.namespaces.reduce((sum, one) => sum + one.documents, 0);
+    const renaming = renamingText(plan);
     return {
       title: this.#inputs.rollback ? 'Plan: put back what the last restore replaced' : 'Plan: restore a MongoDB backup',
       facts: [
         ['Backup', `${this.#source.label}, ${formatBytes(manifest.sizes.plain)}, in ${this.#source.location}`],
         ['Made from', manifest.source.fingerprint ?? 'unknown'],
         ['Target', `${plan.fingerprint} (version ${plan.targetVersion})`],
-        ['Restores', `${formatCount(documents)} documents in ${plural(plan.namespaces.length, 'collection')}, with ${engineText(plan)}`],
-        [
-          'Keeps',
-          plan.untouched.length === 0
-            ? 'nothing: the target has no other collections'
-            : `${plural(plan.untouched.length, 'collection')} that the backup does not have`,
-        ],
+        ['Restores', `${plural(documents, 'document')} in ${plural(plan.namespaces.length, 'collection')}, with ${engineText(plan)}`],
+        ...(renaming === undefined ? [] : [['Restores as', renaming] as [string, string]]),
+        ['Keeps', keepsText(plan)],
         ['Takes', takes],
+        ...this.#wayBackFacts(),
         ...this.#doubts.map((doubt): [string, string] => ['Doubtful', doubt]),
       ],
       losses: this.#losses(plan),
@@ -261,14 +292,26 @@ class RestoreRun {
     };
   }
 
+  #wayBackFacts(): [string, string][] {
+    const { rollback } = this.#inputs;
+    return wayBackFacts(this.#wayBack, { component: this.#component, rollback, chosen: this.#source.timestamp });
+  }
+
   #losses({ occupied }: RestorePlan): string[] {
     const after = this.#inputs.replace ? 'replaced' : `in the way (allow it with ${this.#context.host.spell('replace')})`;
-    return [...occupiedLines(occupied, after), ...this.#madeByRestore().map((name) => `${name}: made by that restore, is dropped`)];
+    return [
+      ...occupiedLines(occupied, after),
+      ...this.#madeByRestore().map((name) => `${printable(name)}: made by that restore, is dropped`),
+    ];
   }
 
   /** Collections that the restore to be rolled back had made. */
   #madeByRestore(): string[] {
-    return this.#inputs.rollback ? madeBy(this.#source.opened.manifest) : [];
+    if (!this.#inputs.rollback) return [];
+    const { manifest } = this.#source.opened;
+    const kept = new Set((manifest.content as ArchiveReport).namespaces.map(namespaceName));
+    const later = this.#source.timestamp === this.#wayBack.whole ? this.#wayBack.made : [];
+    return [...new Set([...madeBy(manifest), ...later])].filter((name) => !kept.has(name));
   }
 
   async #backUpTarget(): Promise<void> {
@@ -285,6 +328,12 @@ class RestoreRun {
     this.#context.host.notice(
       `What is replaced is in the safety backup ${safetyComponent(this.#component)} ${this.#safety}. To put it back: ${this.#rollbackCommand()}`,
     );
+    const { whole, interrupted } = this.#wayBack;
+    if (!interrupted || this.#inputs.rollback || whole === undefined) return;
+    const component = safetyComponent(this.#component);
+    this.#context.host.notice(
+      `The restore before was interrupted: that rollback puts back ${component} ${whole}, the last whole state, and not what it had left (${this.#safety}).`,
+    );
   }
 
   async #restoreAndProve(): Promise<StepReturn> {
@@ -297,7 +346,7 @@ class RestoreRun {
     const made = this.#madeByRestore();
     const stays = made.length > 0 ? await this.#restore.drop(made) : [];
     const proving = clock.monotonic();
-    host.info(`${formatCount(outcome.documents)} documents written. Reading the target back.`);
+    host.info(`${plural(outcome.documents, 'document')} sent. Reading the target back: what arrived counts.`);
     const comparison = await this.#restore.prove(progress);
     const ended = clock.monotonic();
     return this.#report({
@@ -348,6 +397,12 @@ class RestoreRun {
         verdict: comparison.verdict,
         safetyTimestamp: this.#safety ?? null,
         seconds: Number(seconds.all.toFixed(1)),
+        phases: {
+          proof: toTenths(this.#before.proof),
+          safety: toTenths(this.#before.safety),
+          writing: toTenths(seconds.writing),
+          readBack: toTenths(seconds.proving),
+        },
         notes: outcome.notes,
         rows: comparison.rows,
       },
@@ -371,4 +426,9 @@ class RestoreRun {
     const { name } = this.#inputs;
     return restoreCommand(this.#context, { component: this.#component, name, rollback: true, store: away ? store.location : undefined });
   }
+}
+
+/** Seconds for a record; what took any time at all is not nothing. */
+function toTenths(seconds: number): number {
+  return seconds > 0 ? Math.max(0.1, Number(seconds.toFixed(1))) : 0;
 }

@@ -2,6 +2,7 @@
 import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { formatBytes, formatCount } from '../../step/format.ts';
+import { printable } from '../../step/prose.ts';
 import { shellLine } from '../../step/shell.ts';
 import type { keyInputs, kubernetesInputs, storeInputs, targetInputs } from '../inputs.ts';
 import { givenWords, withoutQuery } from './next-command.ts';
@@ -15,7 +16,7 @@ export function collectionRows(report: ArchiveReport): string[][] {
   const rows = sorted
     .slice(0, MOST_ROWS)
     .map(({ db, collection, documents, bytes, indexes }) => [
-      `${db}.${collection}`,
+      printable(`${db}.${collection}`),
       formatCount(documents),
       formatBytes(bytes),
       String(indexes.length),
