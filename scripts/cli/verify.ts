@@ -25,6 +25,7 @@ export const verify = defineStep({
       example: '20241201_120000',
     }),
     all: input.flag({ summary: 'All backups, not only the latest.', default: 'false' }),
+    repair: validationInputs.repair,
     detailed: input.flag({ summary: 'With --all: also every document, not just every stored byte.', default: 'false' }),
     ...azureInputs,
   },

@@ -53,6 +53,7 @@ const schema = z.object({
   keyRecipients: z.array(recipientSchema).min(1).max(32),
   suspect: z.array(line).max(100),
   verified: z.object({ level: z.enum(['full', 'sample', 'none']), at: moment.nullable() }),
+  attempt: line.optional(),
 });
 
 /** How thoroughly a backup was read back before it was committed. `docs/format.md` says what each level proves. */
@@ -93,6 +94,8 @@ export interface Manifest {
   /** Why the content is doubtful; empty for a good backup. */
   suspect: string[];
   verified: { level: VerifyLevel; at: string | null };
+  /** The random id of the run that wrote it, as in the data's metadata; absent in older manifests. */
+  attempt?: string;
 }
 
 /** A manifest as it was stored: `checkHmac` proves it once the content key is there. Until then nothing in it is to be trusted. */

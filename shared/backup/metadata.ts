@@ -68,16 +68,21 @@ export interface ListedFacts {
   suspect: boolean;
 }
 
+const KIND = /^[a-z][a-z0-9-]{0,62}$/;
+const CONSISTENCIES: ReadonlySet<string> = new Set(['point-in-time', 'per-collection', 'per-object']);
+
 export function readListedFacts(metadata: Readonly<Record<string, string>>): ListedFacts {
   const level = metadata['verified'];
   const created = new Date(metadata['created'] ?? '');
+  const kind = metadata['kind'];
+  const consistency = metadata['consistency'];
   return {
-    kind: metadata['kind'],
+    kind: kind !== undefined && KIND.test(kind) ? kind : undefined,
     created: Number.isNaN(created.getTime()) ? undefined : created,
     plainBytes: wholeNumber(metadata['plainbytes']),
     storedBytes: wholeNumber(metadata['storedbytes']),
     durationMs: wholeNumber(metadata['durationms']),
-    consistency: metadata['consistency'],
+    consistency: consistency !== undefined && CONSISTENCIES.has(consistency) ? consistency : undefined,
     verified: level === 'full' || level === 'sample' || level === 'none' ? level : undefined,
     suspect: (metadata['suspect'] ?? '0') !== '0',
   };

@@ -12,7 +12,8 @@ import { firstDifference } from './json-difference.ts';
 import { canonicalJson, type JsonValue } from './json.ts';
 import { backupNames, type BackupNames } from './layout.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest, type VerifyLevel } from './manifest.ts';
-import { dataMetadata, manifestMetadata, wrappedKeysOf } from './metadata.ts';
+import { metadataFault, type MetadataError } from './metadata-check.ts';
+import { wrappedKeysOf } from './metadata.ts';
 import { checkStoredSize, readSample, readStored, SAMPLE_OF, type ReadStoredOptions, type Sample } from './stored.ts';
 
 export interface OpenRequest {
@@ -49,6 +50,8 @@ export interface OpenedBackup {
    * @throws VerificationError naming backup, object and byte offset
    */
   plain(options?: PlainOptions): AsyncGenerator<Buffer>;
+  /** What is wrong with the metadata beside its objects, which are not authenticated; undefined when all is right. @throws StoreError */
+  metadataFault(): Promise<MetadataError | undefined>;
   /** Options for reading the stored bytes in other ways. */
   stored(options?: PlainOptions): ReadStoredOptions;
 }
@@ -86,6 +89,7 @@ export async function openBackup(request: OpenRequest): Promise<OpenedBackup> {
     names,
     manifest,
     recipient,
+    metadataFault: () => metadataFault(store, { names, manifest }, request.signal),
     stored: options,
     plain(plainOptions) {
       const all = options(plainOptions);
@@ -173,14 +177,20 @@ function severalFailures(what: string, failures: unknown[]): UserError {
     : new KeyMissingError(message, options);
 }
 
-export interface VerifyRequest extends OpenRequest {
+/** How a backup that is open is proved. */
+export interface ProofRequest {
   newInspector: NewInspector;
   /** `full` when absent: every byte, and the content's report. `sample` reads some regions and does not look at the content. */
   level?: Exclude<VerifyLevel, 'none'>;
   /** Which regions `sample` reads; one in eleven, the first part, when absent. */
   sample?: Sample;
-  onProgress?: (storedBytes: number) => void;
+  /** Told when the metadata beside the objects are not what the manifest says. Absent: that is the error of a backup whose bytes are good. */
+  onMetadata?: ((fault: MetadataError) => void) | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((storedBytes: number) => void) | undefined;
 }
+
+export interface VerifyRequest extends OpenRequest, ProofRequest {}
 
 export interface VerifyResult {
   manifest: Manifest;
@@ -198,24 +208,32 @@ export interface VerifyResult {
  * @throws VerificationError naming the first difference; other errors as `openBackup`
  */
 export async function verifyBackup(request: VerifyRequest): Promise<VerifyResult> {
+  return proveBackup(await openBackup(request), request);
+}
+
+/** Proves a backup that is open. @throws as `verifyBackup` */
+export async function proveBackup(opened: OpenedBackup, request: ProofRequest): Promise<VerifyResult> {
   const { level = 'full', signal, onProgress } = request;
-  const opened = await openBackup(request);
   const { manifest, recipient } = opened;
-  const label = `${manifest.component} ${manifest.timestamp}`;
-  await checkMetadata(request, opened, label);
+  const fault = await opened.metadataFault();
+  if (fault) request.onMetadata?.(fault);
   const options: PlainOptions = { signal, ...(onProgress ? { onProgress } : {}) };
   const { regions } = manifest.encryption;
+  const result = { manifest, recipient, level, storedBytesRead: manifest.sizes.stored, regionsRead: regions, regions };
   if (level === 'sample') {
-    let storedBytesRead = 0;
-    const regionsRead = await readSample(
+    result.storedBytesRead = 0;
+    result.regionsRead = await readSample(
       opened.stored(options),
       request.sample ?? { of: SAMPLE_OF, part: 0 },
-      (bytes) => (storedBytesRead += bytes),
+      (bytes) => (result.storedBytesRead += bytes),
     );
-    return { manifest, recipient, level, storedBytesRead, regionsRead, regions };
+  } else {
+    const label = `${manifest.component} ${manifest.timestamp}`;
+    await inspectAll(opened.plain({ ...options, reuse: true }), request.newInspector, manifest.content, label);
   }
-  await inspectAll(opened.plain({ ...options, reuse: true }), request.newInspector, manifest.content, label);
-  return { manifest, recipient, level, storedBytesRead: manifest.sizes.stored, regionsRead: regions, regions };
+  // Said last: damage to the bytes weighs more.
+  if (fault && !request.onMetadata) throw fault;
+  return result;
 }
 
 /** Reads a plain stream with a fresh inspector and holds its report against the manifest's. */
@@ -236,33 +254,4 @@ async function inspectAll(plain: AsyncIterable<Uint8Array>, newInspector: NewIns
     if (!inspecting || !(thrown instanceof VerificationError)) throw thrown;
     throw new VerificationError(`${label}: ${thrown.message}`, { cause: thrown, ...(thrown.fix === undefined ? {} : { fix: thrown.fix }) });
   }
-}
-
-/**
- * The metadata beside the objects must still be right: what lies beside the data opens it when the manifest is lost, what lies beside the
- * manifest is what a listing shows and a restore chooses by. What a version 1 writer put there is held against the manifest, text for text.
- */
-async function checkMetadata(request: OpenRequest, { names, manifest }: OpenedBackup, label: string): Promise<void> {
-  const beside = (await request.store.stat(names.data, request.signal))?.metadata ?? {};
-  const keys = wrappedKeysOf(beside, names.data);
-  const difference = firstDifference(manifest.keyRecipients, keys);
-  if (difference !== undefined)
-    throw new VerificationError(
-      `${label}: the keys in the metadata "lifeboatkeys" of ${names.data} are not the manifest's: ${difference}.`,
-    );
-  requireMetadata(beside, dataMetadata(manifest, ''), names.data, label);
-  const listed = (await request.store.stat(names.manifest, request.signal))?.metadata ?? {};
-  requireMetadata(listed, manifestMetadata(manifest), names.manifest, label);
-}
-
-/** Who wrote it is not in the manifest, and a copy has another origin. */
-const OF_THE_RUN: ReadonlySet<string> = new Set(['attempt', 'origin']);
-
-function requireMetadata(found: Readonly<Record<string, string>>, expected: Record<string, string>, name: string, label: string): void {
-  const wrong = Object.keys(expected).find((key) => !OF_THE_RUN.has(key) && found[key] !== expected[key]);
-  if (wrong === undefined) return;
-  const what = found[wrong] === undefined ? 'is lost' : 'is not what the manifest says';
-  throw new VerificationError(`${label}: the metadata "${wrong}" of ${name} ${what}.`, {
-    fix: 'Something changed it after the backup. The data may still be good: take a copy in another store, or restore without the proof up front (verify-first).',
-  });
 }

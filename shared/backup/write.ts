@@ -376,6 +376,7 @@ class BackupRun<R extends JsonValue> {
       keyRecipients: this.#keys,
       suspect: (facts.suspect ?? []).slice(0, 100).map((reason) => reason.slice(0, 4096)),
       verified,
+      attempt: this.#attempt,
     };
   }
 

@@ -4,8 +4,10 @@ import { recordCopies } from '../backup/copy-record.ts';
 import { backupNames, lockName } from '../backup/layout.ts';
 import { cleanLeftovers, listEntries, type CopyPlace } from '../backup/leftovers.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
+import { metadataFault, type MetadataError } from '../backup/metadata-check.ts';
+import { dataMetadata, manifestMetadata } from '../backup/metadata.ts';
 import { openBackup } from '../backup/read.ts';
-import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
+import { errorMessage, UserError, VerificationError, withFix } from '../step/errors.ts';
 import { formatBytes } from '../step/format.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { lockInTurn } from '../stores/lock-wait.ts';
@@ -59,6 +61,8 @@ export interface CopyResult {
   skipped: { timestamp: Timestamp; reason: string }[];
   /** Copies that a run had found damaged or without a key, now made anew and proved. */
   renewed: Timestamp[];
+  /** Originals whose metadata is not what their manifest says. Their copies have the right one. */
+  faults?: { timestamp: Timestamp; reason: string }[];
   /** Age of the oldest backup that should have a copy and has none, milliseconds; 0 when all have. */
   lagMs: number;
 }
@@ -103,7 +107,8 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
       }
       try {
         const there = copies.get(original.timestamp);
-        await copyMarked(held, original, there);
+        const fault = await copyMarked(held, original, there);
+        if (fault) (result.faults ??= []).push({ timestamp: original.timestamp, reason: withFix(fault) });
         if (there?.found !== undefined) result.renewed.push(original.timestamp);
         result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
       } catch (thrown) {
@@ -167,19 +172,23 @@ function isWhole({ state }: ListedBackup): boolean {
 }
 
 /** Copies while retention stays away from the original: the store it lies in is not locked, so that the next backup can be made meanwhile. */
-async function copyMarked(request: CopyRequest, original: ListedBackup, there: ListedBackup | undefined): Promise<void> {
+async function copyMarked(
+  request: CopyRequest,
+  original: ListedBackup,
+  there: ListedBackup | undefined,
+): Promise<MetadataError | undefined> {
   const { from, to, component, owner, signal } = request;
   const what = `copied to ${to.store.location}`;
   const release = await markInUse(from, { component, timestamp: original.timestamp, what, by: { id: owner }, signal });
   try {
-    await copyOne(request, original, there);
+    return await copyOne(request, original, there);
   } finally {
     await release();
   }
 }
 
 /** Order of commit: data → data read back from the copy → manifest → manifest read back. */
-async function copyOne(request: CopyRequest, original: ListedBackup, there: ListedBackup | undefined): Promise<void> {
+async function copyOne(request: CopyRequest, original: ListedBackup, there: ListedBackup | undefined): Promise<MetadataError | undefined> {
   const { from, to, component, recipients, signal } = request;
   const { timestamp } = original;
   const source = backupNames(from.prefix, component, timestamp);
@@ -197,7 +206,7 @@ async function copyOne(request: CopyRequest, original: ListedBackup, there: List
       ifAbsent: true,
       sizeEstimate: stored,
       contentType: 'application/octet-stream',
-      metadata: { ...dataInfo.metadata, origin: COPY },
+      metadata: { ...dataMetadata(manifest, manifest.attempt ?? dataInfo.metadata['attempt'] ?? 'copied'), origin: COPY },
       onProgress: progress('copying'),
       // What comes from an earlier run is proved with the rest when the copy is read back.
       resume: {
@@ -220,12 +229,13 @@ async function copyOne(request: CopyRequest, original: ListedBackup, there: List
     `The copy ${target.data} in ${to.store.location}`,
   ))
     told((read += chunk.length));
-  const metadata = { ...manifestInfo.metadata, origin: COPY };
+  const metadata = { ...manifestMetadata(manifest), origin: COPY };
   await to.store.write(target.manifest, bytes, { ifAbsent: true, contentType: 'application/json', metadata, signal });
   const written = await to.store.read(target.manifest, { maxBytes: MAX_MANIFEST_BYTES, signal });
   if (written === undefined || !Buffer.from(written).equals(bytes))
     throw new VerificationError(`The copy ${target.manifest} in ${to.store.location} is not what was written.`);
   if (recipients.length > 0) await openBackup({ ...to, component, timestamp, recipients, signal });
+  return metadataFault(from.store, { names: source, manifest }, signal);
 }
 
 /** The original's manifest: proved by its key where one is at hand, else only read. */

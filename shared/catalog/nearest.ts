@@ -17,6 +17,8 @@ export interface Candidate {
 export interface PassedOver {
   label: string;
   reason: string;
+  /** What is wrong with one that is damaged, after `it`. */
+  damage?: string | undefined;
 }
 
 const UNUSABLE: Partial<Record<BackupState, string>> = {
@@ -51,7 +53,7 @@ export class Copies {
       const listed = backups.find((backup) => backup.timestamp === timestamp);
       const unusable = listed === undefined ? 'does not have it' : listed.found === undefined ? UNUSABLE[listed.state] : undefined;
       if (listed && unusable === undefined) found.push({ place, listed });
-      else this.passed.push({ label: place.label, reason: unusable ?? '' });
+      else this.passed.push({ label: place.label, reason: unusable ?? '', damage: listed?.damage });
     }
     // A stable sort: where nothing else decides, the order of configuration does.
     this.#queue = found.sort((a, b) => distance(a, home) - distance(b, home));
@@ -98,10 +100,13 @@ export class Copies {
   #noneLeft(): UserError {
     const [only] = this.#failures;
     if (only && this.#failures.length === 1 && this.passed.length === 1) return only;
-    const list = this.passed.map(({ label, reason }) => `- ${label}: ${reason}.`).join('\n');
+    const list = this.passed
+      .map(({ label, reason, damage }) => `- ${label}: ${reason}${damage === undefined ? '' : ` (it ${damage})`}.`)
+      .join('\n');
     const message = `No good copy of ${this.component} ${this.timestamp} is left:\n${list}`;
     const options = { fix: 'Take another backup: list-backups shows them.', cause: new AggregateError(this.#failures) };
-    const damaged = this.#failures.length > 0 && this.#failures.every((failure) => failure instanceof VerificationError);
+    const found = this.#failures.length > 0 || this.passed.some(({ damage }) => damage !== undefined);
+    const damaged = found && this.#failures.every((failure) => failure instanceof VerificationError);
     return damaged ? new VerificationError(message, options) : new UserError(message, options);
   }
 }

@@ -1,5 +1,5 @@
 // Which backup to restore: the one that was named, or the latest verified one, never an older one by surprise.
-import { RefusedError, UserError } from '../step/errors.ts';
+import { RefusedError, UserError, VerificationError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { Store } from '../stores/store.ts';
 import { BEING_REMOVED_FIX } from './in-use.ts';
@@ -53,9 +53,19 @@ export function pickFrom(
   const { component, now = new Date() } = request;
   if (request.timestamp !== undefined) return pickNamed(component, request.timestamp, backups, where);
   const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
-  const ahead = backups.findLast((backup) => isUsable(backup) && isAhead(backup, now));
+  const ahead = backups.findLast((backup) => isUsable(backup) && backup.damage === undefined && isAhead(backup, now));
   const newest = ahead ? { timestamp: ahead.timestamp, what: 'a wrong clock has dated ahead of now' } : newestAttempt(backups, failed);
   if (!latest) {
+    const damaged = backups.findLast(({ state }) => state === 'damaged');
+    const others = backups.filter(({ state }) => state === 'committed' || state === 'suspect');
+    if (damaged && others.length === 0) {
+      throw new VerificationError(
+        `There is no verified backup of ${component} in ${where}: ${damaged.timestamp} ${damaged.damage ?? 'is damaged'}.`,
+        {
+          fix: 'Make a new backup now, and look for a copy of this one in another store.',
+        },
+      );
+    }
     throw new UserError(`There is no verified backup of ${component} in ${where}.`, {
       fix:
         backups.length === 0
@@ -71,9 +81,9 @@ export function pickFrom(
   });
 }
 
+/** A damaged one is not among them: reading it says where it is damaged. */
 const UNUSABLE: Partial<Record<BackupState, string>> = {
   leftover: 'was never completed: it has no manifest',
-  damaged: 'is damaged: its data is gone or has another size',
   pruning: 'is being removed by retention',
 };
 
@@ -84,7 +94,7 @@ function isUsable({ state, found }: ListedBackup): boolean {
 
 function pickNamed(component: string, timestamp: Timestamp, backups: readonly ListedBackup[], where: string): PickedBackup {
   const backup = backups.find((candidate) => candidate.timestamp === timestamp);
-  const usable = backups.filter(isUsable);
+  const usable = backups.filter((candidate) => isUsable(candidate) && candidate.damage === undefined);
   if (!backup) {
     throw new UserError(`There is no backup of ${component} at ${timestamp} in ${where}.`, {
       fix:
@@ -110,6 +120,7 @@ function pickNamed(component: string, timestamp: Timestamp, backups: readonly Li
 
 /** What speaks against a backup that was named all the same. */
 function doubtOf(backup: ListedBackup, backups: readonly ListedBackup[]): string {
+  if (backup.damage !== undefined) return backup.damage;
   if (backup.found === undefined)
     return backup.state === 'suspect'
       ? 'is marked suspect: its content was doubtful when it was made'

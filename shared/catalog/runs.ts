@@ -29,6 +29,8 @@ export interface RunRecord {
   goodBackups?: readonly string[] | undefined;
   /** Backups that no key opens any more. */
   keylessBackups?: readonly string[] | undefined;
+  /** Backups whose data is good and whose metadata is not. */
+  wrongMetadata?: readonly string[] | undefined;
   warnings?: readonly string[];
   /** The step's machine-readable result. */
   result?: JsonValue;

@@ -15,7 +15,8 @@ export const backupValidation = defineStep({
   summary: 'Validates stored backups without a database: key, manifest, every stored byte, every document.',
   description:
     'Opens the key, checks the manifest against tampering and reads the stored data. Depth "stored" reads, decrypts and unpacks every byte; ' +
-    '"full" also parses them and compares counts and digests of every collection.',
+    '"full" also parses them and compares counts and digests of every collection. Every depth holds the metadata beside the objects against ' +
+    'the manifest.',
   effects: 'reads',
   inputs,
   outputs,
@@ -23,6 +24,7 @@ export const backupValidation = defineStep({
     { what: 'The latest backup of every MongoDB', args: '--type mongodb' },
     { what: 'The last week', args: '--days 7 --depth stored' },
     { what: 'A large backup, a seventh every day', args: '--subset 3/7' },
+    { what: 'All of them, with metadata that were lost written anew', args: '--days 3650 --depth stored --repair' },
     { what: 'Without the vault', args: '--open-with escrow --escrow-key escrow-private.pem' },
   ],
   check: (inputs, spell) => [

@@ -7,7 +7,8 @@ import { blobExists, discardUncommitted, putBlob, readBlockId, writeBlob } from 
 import { isBlobMissing, openBlob, readBlob, statBlob } from './azure-read.ts';
 import type { AzureTier } from './azure-tier.ts';
 import { azureTiering } from './azure-tiering.ts';
-import { checkName, checkPrefix } from './names.ts';
+import { ObjectMissingError } from './errors.ts';
+import { checkMetadata, checkName, checkPrefix } from './names.ts';
 import type { PatienceOptions } from './patience.ts';
 import { readSmall } from './read-small.ts';
 import type { AzureBlobAddress } from './azure-address.ts';
@@ -112,6 +113,19 @@ class AzureBlobStore implements Store {
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
     checkName(name);
     return statBlob(this.#container, name, signal);
+  }
+
+  async setMetadata(name: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
+    checkName(name);
+    checkMetadata(metadata);
+    await this.#container.guarded('Writing the metadata of', name, async () => {
+      try {
+        await this.#container.tries((abortSignal) => this.#container.blob(name).setMetadata({ ...metadata }, { abortSignal }), signal);
+      } catch (thrown) {
+        if (isBlobMissing(thrown)) throw new ObjectMissingError(`${name} is not in ${this.location}.`, { cause: thrown });
+        throw thrown;
+      }
+    });
   }
 
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {

@@ -1,12 +1,12 @@
 // Metadata of a folder store's objects: one small file per version of an object, so that data and metadata change in one rename.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder } from '../tools/sync-folder.ts';
 import { errorCode } from '../tools/file-errors.ts';
-import { removeFile, writeDurably } from './folder-files.ts';
-import { RESERVED_SEGMENT } from './names.ts';
+import { inFolder, removeFile, writeDurably } from './folder-files.ts';
+import { readableMetadata, RESERVED_SEGMENT } from './names.ts';
 
 /** What a sidecar file holds. */
 export interface Sidecar {
@@ -32,6 +32,20 @@ export function sidecarsFolder(root: string): string {
   return join(root, RESERVED_SEGMENT, 'metadata');
 }
 
+/** Writes the sidecar of a version that is there anew, in one step. */
+export async function replaceSidecar(root: string, etag: string, sidecar: Sidecar): Promise<void> {
+  const folder = sidecarFolder(root, sidecar.name);
+  const temporary = join(root, RESERVED_SEGMENT, 'temporary', `metadata-${randomBytes(12).toString('hex')}`);
+  try {
+    await writeDurably(temporary, JSON.stringify(sidecar));
+    await inFolder(folder, () => rename(temporary, join(folder, etag)));
+  } catch (thrown) {
+    await removeFile(temporary).catch(() => false);
+    throw thrown;
+  }
+  await syncFolder(folder);
+}
+
 /** Writes the sidecar of a version that is about to be renamed into place. Until then it means nothing to anybody. */
 export async function writeSidecar(root: string, etag: string, sidecar: Sidecar): Promise<void> {
   const folder = sidecarFolder(root, sidecar.name);
@@ -49,22 +63,45 @@ export async function removeSidecar(root: string, name: string, etag: string): P
  * then the only sidecar of the same size is taken.
  */
 export async function readMetadata(root: string, name: string, status: BigIntStats): Promise<Record<string, string>> {
-  const folder = sidecarFolder(root, name);
-  const exact = await readSidecar(join(folder, etagOf(status)));
-  if (exact) return exact.metadata;
-  const candidates = (await listFolder(folder)).filter((etag) => etag.endsWith(`-${status.size}`));
-  const [only] = candidates;
-  return (candidates.length === 1 && only !== undefined ? await readSidecar(join(folder, only)) : undefined)?.metadata ?? {};
+  return (await sidecarOf(root, name, status))?.metadata ?? {};
 }
 
-/** A sidecar; undefined when it is missing or was cut by a crash. */
+/** The sidecar of an object's present version, as `readMetadata` finds it; undefined when there is none. */
+export async function sidecarOf(root: string, name: string, status: BigIntStats): Promise<Sidecar | undefined> {
+  const folder = sidecarFolder(root, name);
+  const exact = await readSidecar(join(folder, etagOf(status)));
+  if (exact) return exact.name === name ? exact : undefined;
+  const candidates = (await listFolder(folder)).filter((etag) => etag.endsWith(`-${status.size}`));
+  const [only] = candidates;
+  const sidecar = candidates.length === 1 && only !== undefined ? await readSidecar(join(folder, only)) : undefined;
+  return sidecar?.name === name ? sidecar : undefined;
+}
+
+/** What stands in the place of a file that cannot be one of ours. */
+const NO_SIDECAR: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
+/** What the writer writes, and nothing else. */
+const FIELDS: ReadonlySet<string> = new Set(['name', 'contentType', 'metadata']);
+
+/** The types of everything that is written into a store. */
+const CONTENT_TYPES: ReadonlySet<string> = new Set(['application/json', 'application/octet-stream', 'application/x-ndjson', 'text/plain']);
+
+/** A sidecar; undefined when it is missing, was cut by a crash, or is not what the writer writes. */
 export async function readSidecar(path: string): Promise<Sidecar | undefined> {
+  let text: string;
   try {
-    const value = JSON.parse(await readFile(path, 'utf8')) as Partial<Sidecar>;
-    return typeof value.name === 'string' && typeof value.metadata === 'object' ? (value as Sidecar) : undefined;
+    text = await readFile(path, 'utf8');
   } catch (thrown) {
-    if (thrown instanceof SyntaxError || errorCode(thrown) === 'ENOENT') return undefined;
+    if (NO_SIDECAR.has(errorCode(thrown))) return undefined;
     throw thrown;
+  }
+  try {
+    const value = JSON.parse(text) as Partial<Sidecar> | null;
+    if (typeof value?.name !== 'string' || Object.keys(value).some((field) => !FIELDS.has(field))) return undefined;
+    const { name, contentType } = value;
+    if (contentType !== undefined && !CONTENT_TYPES.has(contentType)) return undefined;
+    return { name, ...(contentType === undefined ? {} : { contentType }), metadata: readableMetadata(value.metadata) };
+  } catch {
+    return undefined;
   }
 }
 

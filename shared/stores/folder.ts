@@ -10,7 +10,17 @@ import { noFolder, noRoot, ObjectExistsError, ObjectMissingError, StoreError } f
 import { clockOf, folderError, guarded, inFolder, lstatOrNone, nameNew, newFile, refuseLinks, removeFile } from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
 import { fillFile, readFile } from './folder-stream.ts';
-import { etagOf, listFolder, readMetadata, readSidecar, removeSidecar, sidecarsFolder, writeSidecar } from './folder-sidecar.ts';
+import {
+  etagOf,
+  listFolder,
+  readMetadata,
+  readSidecar,
+  removeSidecar,
+  replaceSidecar,
+  sidecarOf,
+  sidecarsFolder,
+  writeSidecar,
+} from './folder-sidecar.ts';
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
 import { readSmall } from './read-small.ts';
 import { cancellable } from './source.ts';
@@ -19,6 +29,8 @@ import { once } from '../tools/once.ts';
 
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
+/** Of an object that has lost its own. */
+const CONTENT_TYPE = 'application/octet-stream';
 
 /**
  * A store in a folder. Folders are 0700, files 0600. Bytes go to a temporary file first, are made durable, and get their name by one rename
@@ -108,6 +120,18 @@ export class FolderStore implements Store {
     return guarded(what, async () => {
       const status = await lstatOrNone(this.#path(name));
       return status?.isFile() ? describe(name, status, await readMetadata(this.location, name, status)) : undefined;
+    });
+  }
+
+  async setMetadata(name: string, metadata: Readonly<Record<string, string>>): Promise<void> {
+    const what = await this.#check(name, 'Writing the metadata of');
+    checkMetadata(metadata);
+    await guarded(what, async () => {
+      const status = await lstatOrNone(this.#path(name));
+      if (!status?.isFile()) throw new ObjectMissingError(`${name} is not in ${this.location}.`);
+      const previous = await sidecarOf(this.location, name, status);
+      const sidecar = { name, contentType: previous?.contentType ?? CONTENT_TYPE, metadata: { ...metadata } };
+      await replaceSidecar(this.location, etagOf(status), sidecar);
     });
   }
 

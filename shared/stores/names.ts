@@ -66,7 +66,7 @@ export function checkPrefix(prefix: string): void {
  * (they travel as HTTP headers); 8 KiB together.
  * @throws StoreError naming the key
  */
-export function checkMetadata(metadata: Record<string, string>): void {
+export function checkMetadata(metadata: Readonly<Record<string, string>>): void {
   let bytes = 0;
   for (const [key, value] of Object.entries(metadata)) {
     if (!/^[a-z][a-z0-9]*$/.test(key)) throw new StoreError(`"${key}" cannot be a metadata key: use lower-case letters and digits.`);
@@ -76,6 +76,12 @@ export function checkMetadata(metadata: Record<string, string>): void {
     bytes += key.length + value.length;
   }
   if (bytes > MAX_METADATA_BYTES) throw new StoreError(`The metadata is ${bytes} bytes; stores keep at most ${MAX_METADATA_BYTES}.`);
+}
+
+/** What a store's own file says is an object's metadata, whatever stands there: only texts under names of their own. */
+export function readableMetadata(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
 /** The order in which stores list names; for ASCII the order of bytes. */

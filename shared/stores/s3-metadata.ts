@@ -1,4 +1,5 @@
 // Metadata of objects in S3, which wants it before the first byte: what is known only after the last one goes into a sidecar object.
+import { readableMetadata } from './names.ts';
 import { S3Bucket, isMissing } from './s3-bucket.ts';
 
 /** In S3's own metadata: which write made this version. Has a dash, which an object's metadata cannot have. */
@@ -17,6 +18,11 @@ export function nativeMetadata(write: string, metadata: Readonly<Record<string, 
 /** S3's metadata of a version whose metadata is in a sidecar. */
 export function sidecarMetadata(write: string): Record<string, string> {
   return { [WRITE_KEY]: write, [PLACE_KEY]: 'sidecar' };
+}
+
+/** True when the metadata of a version lies in an object of its own. */
+export function hasSidecar(native: Readonly<Record<string, string>> | undefined): boolean {
+  return native?.[PLACE_KEY] === 'sidecar';
 }
 
 /** Which write made a version; undefined when it was not ours. */
@@ -48,23 +54,32 @@ export async function readMetadata(
   signal: AbortSignal | undefined,
 ): Promise<Record<string, string>> {
   const write = writeOf(native);
-  if (native?.[PLACE_KEY] !== 'sidecar' || write === undefined) {
+  if (!hasSidecar(native) || write === undefined) {
     return Object.fromEntries(Object.entries(native ?? {}).filter(([key]) => !key.includes('-')));
   }
   try {
     const command = new bucket.sdk.GetObjectCommand(bucket.own(sidecarName(name, write)));
     const answer = await bucket.send(command, signal);
-    return JSON.parse((await answer.Body?.transformToString()) ?? '{}') as Record<string, string>;
+    return parsed((await answer.Body?.transformToString()) ?? '{}');
   } catch (thrown) {
     if (isMissing(thrown)) return {};
     throw thrown;
   }
 }
 
+/** What a sidecar says; nothing when it is not one of ours any more. */
+function parsed(text: string): Record<string, string> {
+  try {
+    return readableMetadata(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
 /** Removes the sidecar of a version that is gone or never came to be. */
 export async function removeSidecar(bucket: S3Bucket, name: string, native: Readonly<Record<string, string>> | undefined): Promise<void> {
   const write = writeOf(native);
-  if (write === undefined || native?.[PLACE_KEY] !== 'sidecar') return;
+  if (write === undefined || !hasSidecar(native)) return;
   await bucket.send(new bucket.sdk.DeleteObjectCommand(bucket.own(sidecarName(name, write))), undefined);
 }
 

@@ -11,6 +11,7 @@ import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './s3-
 import { headOf, putS3, s3Exists } from './s3-put.ts';
 import { partsOf, UPLOAD_NOTES } from './s3-resume.ts';
 import { openS3, readS3, statS3 } from './s3-read.ts';
+import { setMetadataS3 } from './s3-set-metadata.ts';
 import { s3Tiering, type S3Class } from './s3-tier.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
 import { once } from '../tools/once.ts';
@@ -110,6 +111,12 @@ class S3Store implements Store {
   async stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
     checkName(name);
     return statS3(this.#bucket, name, signal);
+  }
+
+  async setMetadata(name: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
+    checkName(name);
+    checkMetadata(metadata);
+    await setMetadataS3(this.#bucket, name, { ...metadata }, signal);
   }
 
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {

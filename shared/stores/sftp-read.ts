@@ -4,6 +4,7 @@ import { CancelledError, throwIfCancelled } from '../step/errors.ts';
 import { ObjectMissingError, StoreError } from './errors.ts';
 import { explained } from './patience.ts';
 import { sftpAway, sftpError } from './sftp-connection.ts';
+import { readableMetadata } from './names.ts';
 import type { RemoteFile } from './sftp-files.ts';
 import { etagOf, type SftpFolder } from './sftp-folder.ts';
 import { cancellable } from './source.ts';
@@ -30,8 +31,9 @@ export async function describeSftp(folder: SftpFolder, name: string, stats: Stat
     const again: Stats | undefined = sidecar ? now : await folder.files.lstat(folder.path(name));
     // No metadata: a file that somebody put there, unless it was replaced just now.
     if (again && etagOf(again) === etagOf(now)) {
-      const metadata = sidecar ? parseSidecar(sidecar.text)?.metadata : undefined;
-      return { name, size: now.size, modified: new Date(now.mtime * 1000), etag: etagOf(now), metadata: metadata ?? {} };
+      const read = sidecar && parseSidecar(sidecar.text);
+      const metadata = read?.name === name ? read.metadata : {};
+      return { name, size: now.size, modified: new Date(now.mtime * 1000), etag: etagOf(now), metadata };
     }
     now = again;
   }
@@ -103,13 +105,11 @@ function readError({ location }: SftpFolder, name: string, thrown: unknown): Err
   return thrown instanceof CancelledError ? thrown : explained(thrown, (cause) => sftpError(`Reading ${name} in ${location}`, cause));
 }
 
-/** What a metadata file says; undefined when it was cut by a crash. */
+/** What a metadata file says; undefined when it was cut by a crash, or is not one of ours. */
 export function parseSidecar(text: string): { name: string; metadata: Record<string, string> } | undefined {
   try {
-    const value = JSON.parse(text) as { name?: unknown; metadata?: unknown };
-    return typeof value.name === 'string' && typeof value.metadata === 'object'
-      ? (value as { name: string; metadata: Record<string, string> })
-      : undefined;
+    const value = JSON.parse(text) as { name?: unknown; metadata?: unknown } | null;
+    return typeof value?.name === 'string' ? { name: value.name, metadata: readableMetadata(value.metadata) } : undefined;
   } catch {
     return undefined;
   }

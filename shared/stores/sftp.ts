@@ -2,10 +2,10 @@
 import { posix } from 'node:path';
 import type { Stats } from 'ssh2';
 import { throwIfCancelled } from '../step/errors.ts';
-import { noFolder, noRoot } from './errors.ts';
+import { noFolder, noRoot, ObjectMissingError } from './errors.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
 import { readableQuery } from './readable-query.ts';
-import { checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
+import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from './names.ts';
 import { Patience, type PatienceOptions } from './patience.ts';
 import { SftpConnection, type SftpAccess } from './sftp-connection.ts';
 import { SftpFiles } from './sftp-files.ts';
@@ -95,6 +95,26 @@ class SftpStore implements Store {
     throwIfCancelled(signal);
     await this.#folder.requireRoot('Looking up', name, signal);
     return statSftp(this.#folder, name, signal);
+  }
+
+  async setMetadata(name: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
+    checkName(name);
+    checkMetadata(metadata);
+    const text = JSON.stringify({ name, metadata });
+    await this.#folder.guarded('Writing the metadata of', name, () =>
+      this.#folder.tries(async () => {
+        const stats = await this.#files.lstat(this.#folder.path(name));
+        if (!stats?.isFile()) throw new ObjectMissingError(`${name} is not in ${this.location}.`);
+        const { path, file } = await this.#files.temporary(this.#folder.own('temporary'));
+        try {
+          await file.write(Buffer.from(text), 0);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await this.#files.replace(path, this.#folder.sidecar(name, etagOf(stats)));
+      }, signal),
+    );
   }
 
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {

@@ -131,6 +131,8 @@ export interface Store {
   /** Reads a small object whole; undefined when there is none. `maxBytes` guards memory (default 64 MiB). */
   read(name: string, options?: { maxBytes?: number; signal?: AbortSignal | undefined }): Promise<Uint8Array | undefined>;
   stat(name: string, signal?: AbortSignal): Promise<ObjectInfo | undefined>;
+  /** Replaces the metadata of an object; its bytes stay. @throws ObjectMissingError; StoreError */
+  setMetadata(name: string, metadata: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
   /**
    * Streams an object's bytes in order. Ranges are fetched ahead in parallel where that helps; every byte is delivered or it throws.
    * @throws ObjectMissingError; StoreError when the object changed while it was read

@@ -171,6 +171,25 @@ function objects(open: () => Promise<Store>): void {
     expect((await store.stat(name))?.metadata).toEqual({});
   });
 
+  test('replaces the metadata alone, whatever its size and however it was written', async () => {
+    const store = await open();
+    const folder = fresh();
+    for (const [name, size] of [
+      ['small', 10],
+      ['large', 7_000],
+    ] as const) {
+      const object = `${folder}/${name}`;
+      await store.put(object, of(bytes('content')), { metadata: () => ({ first: '1' }) });
+      await store.setMetadata(object, { second: 'x'.repeat(size) });
+      expect(await store.stat(object)).toMatchObject({ size: 7, metadata: { second: 'x'.repeat(size) } });
+      await store.setMetadata(object, { third: '3' });
+      expect((await store.stat(object))?.metadata).toEqual({ third: '3' });
+      expect(text(await store.read(object))).toBe('content');
+      expect(await store.delete(object)).toBe(true);
+    }
+    await expect(store.setMetadata(`${folder}/nothing`, { a: '1' })).rejects.toThrow('nothing is not in');
+  });
+
   test('deletes once, and forgets the metadata', async () => {
     const store = await open();
     const name = `${fresh()}/deep/er/data`;

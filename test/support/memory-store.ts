@@ -96,6 +96,13 @@ export class MemoryStore implements Store {
     });
   }
 
+  async setMetadata(name: string, metadata: Record<string, string>): Promise<void> {
+    checkMetadata(metadata);
+    const found = this.objects.get(name);
+    if (!found) throw new ObjectMissingError(`${name} is not in ${this.location}.`);
+    this.objects.set(name, { ...found, info: { ...found.info, metadata } });
+  }
+
   async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array> {
     await this.#call('open', name, async () => undefined);
     const found = this.objects.get(name);

@@ -20,6 +20,10 @@ export const inputs = {
     summary: 'Read only part n of t of the stored data, for large backups: t runs with n from 1 to t read everything.',
     example: '1/7',
   }),
+  repair: input.flag({
+    summary: 'Writes metadata that are lost or differ from the manifest anew, where everything else is good.',
+    default: 'false',
+  }),
   ...azureInputs,
 };
 

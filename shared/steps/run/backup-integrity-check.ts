@@ -1,4 +1,5 @@
 // What `backup-integrity-check` does: proves a backup to its last byte, then compares it with a living database.
+import type { MetadataError } from '../../backup/metadata-check.ts';
 import { verifyBackup } from '../../backup/read.ts';
 import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
 import type { ComparisonRow } from '../../mongodb/compare.ts';
@@ -36,20 +37,23 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
     allowOlder: inputs.allowOlder,
   });
   host.info(`Comparing the backup ${component} ${timestamp} with the database.`);
-  const { manifest } = await copies.read(
-    ({ place: { store, prefix }, listed }) =>
-      verifyBackup({
-        ...{ store, prefix, component, timestamp, recipients, signal },
-        onNotice: (message) => {
-          host.warning(message);
-        },
-        newInspector: newArchiveInspector,
-        onProgress: (bytes) => {
-          host.progress({ phase: 'Reading the backup', done: bytes, total: listed.dataBytes, unit: 'bytes' });
-        },
-      }),
-    signal,
-  );
+  let fault: MetadataError | undefined;
+  const { manifest } = await copies.read(({ place: { store, prefix }, listed }) => {
+    fault = undefined;
+    return verifyBackup({
+      ...{ store, prefix, component, timestamp, recipients, signal },
+      onNotice: (message) => {
+        host.warning(message);
+      },
+      newInspector: newArchiveInspector,
+      onMetadata: (found) => {
+        fault = found;
+      },
+      onProgress: (bytes) => {
+        host.progress({ phase: 'Reading the backup', done: bytes, total: listed.dataBytes, unit: 'bytes' });
+      },
+    });
+  }, signal);
   const notice = copies.notice();
   if (notice !== undefined) host.notice(notice);
   const comparison = await compareWithDatabase(context, {
@@ -92,6 +96,8 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
     ),
   );
   const result = { component, timestamp, equal, database: comparison.fingerprint, totals: comparison.totals, rows };
+  // The comparison is worth having all the same.
+  if (equal && fault) throw fault;
   if (equal) return { doubts, result };
   const [first] = bad;
   throw new VerificationError(

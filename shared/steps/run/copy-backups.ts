@@ -6,7 +6,7 @@ import { settleTier } from '../../catalog/settle.ts';
 import { parsedRules, retentionRules } from '../../config/retention.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
-import { errorMessage, UsageError, UserError, withFix } from '../../step/errors.ts';
+import { errorMessage, UsageError, UserError, VerificationError, withFix } from '../../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -159,7 +159,8 @@ export async function copyPlaces(
 
 /** What a person must know, one sentence each; empty when every copy is there. */
 export function copyDoubts(results: readonly CopiedTo[]): string[] {
-  return results.flatMap(({ name, problem, failed }) => [
+  return results.flatMap(({ name, problem, failed, faults = [] }) => [
+    ...faults.map(({ reason }) => reason),
     ...(problem === undefined ? [] : [`No copy could be made to ${name}: ${problem}`]),
     ...failed.map(({ timestamp, reason }) => `The copy of ${timestamp} to ${name} failed: ${reason}`),
   ]);
@@ -227,6 +228,9 @@ export async function runCopyBackups(context: Context): Promise<StepReturn> {
       ),
     ),
   );
+  const faults = results.flatMap(({ faults: found = [] }) => found);
+  if (faults.length > 0)
+    throw new VerificationError(`The copies are made, and not all originals are as they were written. ${[...new Set(doubts)].join(' ')}`);
   const components = done.map(({ component, results: own }) => ({ component, copies: copyRecord(own) }));
   return { doubts, result: components.length === 1 ? components[0] : { components } };
 }

@@ -31,6 +31,8 @@ export interface RunNotes {
   goodBackups?: readonly string[];
   /** Backups that no key given opens any more. */
   keylessBackups?: readonly string[];
+  /** Backups whose data is good and whose metadata is not. */
+  wrongMetadata?: readonly string[];
   /** What was found in further places: each of them gets a record of its own, which its listing goes by. */
   elsewhere?: readonly { place: Place; notes: RunNotes }[];
   /** The backup that was chosen to be restored, for the audit log. */
@@ -169,6 +171,7 @@ async function write(
         badBackups: listed(notes.badBackups),
         goodBackups: listed(notes.goodBackups),
         keylessBackups: listed(notes.keylessBackups),
+        wrongMetadata: listed(notes.wrongMetadata),
         ...(returned.doubts?.length ? { warnings: returned.doubts } : {}),
         ...(returned.result === undefined ? {} : { result: returned.result as JsonValue }),
       },

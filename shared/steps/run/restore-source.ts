@@ -89,6 +89,8 @@ export class RestoreSource {
       await verifyBackup({
         ...this.#request(candidate),
         newInspector: newArchiveInspector,
+        // Said when it was opened.
+        onMetadata: () => undefined,
         onProgress: (done) => {
           host.progress({ phase: 'Proving the backup', done, total, unit: 'bytes' });
         },
@@ -192,6 +194,9 @@ export class RestoreSource {
       throw new VerificationError(`it holds another backup of that name: its data is not what ${this.#opened.of.place.label} has`);
     }
     this.#opened = { of: candidate, backup };
+    const fault = await backup.metadataFault();
+    // What is restored comes from the manifest and the data, which it opened with.
+    if (fault) this.#context.host.warning(`${fault.message} ${fault.fix ?? ''}`);
     return backup;
   }
 
