@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { Option } from 'commander';
+import { canRedraw, isPlain } from '../shared/hosts/terminal-abilities.ts';
 import { EXIT_CODES } from '../shared/step/errors.ts';
 import { formatCount, formatSeconds } from '../shared/step/format.ts';
 import { tempFolder } from '../test/backends/support.ts';
@@ -108,7 +109,9 @@ function stopSignal(): AbortSignal {
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
       if (stop.signal.aborted) process.exit(EXIT_CODES.cancelled);
-      process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}Stopping after this case. Once more ends at once.\n`);
+      process.stderr.write(
+        `${canRedraw(process.stderr) && !isPlain() ? '\r\x1b[K' : ''}Stopping after this case. Once more ends at once.\n`,
+      );
       stop.abort();
     });
   }
@@ -117,7 +120,7 @@ function stopSignal(): AbortSignal {
 
 /** On a terminal, the part at work with its cases and its time, on one line. */
 function liveLine(name: string): { show: (cases: number, slips: number) => void; clear: () => void } {
-  if (!process.stderr.isTTY) return { show: () => undefined, clear: () => undefined };
+  if (!canRedraw(process.stderr) || isPlain()) return { show: () => undefined, clear: () => undefined };
   const started = performance.now();
   let counted = [0, 0] as [cases: number, slips: number];
   const draw = (): void => {

@@ -1,5 +1,6 @@
 // Shows phases while they run: a table that redraws itself on a terminal, a plain line per event elsewhere.
 import { styleText } from 'node:util';
+import { isPlain } from '../../shared/hosts/terminal-abilities.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../shared/step/format.ts';
 import type { Progress } from '../../shared/step/host.ts';
 import { bar, clip, MARKS, phaseNotes, phaseTable, verdictLine, type Paint } from './phase-table.ts';
@@ -19,7 +20,7 @@ const PLAIN_PROGRESS_SECONDS = 10;
 
 /** The view that fits the stream. `tick` brings the running phase's time up to date before a redraw. */
 export function openView(stream: NodeJS.WriteStream, phases: readonly PhaseState[], tick: () => void): PhaseView {
-  const live = stream.isTTY && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb';
+  const live = stream.isTTY && process.env['CI'] === undefined && !isPlain();
   return live ? new LiveView(stream, phases, tick) : new PlainView(stream, phases);
 }
 

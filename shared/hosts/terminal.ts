@@ -12,8 +12,9 @@ import { Lifecycle } from './lifecycle.ts';
 import { renderMarkdown } from './markdown.ts';
 import { Masker } from '../step/masking.ts';
 import { ProgressText } from './progress.ts';
+import { canRedraw, isPlain } from './terminal-abilities.ts';
 import { secretFileOption, secretVariable } from './terminal-secrets.ts';
-import { inertOnTerminal, wrapMessage } from './text-layout.ts';
+import { displayWidth, inertOnTerminal, wrapMessage } from './text-layout.ts';
 
 /** A live line is redrawn at most this often while updates come, and this often while none does. */
 const REDRAW_MS = 100;
@@ -52,6 +53,7 @@ export class TerminalHost implements Host {
   readonly #out: NodeJS.WriteStream;
   #summary = '';
   #liveLine = false;
+  #liveWidth = 0;
   /** A question stands on the line, without an answer yet. */
   #asking = false;
   #drawnAt = -Infinity;
@@ -122,7 +124,7 @@ export class TerminalHost implements Host {
     const now = performance.now();
     const begins = this.#progress.update(update, now);
     if (this.#options.quiet) return;
-    if (process.stderr.isTTY) {
+    if (canRedraw(process.stderr)) {
       this.#latest = update;
       if (!begins && now - this.#drawnAt < REDRAW_MS) return;
       this.#drawnAt = now;
@@ -153,7 +155,7 @@ export class TerminalHost implements Host {
     // A question without what was said before it, such as a plan, cannot be answered.
     if (this.#options.quiet || !process.stdin.isTTY || !process.stderr.isTTY) return undefined;
     this.#clearLive();
-    const reader = createInterface({ input: process.stdin, output: process.stderr });
+    const reader = createInterface({ input: process.stdin, output: process.stderr, ...(isPlain() ? { terminal: false } : {}) });
     // readline takes Ctrl-C for itself while it waits.
     reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     this.#asking = true;
@@ -218,7 +220,8 @@ export class TerminalHost implements Host {
     const { phase, detail = '' } = update;
     const shown = { ...update, phase: visible(phase), detail: visible(detail) };
     const line = this.#progress.line(shown, (columnsOf(stream) ?? 80) - FREE_COLUMNS, performance.now());
-    stream.write(`\r\u001B[2K${line}`);
+    stream.write(`${this.#erased()}${line}`);
+    this.#liveWidth = displayWidth(line);
     this.#liveLine = true;
   }
 
@@ -227,7 +230,12 @@ export class TerminalHost implements Host {
     this.#asking = false;
     if (!this.#liveLine) return;
     this.#liveLine = false;
-    process.stderr.write('\r\u001B[2K');
+    process.stderr.write(this.#erased());
+  }
+
+  /** Takes the live line away; where colours are not wanted, by blanks, so that no escape sequence is written at all. */
+  #erased(): string {
+    return isPlain() ? `\r${' '.repeat(this.#liveWidth)}\r` : '\r\u001B[2K';
   }
 }
 

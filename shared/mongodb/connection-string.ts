@@ -1,6 +1,7 @@
 // Takes a MongoDB connection string apart where the driver has no public way to: to pin one host, to hand it to the tools, to keep it secret.
 import { UsageError } from '../step/errors.ts';
 import type { Secret } from '../step/input.ts';
+import { hidePassword } from '../step/masking.ts';
 
 interface Parts {
   scheme: string;
@@ -170,11 +171,8 @@ function decoded(text: string): string {
 
 /** Removes the connection string, its login and its password (as written and decoded) from a text. */
 export function redactUri(text: string, uri: Secret): string {
-  const secrets = [uri.reveal()];
   const login = takeApart(uri)?.login ?? '';
   const password = login.includes(':') ? login.slice(login.indexOf(':') + 1) : '';
-  if (password !== '') {
-    secrets.push(login, password, decoded(password));
-  }
-  return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
+  const hidden = [uri.reveal(), ...(password === '' ? [] : [login])].reduce((result, secret) => result.replaceAll(secret, '***'), text);
+  return password === '' ? hidden : [password, decoded(password)].reduce(hidePassword, hidden);
 }

@@ -71,7 +71,18 @@ describeIf(findProgram('script') !== undefined, 'needs script of util-linux')('a
     await plain.shows(/Dumping.*left/);
     plain.type('\u0003');
     await plain.ended;
-    expect(plain.raw().replaceAll(`${ESCAPE}[2K`, '')).not.toContain(ESCAPE);
+    expect(plain.raw()).not.toContain(ESCAPE);
+    expect(plain.lines().join('\n')).not.toContain('Dumping');
+  });
+
+  test.each(['progress', 'doubt', 'ask'])('TERM=dumb gets no escape sequence: %s', async (what) => {
+    const screen = start(what, 80, { TERM: 'dumb' });
+    if (what !== 'doubt') {
+      await new Promise((resume) => setTimeout(resume, 3000));
+      screen.type('\u0003');
+    }
+    await screen.ended;
+    expect(screen.raw()).not.toContain(ESCAPE);
   });
 
   test('--quiet shows no progress, and --json leaves standard output to one object', async () => {
