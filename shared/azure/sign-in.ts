@@ -3,6 +3,7 @@ import type { AccessToken, GetTokenOptions, TokenCredential } from '@azure/core-
 import { UsageError } from '../step/errors.ts';
 import type { Host } from '../step/host.ts';
 import type { Secret } from '../step/input.ts';
+import { azureProxy } from '../tools/proxy.ts';
 import { AzureSignInError, signInError } from './sign-in-errors.ts';
 import {
   byAzureCli,
@@ -50,6 +51,7 @@ export function azureCredential(options: AzureSignInOptions): TokenCredential {
   });
 }
 
+const PUBLIC_AUTHORITY = 'https://login.microsoftonline.com';
 /** Authorities that Entra lists, so that MSAL may check them there. */
 const KNOWN_AUTHORITIES = /^https:\/\/login\.(microsoftonline\.com|microsoftonline\.us|partner\.microsoftonline\.cn|chinacloudapi\.cn)\/?$/;
 
@@ -84,11 +86,11 @@ function chooseWays(options: AzureSignInOptions): Way[] {
 
 function authorityOf({ authorityHost, disableInstanceDiscovery }: AzureSignInOptions, env: NodeJS.ProcessEnv): Authority {
   const host = authorityHost ?? env['AZURE_AUTHORITY_HOST'];
-  if (host === undefined || host === '') return {};
+  if (host === undefined || host === '') return azureProxy(PUBLIC_AUTHORITY);
   if (!URL.canParse(host) || new URL(host).protocol !== 'https:') {
     throw new UsageError(`The authority "${host}" is not an https address.`, { fix: 'Write it like https://login.microsoftonline.us.' });
   }
-  return { authorityHost: host, disableInstanceDiscovery: disableInstanceDiscovery ?? !KNOWN_AUTHORITIES.test(host) };
+  return { authorityHost: host, disableInstanceDiscovery: disableInstanceDiscovery ?? !KNOWN_AUTHORITIES.test(host), ...azureProxy(host) };
 }
 
 function byApplication(

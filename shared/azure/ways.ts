@@ -1,6 +1,7 @@
 // The ways to sign in to Azure, each opened by its own credential of @azure/identity.
 import type { TokenCredential } from '@azure/core-auth';
 import type { ServiceConnection } from '../step/host.ts';
+import type { ProxySettings } from '../tools/proxy.ts';
 import { readClaims, type AssertionClaims } from './sign-in-errors.ts';
 
 /** Where tokens come from, when it is not Entra's public cloud. */
@@ -9,6 +10,8 @@ export interface Authority {
   authorityHost?: string;
   /** Needed for an authority that Entra does not list: MSAL would ask the public cloud about it. */
   disableInstanceDiscovery?: boolean;
+  /** The proxy on the way there. */
+  proxyOptions?: ProxySettings;
 }
 
 /** One way to sign in. */

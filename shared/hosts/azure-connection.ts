@@ -1,6 +1,7 @@
 // Azure Pipelines' service connections: what the agent hands over about one, and OIDC tokens for it.
 import internal from 'azure-pipelines-task-lib/internal.js';
 import { UserError } from '../step/errors.ts';
+import { exchangeHttp, type HttpAnswer } from '../tools/http.ts';
 import type { ServiceConnection } from '../step/host.ts';
 
 /** The only audience Azure Pipelines issues tokens for. */
@@ -76,9 +77,10 @@ export async function requestOidcToken(audience: string, connection: ServiceConn
   const url = new URL(uri);
   url.searchParams.set('api-version', '7.1');
   url.searchParams.set('serviceConnectionId', connection.id);
-  let response: Response;
+  let answer: HttpAnswer;
   try {
-    response = await fetch(url, {
+    answer = await exchangeHttp({
+      url: url.href,
       method: 'POST',
       headers: { authorization: `Bearer ${connection.accessToken}`, 'content-type': 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
@@ -89,9 +91,52 @@ export async function requestOidcToken(audience: string, connection: ServiceConn
       cause,
     });
   }
-  const body = (await response.json().catch(() => ({}))) as { oidcToken?: unknown };
-  if (response.ok && typeof body.oidcToken === 'string') return body.oidcToken;
-  throw new UserError(`Azure Pipelines refused an OIDC token for service connection ${connection.id}: HTTP ${response.status}.`, {
+  const token = answer.status === 200 ? tokenIn(answer.text) : undefined;
+  if (token !== undefined) return token;
+  throw new UserError(`Azure Pipelines refused an OIDC token for service connection ${connection.id}: HTTP ${answer.status}.`, {
     fix: 'Check that the connection uses workload identity federation and that this pipeline may use it.',
   });
+}
+
+function tokenIn(text: string): string | undefined {
+  try {
+    const { oidcToken } = JSON.parse(text) as { oidcToken?: unknown };
+    return typeof oidcToken === 'string' ? oidcToken : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** How the agent reaches the outside: its proxy with user and password, and a file with certificates that it trusts. */
+export interface AgentConnection {
+  proxy: { url: string; bypass: readonly string[] } | undefined;
+  caFile: string | undefined;
+}
+
+/** What `config.sh --proxyurl … --sslcacert …` has set up. task-lib's own reader would write the password into the debug log. */
+export function agentConnection(env: NodeJS.ProcessEnv = process.env): AgentConnection {
+  const { AGENT_PROXYURL: url = '', AGENT_PROXYUSERNAME: user = '', AGENT_PROXYBYPASSLIST: bypass = '', AGENT_CAINFO: caFile = '' } = env;
+  const password = internal._vault.retrieveSecret('SECRET_AGENT_PROXYPASSWORD') ?? env['AGENT_PROXYPASSWORD'] ?? '';
+  return {
+    proxy: url === '' ? undefined : { url: withUser(url, user, password), bypass: listIn(bypass) },
+    caFile: caFile === '' ? undefined : caFile,
+  };
+}
+
+function withUser(address: string, user: string, password: string): string {
+  if (user === '' || !URL.canParse(address)) return address;
+  const url = new URL(address);
+  url.username = encodeURIComponent(user);
+  url.password = encodeURIComponent(password);
+  return url.href;
+}
+
+/** A JSON list of texts; the agent makes it, and what is none is no list of hosts. */
+function listIn(text: string): string[] {
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
+  } catch {
+    return [];
+  }
 }

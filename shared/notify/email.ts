@@ -1,6 +1,7 @@
 // The channel `email`: one e-mail, as plain text and as a page, to all recipients, through an SMTP server.
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { errorMessage, isDefect, UserError } from '../step/errors.ts';
+import { proxyFor } from '../tools/proxy.ts';
 import { plural } from '../step/format.ts';
 import type { Channel } from './channel.ts';
 import { htmlText } from './email-html.ts';
@@ -38,6 +39,7 @@ export function openEmail({ url, from, to }: EmailOptions): Channel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const secure = protocol === 'smtps:';
   const host = decodeURIComponent(hostname).replace(/^\[|\]$/g, '');
+  const proxy = proxyFor(`${protocol}//${hostname}`)?.href;
   const transport = () =>
     createTransport({
       host,
@@ -51,6 +53,7 @@ export function openEmail({ url, from, to }: EmailOptions): Channel {
       dnsTimeout: TIMEOUT_MS,
       disableFileAccess: true,
       disableUrlAccess: true,
+      ...(proxy === undefined ? {} : { proxy }),
       ...(username === '' ? {} : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
     });
   const label = `email ${host}`;

@@ -1,5 +1,6 @@
 // The store in an Azure Blob container (or a folder of one).
 import { UsageError, throwIfCancelled } from '../step/errors.ts';
+import { azureProxy } from '../tools/proxy.ts';
 import { AzureContainer } from './azure-container.ts';
 import { listPage, READING_LISTINGS, type ListedBlob } from './azure-listing.ts';
 import { lockBlob } from './azure-lock.ts';
@@ -35,7 +36,7 @@ export interface AzureBlobOptions extends PatienceOptions {
 export async function openAzureBlob(address: AzureBlobAddress, access: AzureBlobAccess, options: AzureBlobOptions = {}): Promise<Store> {
   const { ContainerClient, BlobServiceClient } = await import('@azure/storage-blob');
   // Retries are ours (azure-retry.ts).
-  const pipeline = { retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'lifeboat' } };
+  const pipeline = { ...azureProxy(address.accountUrl), retryOptions: { maxTries: 1 }, userAgentOptions: { userAgentPrefix: 'lifeboat' } };
   const reading = { ...pipeline, ...READING_LISTINGS };
   const url = `${address.accountUrl}/${address.container}`;
   const place = { account: address.account, container: address.container, url };

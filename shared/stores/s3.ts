@@ -15,6 +15,7 @@ import { setMetadataS3 } from './s3-set-metadata.ts';
 import { s3Tiering, type S3Class } from './s3-tier.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from './store.ts';
 import { once } from '../tools/once.ts';
+import { proxyAgents } from '../tools/proxy.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** A listing of S3 has no metadata: so many objects are asked for theirs at the same time. */
@@ -60,13 +61,18 @@ export async function openS3Store(config: S3StoreConfig, waiting: PatienceOption
     // Parts carry CRC-32C of ours; services that are not AWS often refuse the SDK's own trailing checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { connectionTimeout: 10_000, socketTimeout: 60_000 },
+    requestHandler: { connectionTimeout: 10_000, socketTimeout: 60_000, ...proxyAgents(endpoint ?? awsEndpoint(chosenRegion)) },
   });
   const prefix = config.prefix === undefined || config.prefix === '' ? '' : `${config.prefix}/`;
   const location = s3Address(config);
   const patience = new Patience(location, waiting);
   const bucket = new S3Bucket({ sdk, client, bucket: config.bucket, prefix, location, lockDays: config.lockDays ?? 0, patience });
   return new S3Store(bucket, config.storageClass);
+}
+
+/** Where the requests go, as far as a proxy wants to know it. */
+function awsEndpoint(region = 'us-east-1'): string {
+  return `https://s3.${region}.amazonaws.com`;
 }
 
 /** The address that opens the same store again; no secrets. */

@@ -1,6 +1,9 @@
 // One small HTTP request to somebody else's service: bounded in time, repeated where that helps, its secrets in no message.
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import https from 'node:https';
 import { isDefect, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from './clock.ts';
+import { proxyAgents } from './proxy.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST' | 'PUT';
@@ -58,32 +61,68 @@ interface Refusal {
   cause?: unknown;
 }
 
-async function attemptOnce({ method, url, headers, body, timeoutMs = 10_000, signal }: HttpRequest): Promise<Refusal | undefined> {
+async function attemptOnce(request: HttpRequest): Promise<Refusal | undefined> {
+  const { timeoutMs = 10_000, signal } = request;
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(url, {
-      method,
-      redirect: 'manual',
-      signal: signal ? AbortSignal.any([timeout, signal]) : timeout,
-      ...(headers ? { headers } : {}),
-      ...(body === undefined ? {} : { body }),
-    });
-    if (response.ok) {
-      await response.body?.cancel();
-      return undefined;
-    }
-    return refusal(response, await shownBody(response, url));
+    const answer = await exchangeHttp({ ...request, signal: signal ? AbortSignal.any([timeout, signal]) : timeout });
+    return answer.status >= 200 && answer.status < 300 ? undefined : refusal(answer, shownText(answer.text, request.url));
   } catch (cause) {
+    if (cause instanceof UserError) throw cause;
     if (timeout.aborted) return { problem: `did not answer within ${timeoutMs / 1000} s`, again: true, cause };
     if (signal?.aborted) return { problem: 'was not waited for', again: false, cause };
     if (isDefect(cause)) throw cause;
-    return { problem: `cannot be reached (${codeOf(cause)})`, again: true, cause };
+    return { problem: `cannot be reached (${codeOf(cause)})`, again: true, cause, ...certificateFix(cause) };
   }
 }
 
-function refusal({ status, headers }: Response, text: string): Refusal {
+function certificateFix(cause: unknown): { fix?: string } {
+  const untrusted = /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(codeOf(cause));
+  return untrusted ? { fix: 'If a proxy of yours inspects TLS, set NODE_EXTRA_CA_CERTS to the file with its certificate.' } : {};
+}
+
+/** An answer, of whatever status. */
+export interface HttpAnswer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** The beginning of the body. */
+  text: string;
+}
+
+/**
+ * Sends one request, through the proxy where there is one, and reads the beginning of the answer. Follows no redirect.
+ * @throws the system's error when there is no answer; UsageError when the proxy that is set is none
+ */
+export async function exchangeHttp({ method, url, headers = {}, body = '', signal }: HttpRequest): Promise<HttpAnswer> {
+  const target = new URL(url);
+  const agents = proxyAgents(url);
+  const secure = target.protocol === 'https:';
+  const agent = secure ? agents?.httpsAgent : agents?.httpAgent;
+  try {
+    return await new Promise<HttpAnswer>((resolve, reject) => {
+      const request = (secure ? https : http).request(target, {
+        method,
+        headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+        // Without a proxy a connection of its own, which ends with the request.
+        agent: agent ?? false,
+        ...(signal ? { signal } : {}),
+      });
+      request.once('error', reject);
+      request.once('response', (response) => {
+        beginningOf(response).then((text) => {
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+        }, reject);
+      });
+      request.end(body);
+    });
+  } finally {
+    agent?.destroy();
+  }
+}
+
+function refusal({ status, headers }: HttpAnswer, text: string): Refusal {
   const problem = `answered ${status}${text === '' ? '' : `: ${text}`}`;
-  if (status === 429 || status === 503) return { problem, again: true, retryAfterMs: retryAfter(headers.get('retry-after')) };
+  if (status === 429 || status === 503) return { problem, again: true, retryAfterMs: retryAfter(headers['retry-after']) };
   if (status === 408 || status >= 500) return { problem, again: true };
   if (status >= 300 && status < 400) return { problem, again: false, fix: 'Redirects are not followed: use the address it leads to.' };
   if (status === 401 || status === 403 || status === 404 || status === 410) {
@@ -93,15 +132,14 @@ function refusal({ status, headers }: Response, text: string): Refusal {
 }
 
 /** Seconds, or a date (RFC 9110 10.2.3). */
-function retryAfter(text: string | null): number | undefined {
-  if (text === null) return undefined;
+function retryAfter(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
   const seconds = /^\d+$/.test(text.trim()) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
   return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000);
 }
 
 /** The beginning of an answer, in one line, without anything of the request's address. */
-async function shownBody(response: Response, url: string): Promise<string> {
-  const text = await beginningOf(response).catch(() => '');
+function shownText(text: string, url: string): string {
   if (/^\s*</.test(text)) return '';
   const line = text.replace(/[^\x20-\x7e]+/g, ' ').trim();
   const { pathname, search } = new URL(url);
@@ -109,14 +147,23 @@ async function shownBody(response: Response, url: string): Promise<string> {
   return leaks || line.length <= SHOWN ? (leaks ? '' : line) : `${line.slice(0, SHOWN)}…`;
 }
 
-async function beginningOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
+/** What comes after that is not waited for; a body that breaks off is no matter. */
+async function beginningOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
   let read = 0;
-  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    if ((read += chunk.length) >= MOST_READ) break;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      if ((read += chunk.length) >= MOST_READ) break;
+    }
+  } catch (thrown) {
+    if (chunks.length === 0 && isTimeoutOrAbort(thrown)) throw thrown;
   }
   return Buffer.concat(chunks).toString();
+}
+
+function isTimeoutOrAbort(thrown: unknown): boolean {
+  return /^(Abort|Timeout)Error$/.test((thrown as Error | undefined)?.name ?? '');
 }
 
 /** Host and port of an address: all of it that may be shown. */
@@ -134,7 +181,7 @@ function codeOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.name : 'unknown reason';
 }
 
-/** What fetch throws: a TypeError around a system error, or around one per address that was tried. */
+/** A system error, or one around those of each address that was tried. */
 interface Failure {
   code?: string;
   cause?: Failure;

@@ -1,6 +1,7 @@
 // How this project talks to a Key Vault: bounded waiting for a busy service, and errors that say what to do.
 import type { TokenCredential } from '@azure/identity';
 import { CancelledError, errorMessage, isDefect, throwIfCancelled, UserError } from '../step/errors.ts';
+import { azureProxy, type ProxySettings } from '../tools/proxy.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
 import { VaultError } from './errors.ts';
 
@@ -83,6 +84,7 @@ export class KeyVaultRequests {
     retryOptions: { maxRetries: number };
     disableChallengeResourceVerification: boolean;
     tlsOptions?: { ca?: string };
+    proxyOptions?: ProxySettings;
   } {
     const { hostname } = new URL(this.url);
     return {
@@ -90,6 +92,7 @@ export class KeyVaultRequests {
       retryOptions: { maxRetries: 0 },
       // Only on this very machine may the vault's host differ from the resource that tokens are for.
       disableChallengeResourceVerification: hostname === 'localhost' || hostname === '127.0.0.1',
+      ...azureProxy(this.url),
       ...(this.#options.tlsOptions === undefined ? {} : { tlsOptions: this.#options.tlsOptions }),
     };
   }
