@@ -84,6 +84,11 @@ function checkChannels(data: Loose, say: Say): void {
 export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   const said: ConfigProblem[] = [];
   const say: Say = (path, message) => said.push({ ...yaml.locate(path, 'key'), path: pathText(path), message });
+  for (const [name, store] of Object.entries(dr.stores ?? {})) {
+    if (store.kind !== 's3' || store.region !== undefined || store.endpoint !== undefined) continue;
+    if (process.env['AWS_REGION'] !== undefined) continue;
+    say(['stores', name], 'has no region, and AWS_REGION is not set here: set region: to that of the bucket');
+  }
   const { rpo, rto, phases = {} } = dr.objectives ?? {};
   for (const [name, component] of Object.entries(dr.components)) {
     const at = (key: string): PropertyKey[] => ['components', name, key];

@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { probeName } from '../backup/layout.ts';
 import { formatBytes, formatSeconds } from '../step/format.ts';
+import { ObjectExistsError } from '../stores/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
 import type { Clock } from '../tools/clock.ts';
 import { findingOf, isForbidden, skipped, type Check, type Finding } from './check.ts';
@@ -53,6 +54,15 @@ async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal:
     const before = clock.now().getTime();
     const { modified } = await store.write(name, bytes, { ifAbsent: true, signal });
     skew = modified.getTime() - (before + clock.now().getTime()) / 2;
+    if (await takesTwice(store, name, signal))
+      return {
+        skew,
+        finding: {
+          status: 'failed',
+          seen: `${store.location} overwrites what it is told not to: a probe was written twice under one name.`,
+          fix: 'Use another service or store: in this one two runs could overwrite the backups of each other.',
+        },
+      };
     doing = 'read back';
     const read = await store.read(name, { signal });
     if (!read || !bytes.equals(read))
@@ -93,6 +103,17 @@ async function probeStore({ store, prefix, clock, grant }: StoreSubject, signal:
   } finally {
     // Also after a lost answer; not with the check's own signal, which may have been aborted.
     await store.delete(name, AbortSignal.timeout(CLEAN_UP_MS)).catch(() => false);
+  }
+}
+
+/** True when a name that is taken is given away again. */
+async function takesTwice(store: Store, name: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await store.write(name, randomBytes(16), { ifAbsent: true, signal });
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof ObjectExistsError) return false;
+    throw thrown;
   }
 }
 

@@ -8,7 +8,15 @@ import { explained, isTimeout, type Away, type Patience } from './patience.ts';
 /** The module, loaded when a store is opened: it takes a tenth of a second. */
 export type S3Sdk = typeof import('@aws-sdk/client-s3');
 
+/** How bytes are guarded on their way, the best first: services that are not AWS may refuse one. What is stored is read back in any case. */
+const CHECKSUMS = ['crc32c', 'md5', 'none'] as const;
+export type Checksum = (typeof CHECKSUMS)[number];
+
 export class S3Bucket {
+  /** What the service takes, as far as is known. */
+  checksum: Checksum = 'crc32c';
+  /** Set once the service has shown that it keeps the conditions of a write. */
+  conditionsKept = false;
   readonly sdk: S3Sdk;
   readonly client: S3Client;
   readonly bucket: string;
@@ -49,6 +57,24 @@ export class S3Bucket {
     signal: AbortSignal | undefined,
   ): Promise<O> {
     return this.tries(() => this.client.send(command, signal ? { abortSignal: signal } : {}), signal);
+  }
+
+  /**
+   * Sends bytes with a checksum. A service that refuses that kind is asked again with the next one, and from then on with that.
+   * @param send gets the kind
+   */
+  async checked<T>(send: (checksum: Checksum) => Promise<T>): Promise<T> {
+    for (;;) {
+      const used = this.checksum;
+      try {
+        return await send(used);
+      } catch (thrown) {
+        const next = CHECKSUMS[CHECKSUMS.indexOf(used) + 1];
+        if (next === undefined || !refusesChecksum(thrown)) throw thrown;
+        // Another part may have found it out meanwhile.
+        if (this.checksum === used) this.checksum = next;
+      }
+    }
   }
 
   /** Does several requests as one, again while the service is away. See Patience.through. */
@@ -100,6 +126,13 @@ function s3Away(thrown: unknown): Away | undefined {
   return away ? { reason: status === 0 ? code : `status ${status}` } : undefined;
 }
 
+/** True when the service does not know a checksum's header; one that did not match is another matter. */
+function refusesChecksum(thrown: unknown): boolean {
+  const failure = s3Failure(thrown);
+  if (!failure || (failure.status !== 400 && failure.status !== 501) || /BadDigest|InvalidDigest|Mismatch/.test(failure.code)) return false;
+  return /checksum|x-amz-trailer|content-md5/i.test((thrown as Error).message);
+}
+
 /** True when the object is not there; a missing bucket is another matter where S3 says so (a HEAD does not). */
 export function isMissing(thrown: unknown): boolean {
   const failure = s3Failure(thrown);
@@ -119,9 +152,17 @@ export function plainEtag(etag: string | undefined): string {
 
 type Explanation = [reason: string, fix: string];
 
+/** What to do about a service without conditional writes. */
+export const CONDITIONS_FIX =
+  'Use AWS, or a service that keeps If-None-Match and If-Match when it writes (such as MinIO), or another kind of store: without them two runs could overwrite the backups of each other.';
+
 function s3Error(what: string, thrown: unknown, bucket: string): UserError {
   if (thrown instanceof UserError) return thrown;
   const failure = s3Failure(thrown);
+  if (/^Region is missing/.test(firstLine(thrown))) {
+    const fix = 'Set the region of the bucket: region: in dr.yml, ?region= in the address, or AWS_REGION.';
+    return new StoreError(`${what} failed: no region is set.`, { cause: thrown, fix });
+  }
   const known = failure && (explain(failure, bucket) ?? explainStatus(failure));
   const [reason, fix] = known ?? [firstLine(thrown), undefined];
   return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
@@ -182,6 +223,7 @@ function explainStatus({ code, status }: S3Failure): Explanation | undefined {
       'Check the access key. Give it s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts on its objects. An object lock also refuses.',
     ];
   }
+  if (status === 501) return [`the service does not have what a store needs (${code})`, CONDITIONS_FIX];
   if (status >= 500) return [`the service reported an error of its own (${code}, status ${status})`, 'Run this again later.'];
   if (status === 412) return ['it was changed by somebody else meanwhile', 'Make sure that no other run uses this store, then try again.'];
   if (/^(ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|TimeoutError|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {

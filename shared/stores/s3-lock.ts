@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { throwIfCancelled } from '../step/errors.ts';
 import { LockedError, StoreError } from './errors.ts';
 import { believedExpiry, keepAlive } from './heartbeat.ts';
-import { isConditionFailed, isMissing, type S3Bucket } from './s3-bucket.ts';
+import { CONDITIONS_FIX, isConditionFailed, isMissing, type S3Bucket } from './s3-bucket.ts';
 import type { Lock, LockOptions } from './store.ts';
 
 /** S3 tells times in whole seconds: a lock may be this much younger than it looks, and so may the service's clock be older. */
@@ -44,11 +44,38 @@ export async function lockS3(bucket: S3Bucket, name: string, options: LockOption
       const record = { owner: options.owner, expiresAfter: options.expiresAfter, id: randomBytes(16).toString('hex'), beat: 0 };
       const etag = await writeLock(bucket, key, record, seen?.etag, options.signal);
       if (etag === undefined) continue;
+      await requireConditions(bucket, key, record, options.signal);
       if (seen && seen.record?.owner !== undefined) options.onTakeover?.(seen.record.owner);
       return held(bucket, key, what, { record, taken: etag, since, graceMs: options.resumable ? bucket.patience.limitMs : 0 });
     }
     throw new StoreError(`${what} is locked and released all the time.`, { fix: 'Try again in a minute.' });
   });
+}
+
+/**
+ * Writes the lock again under conditions that do not hold: a service that takes that would give one lock, or one timestamp, to two runs.
+ * The first lock on a store proves it for the whole run.
+ * @throws StoreError
+ */
+async function requireConditions(bucket: S3Bucket, key: string, record: LockRecord, signal: AbortSignal | undefined): Promise<void> {
+  if (bucket.conditionsKept) return;
+  const takes = async (condition: { IfNoneMatch: string } | { IfMatch: string }): Promise<boolean> => {
+    const body = { Body: Buffer.from(JSON.stringify(record)), ContentType: 'application/json' };
+    try {
+      await bucket.send(new bucket.sdk.PutObjectCommand({ ...bucket.own(key), ...body, ...condition }), signal);
+      return true;
+    } catch (thrown) {
+      if (isConditionFailed(thrown) || isMissing(thrown)) return false;
+      throw thrown;
+    }
+  };
+  if ((await takes({ IfNoneMatch: '*' })) || (await takes({ IfMatch: '"00000000000000000000000000000000"' }))) {
+    await bucket.send(new bucket.sdk.DeleteObjectCommand(bucket.own(key)), signal).catch(() => undefined);
+    throw new StoreError(`${bucket.location} overwrites what it is told not to: it ignores the conditions of a write.`, {
+      fix: CONDITIONS_FIX,
+    });
+  }
+  bucket.conditionsKept = true;
 }
 
 function requireFree({ record, age }: SeenLock, what: string, options: LockOptions): void {

@@ -5,7 +5,7 @@ import { createCRC32 } from 'hash-wasm';
 import { throwIfCancelled } from '../step/errors.ts';
 import { ObjectExistsError } from './errors.ts';
 import { checkMetadata } from './names.ts';
-import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
+import { isConditionFailed, isMissing, plainEtag, s3Failure, type Checksum, type S3Bucket } from './s3-bucket.ts';
 import { nativeMetadata, putSidecar, removeSidecar, sidecarMetadata, writeOf } from './s3-metadata.ts';
 import { growingPart, keepsForLater, PartSender, type Growth } from './parts.ts';
 import { forgetUpload, interruptedUpload, noteUpload } from './s3-resume.ts';
@@ -108,13 +108,14 @@ class S3Writer {
   async #create(): Promise<void> {
     const native = this.#nativeMetadata();
     this.#sidecar = native === undefined;
-    const command = new this.#bucket.sdk.CreateMultipartUploadCommand({
-      ...this.#bucket.at(this.#name),
-      ...this.#attributes(),
-      ChecksumAlgorithm: 'CRC32C',
-      Metadata: native ?? sidecarMetadata(this.#write),
-    });
-    const answer = await this.#guarded(() => this.#bucket.send(command, this.#options.signal));
+    const command = (checksum: Checksum) =>
+      new this.#bucket.sdk.CreateMultipartUploadCommand({
+        ...this.#bucket.at(this.#name),
+        ...this.#attributes(),
+        ...(checksum === 'crc32c' ? { ChecksumAlgorithm: 'CRC32C' } : {}),
+        Metadata: native ?? sidecarMetadata(this.#write),
+      });
+    const answer = await this.#guarded(() => this.#bucket.checked((sum) => this.#bucket.send(command(sum), this.#options.signal)));
     this.#upload = answer.UploadId;
     const { resume, signal } = this.#options;
     if (!resume || this.#upload === undefined) return;
@@ -129,43 +130,50 @@ class S3Writer {
   }
 
   async #sendPart(part: Buffer, number: number, signal: AbortSignal): Promise<void> {
-    const checksum = this.#checksum(part);
-    const target = { ...this.#bucket.at(this.#name), UploadId: this.#upload };
-    const command = new this.#bucket.sdk.UploadPartCommand({ ...target, PartNumber: number, Body: part, ...checksum });
-    const etag = await this.#guarded(() =>
-      this.#bucket.tries(async (round) => {
-        // After an outage: the part may have arrived, and only the answer was lost.
-        const there = round > 1 ? await this.#partThere(number, part.length, checksum, signal) : undefined;
-        return there ?? (await this.#bucket.client.send(command, { abortSignal: signal })).ETag;
-      }, signal),
+    const target = { ...this.#bucket.at(this.#name), UploadId: this.#upload, PartNumber: number };
+    this.#parts[number - 1] = await this.#guarded(() =>
+      this.#bucket.checked((sum) =>
+        this.#bucket.tries(async (round) => {
+          const checksum = this.#checksum(part, sum);
+          const { ContentMD5: _onTheWay, ...kept } = checksum;
+          // After an outage: the part may have arrived, and only the answer was lost.
+          const there = round > 1 ? await this.#partThere(number, part.length, checksum, signal) : undefined;
+          const command = new this.#bucket.sdk.UploadPartCommand({ ...target, Body: part, ...checksum });
+          return { PartNumber: number, ETag: there ?? (await this.#bucket.client.send(command, { abortSignal: signal })).ETag, ...kept };
+        }, signal),
+      ),
     );
-    this.#parts[number - 1] = { PartNumber: number, ETag: etag, ...checksum };
   }
 
   /** The ETag of a part that the service has, if its size and checksum are right. */
   async #partThere(
     number: number,
     size: number,
-    { ChecksumCRC32C: checksum }: { ChecksumCRC32C: string },
+    { ChecksumCRC32C: checksum, ContentMD5: md5 }: SentChecksum,
     signal: AbortSignal,
   ): Promise<string | undefined> {
     const input = { ...this.#bucket.at(this.#name), UploadId: this.#upload, PartNumberMarker: String(number - 1), MaxParts: 1 };
     const { Parts: [part] = [] } = await this.#bucket.client.send(new this.#bucket.sdk.ListPartsCommand(input), { abortSignal: signal });
-    return part?.PartNumber === number && part.Size === size && part.ChecksumCRC32C === checksum ? part.ETag : undefined;
+    if (part?.PartNumber !== number || part.Size !== size) return undefined;
+    // The ETag of a part is its MD5.
+    const same = checksum === undefined ? plainEtag(part.ETag) === hexOf(md5) : part.ChecksumCRC32C === checksum;
+    return same ? part.ETag : undefined;
   }
 
   async #putWhole(bytes: Buffer, metadata: Record<string, string>): Promise<ObjectInfo> {
     const native = nativeMetadata(this.#write, metadata);
     if (!native) await this.#writeSidecar(metadata);
-    const command = new this.#bucket.sdk.PutObjectCommand({
-      ...this.#bucket.at(this.#name),
-      ...this.#attributes(),
-      ...this.#condition(),
-      Body: bytes,
-      Metadata: native ?? sidecarMetadata(this.#write),
-      ...this.#checksum(bytes),
-    });
-    const info = await this.#commit(metadata, async () => (await this.#bucket.send(command, this.#options.signal)).ETag);
+    const command = (checksum: Checksum) =>
+      new this.#bucket.sdk.PutObjectCommand({
+        ...this.#bucket.at(this.#name),
+        ...this.#attributes(),
+        ...this.#condition(),
+        Body: bytes,
+        Metadata: native ?? sidecarMetadata(this.#write),
+        ...this.#checksum(bytes, checksum),
+      });
+    const send = () => this.#bucket.checked(async (sum) => (await this.#bucket.send(command(sum), this.#options.signal)).ETag);
+    const info = await this.#commit(metadata, send);
     if (bytes.length > 0) this.#options.onProgress?.(bytes.length);
     return info;
   }
@@ -229,8 +237,9 @@ class S3Writer {
     return this.#options.ifAbsent ? { IfNoneMatch: '*' } : {};
   }
 
-  #checksum(bytes: Uint8Array): { ChecksumCRC32C: string } {
-    return { ChecksumCRC32C: (this.#crc as (bytes: Uint8Array) => string)(bytes) };
+  #checksum(bytes: Uint8Array, kind: Checksum): SentChecksum {
+    if (kind === 'crc32c') return { ChecksumCRC32C: (this.#crc as (bytes: Uint8Array) => string)(bytes) };
+    return kind === 'md5' ? { ContentMD5: createHash('md5').update(bytes).digest('base64') } : {};
   }
 
   #guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -252,6 +261,16 @@ class S3Writer {
     if (there === 'unknown' || writeOf(there?.Metadata) === this.#write) return;
     await removeSidecar(this.#bucket, this.#name, sidecarMetadata(this.#write)).catch(() => undefined);
   }
+}
+
+/** What guards a body on its way. */
+interface SentChecksum {
+  ChecksumCRC32C?: string;
+  ContentMD5?: string;
+}
+
+function hexOf(base64: string | undefined): string | undefined {
+  return base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString('hex');
 }
 
 /** The answer to a HEAD; undefined when the object is not there. */
