@@ -121,7 +121,9 @@ describeIf('program' in s3Tool, 'missing' in s3Tool ? s3Tool.missing : '')('behi
       const ran = await onAzure(client, { ...proxy, AGENT_CAINFO: certificate.certFile });
       expect(said(ran)).toEqual(['succeeded', [], []]);
       expect(closed.asked).toContain(new URL(CLIENTS[client]().host).host);
-      expect(ran.log.split('\n').filter((line) => line.includes('p@ss:word') && !line.includes('task.setsecret'))).toEqual([]);
+      // task-lib repeats each setting of the agent while it loads; the agent knows the secret and masks that line.
+      const ours = ran.log.split('\n').filter((line) => !/^##vso\[task\.(?:setsecret|debug\]Agent\.ProxyPassword=)/.test(line));
+      expect(ours.filter((line) => line.includes('p@ss:word'))).toEqual([]);
     });
 
     test('goes past it where the bypass list of the agent matches', async () => {

@@ -154,6 +154,8 @@ class Service {
     }
     const object = this.objects.get(key);
     if (!object) throw new Refusal(404, 'NoSuchKey');
+    const wanted = headers['if-match'];
+    if (wanted !== undefined && wanted.replaceAll('"', '') !== object.etag) throw new Refusal(412, 'PreconditionFailed');
     const facts = { etag: `"${object.etag}"`, 'last-modified': object.modified.toUTCString(), ...object.metadata };
     const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? [];
     if (from === undefined) {
@@ -171,11 +173,10 @@ class Service {
     const page = keys.slice(0, Number(query.get('max-keys') ?? 1000));
     const entries = page.map((key) => {
       const { body, etag, modified } = this.objects.get(key) as StoredObject;
-      const name = encodeURIComponent(key).replaceAll('%2F', '/');
-      return `<Contents><Key>${name}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>"${etag}"</ETag><Size>${body.length}</Size></Contents>`;
+      return `<Contents><Key>${escape(key)}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>"${etag}"</ETag><Size>${body.length}</Size></Contents>`;
     });
     const more = keys.length > page.length ? `<NextContinuationToken>${escape(page.at(-1) ?? '')}</NextContinuationToken>` : '';
-    return `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${String(more !== '')}</IsTruncated>${more}${entries.join('')}</ListBucketResult>`;
+    return `<ListBucketResult><IsTruncated>${String(more !== '')}</IsTruncated>${more}${entries.join('')}</ListBucketResult>`;
   }
 }
 

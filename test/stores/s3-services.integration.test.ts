@@ -1,5 +1,5 @@
 // The s3 store on services as they are: without AWS's checksums, and without conditional writes.
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
 import { storeChecks } from '../../shared/doctor/store.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import type { Store } from '../../shared/stores/store.ts';
@@ -39,10 +39,11 @@ async function checkStore(store: Store): Promise<{ status: string; seen: string 
 
 describe('a service that refuses x-amz-checksum-*', () => {
   let server: QuirkyS3;
+  afterAll(() => server.stop());
   storeConformance(
     's3',
     async () => openAt((server = await startQuirkyS3('no-checksums'))),
-    () => ({ reopen: () => openAt(server), stop: () => server.stop() }),
+    () => ({ reopen: () => openAt(server) }),
   );
 });
 
