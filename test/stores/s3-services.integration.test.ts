@@ -77,7 +77,7 @@ describe('a service that ignores the conditions of a write', () => {
     const { store } = await storeWith('ignores-conditions');
     expect(await checkStore(store)).toMatchObject({
       status: 'failed',
-      seen: expect.stringContaining('written twice under one name') as string,
+      seen: expect.stringContaining('written twice under one name'),
     });
   });
 });
