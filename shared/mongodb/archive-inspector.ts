@@ -27,9 +27,12 @@ export type NamespaceReport = {
   readonly documents: number;
   /** Bytes of BSON. */
   readonly bytes: number;
-  /** CRC-64/XZ over the documents in the archive's order, 16 hex digits. */
+  /** CRC-64/XZ over the bytes of the documents in the archive's order, 16 hex digits: the archive's own checksum. */
   readonly crc64: string;
-  /** Independent of the order of documents, 32 hex digits; see document-digest.ts. */
+  /**
+   * Sum modulo 2^128 of the XXH3-128 (seed 0, no secret) of each document's bytes, each hash taken as a number, 32 hex digits with the highest
+   * first. Zeros for no documents. Independent of the order of documents, so that an archive and a server can be compared.
+   */
   readonly digest: string;
   /** Documents with an element that is not well-formed BSON, where there are any: a server may refuse them. */
   readonly malformed?: number;
@@ -52,12 +55,18 @@ export type OplogReport = {
   readonly digest: string;
 };
 
-/** The `content` of a MongoDB backup's manifest. Plain JSON, namespaces sorted by name. */
+/**
+ * The `content` of a MongoDB backup's manifest. Plain JSON; namespaces without the oplog, sorted by db, then by collection (UTF-16 code units).
+ * A time series stands under its own name, with the documents of its buckets.
+ */
 export type ArchiveReport = {
   readonly archiveVersion: string;
   readonly serverVersion: string;
   readonly toolVersion: string;
-  /** SHA-256 over the header and the prelude's entries, hex: the archive itself has no checksum there. */
+  /**
+   * SHA-256 over the bytes of the header document and those of each entry of the prelude in their order, without magic number and terminator,
+   * hex: the archive itself has no checksum there.
+   */
   readonly preludeSha256: string;
   /** The whole stream was gzip (`mongodump --gzip`). */
   readonly gzip: boolean;

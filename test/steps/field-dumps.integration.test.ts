@@ -1,12 +1,15 @@
 // Old dumps as people have them: imported, restored, and held against the server again later, by the built-in engine.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { BSON, type Document } from 'mongodb';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
+import { mongoTools } from '../backends/mongo-tools.ts';
 import { tar } from '../mongodb/legacy-files.ts';
-import { describeIf, sharedReference } from '../support/needs.ts';
+import { describeIf, describeWithReference, sharedReference } from '../support/needs.ts';
 import { run, startBench, type Bench, type Place, type Ran } from './bench.ts';
+
+const tools = await mongoTools();
 
 describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('an old dump', () => {
   let bench: Bench;
@@ -73,17 +76,36 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('an old 
     expect((await bench.client.db('shop').listCollections().toArray()).map(({ name }) => name)).toEqual(['people']);
   });
 
-  test.each(['c1-safe-null_20240101_020000', 'c3-legacy-keys_20240101_020000'])('%s of the field comes back equal', async (name) => {
-    const file = join(sharedReference, 'fixtures/field', `${name}.tar.gz`);
-    if (!existsSync(file)) return;
-    const { restored, checked } = await importedAndRestored(file);
-    expect([restored.said, restored.outcome, checked.outcome]).toEqual(['', 'succeeded', 'succeeded']);
-    expect(restored.summary).toContain("in today's form");
+  const describeTools = describeIf('path' in tools, 'missing' in tools ? tools.missing : '');
+  describeTools('with the official mongorestore', () => {
+    const path = process.env['PATH'];
+    beforeAll(() => {
+      if ('path' in tools) process.env['PATH'] = tools.path;
+    });
+    afterAll(() => {
+      process.env['PATH'] = path;
+    });
+
+    test('is restored in the same form, to the place of the plan', async () => {
+      const file = dumpOf({ ...legacy, options: { create: 'elsewhere' } });
+      const { restored, checked } = await importedAndRestored(file, { engine: 'tools', rename: 'shop.users=shop.people' });
+      expect([restored.said, restored.outcome, checked.said, checked.outcome]).toEqual(['', 'succeeded', '', 'succeeded']);
+      expect(restored.summary).toContain("index n_true is in today's form (n: true as 1; without dropDups)");
+      expect((await bench.client.db('shop').listCollections().toArray()).map(({ name }) => name)).toEqual(['people']);
+    });
   });
 
-  test('whose oplog has an entry larger than a document is imported', async () => {
-    const file = join(sharedReference, 'fixtures/field/c14-oplog-16m_20240112_020000.tar.gz');
-    if (!existsSync(file)) return;
-    expect((await run('import-backup', { ...place.reading, file })).said).toBe('');
+  describeWithReference('fixtures/field')('of the field', () => {
+    test.each(['c1-safe-null_20240101_020000', 'c3-legacy-keys_20240101_020000'])('%s comes back equal', async (name) => {
+      const file = join(sharedReference, 'fixtures/field', `${name}.tar.gz`);
+      const { restored, checked } = await importedAndRestored(file);
+      expect([restored.said, restored.outcome, checked.outcome]).toEqual(['', 'succeeded', 'succeeded']);
+      expect(restored.summary).toContain("in today's form");
+    });
+
+    test('whose oplog has an entry larger than a document is imported', async () => {
+      const file = join(sharedReference, 'fixtures/field/c14-oplog-16m_20240112_020000.tar.gz');
+      expect((await run('import-backup', { ...place.reading, file })).said).toBe('');
+    });
   });
 });
