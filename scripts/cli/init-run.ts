@@ -1,12 +1,16 @@
 // What `lifeboat init` does: answers from flags, questions or defaults → files that are proved valid before they are written.
-import { existsSync, globSync } from 'node:fs';
+import { createPublicKey } from 'node:crypto';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import {
+  ESCROW_COMMANDS,
   initFiles,
   NEXT_COMMANDS,
+  PIPELINE_PATH,
   remainingWork,
   USUAL_SELECTOR,
+  WORKFLOW_PATH,
   type InitAnswers,
   type InitFile,
   type InitPod,
@@ -20,6 +24,7 @@ import { expandHome } from '../../shared/step/home-path.ts';
 import type { Host } from '../../shared/step/host.ts';
 import { fileReason } from '../../shared/tools/file-errors.ts';
 import { makeFolder } from '../../shared/tools/make-folder.ts';
+import { shellWord } from '../../shared/step/shell.ts';
 
 interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'kubernetes' | 'github' | 'azure'> {
   name: string | undefined;
@@ -41,7 +46,8 @@ export async function runInit(context: StepContext, published: Published): Promi
   const inputs = context.inputs as unknown as Inputs;
   const { host } = context;
   const folder = resolve(inputs.folder ?? '.');
-  refuseExisting(folder, [{ path: 'dr.yml', content: '' }], inputs.force, host.spell('force'));
+  refuseMissing(folder, inputs, host);
+  refuseExisting(folder, askedFor(inputs), inputs.force, host.spell('force'));
   const answers = await collectAnswers(context, inputs, folder, published);
   const { notices } = parseAnswers(answers, published, host);
   const files = initFiles(answers, published);
@@ -58,78 +64,233 @@ export async function runInit(context: StepContext, published: Published): Promi
   return { result: { files: files.map(({ path }) => path), remaining, next: NEXT_COMMANDS } };
 }
 
-/** Asks a person, again after a wrong answer; the preset when there is no answer. A question without a preset has a line of its own. */
-type Ask = (question: string, preset: string | undefined, check?: (text: string) => unknown) => Promise<string | undefined>;
+interface Question {
+  /** The answer when none is typed. A question without one has a line of its own. */
+  preset?: string | undefined;
+  /** There is no going on without an answer. */
+  needed?: boolean;
+  /** Throws UsageError for an answer that cannot be taken. */
+  check?: (text: string) => unknown;
+  /** What was probably meant by an answer that cannot be taken. */
+  suggest?: (text: string) => string | undefined;
+}
+
+/** Asks a person, again after a wrong answer; the preset where no one can answer. */
+type Ask = (question: string, about?: Question) => Promise<string | undefined>;
 
 function asker(host: Host, yes: boolean): Ask {
-  return async (question, preset, check) => {
-    if (yes) return preset;
+  return async (question, { preset: first, needed = false, check, suggest } = {}) => {
+    if (yes) return first;
+    let preset = first;
     for (;;) {
       const typed = (await host.ask(preset === undefined ? `${question}\n> ` : `${question} [${preset}]: `))?.trim();
-      if (typed === undefined || typed === '') return preset;
+      // No one is there to answer.
+      if (typed === undefined) return first;
+      const answer = typed === '' ? preset : typed;
+      if (answer === undefined) {
+        if (!needed) return undefined;
+        host.warning('This one has no default. Ctrl-C ends without writing anything.');
+        continue;
+      }
       try {
-        check?.(typed);
-        return typed;
+        check?.(answer);
+        return answer;
       } catch (thrown) {
-        // Whoever types is asked again at once, not told at the end.
+        // The person who types is asked again at once, not told at the end.
         if (!(thrown instanceof UsageError)) throw thrown;
         host.warning([thrown.message, thrown.fix].filter((text) => text !== undefined).join(' '));
+        preset = suggest?.(answer) ?? first;
       }
     }
   };
 }
 
-async function agrees(ask: Ask, question: string, preset: boolean): Promise<boolean> {
-  return /^(y|yes|true)$/i.test((await ask(question, preset ? 'yes' : 'no', yesOrNo)) ?? '');
+async function agrees(ask: Ask, question: string, preset: boolean, checkYes?: () => void): Promise<boolean> {
+  const check = (text: string): void => {
+    if (!/^(y|yes|true|n|no|false)$/i.test(text))
+      throw new UsageError(`${JSON.stringify(text)} is neither yes nor no.`, { fix: 'Type yes or no.' });
+    if (isYes(text)) checkYes?.();
+  };
+  return isYes((await ask(question, { preset: preset ? 'yes' : 'no', check })) ?? '');
 }
 
-/** @throws UsageError for a word that is neither */
-function yesOrNo(text: string): void {
-  if (!/^(y|yes|true|n|no|false)$/i.test(text))
-    throw new UsageError(`${JSON.stringify(text)} is neither yes nor no.`, { fix: 'Type yes or no.' });
+function isYes(text: string): boolean {
+  return /^(y|yes|true)$/i.test(text);
 }
 
 async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
   const { host } = context;
   const ask = asker(host, inputs.yes);
-  const tryOut = (answer: Partial<InitAnswers>): unknown => parseAnswers({ ...inputs, ...PLACEHOLDERS, ...answer }, published, host);
-  const name = inputs.name ?? (await ask('Name of what is protected', nameOf(folder), (text) => tryOut({ name: text })));
+  const tryOut = (answer: Partial<InitAnswers>): unknown =>
+    parseAnswers({ ...inputs, ...PLACEHOLDERS, ...given(inputs), ...answer }, published, host);
+  // A wrong option is told before the first question, not after the last.
+  tryOut({});
+  if (inputs.store !== undefined && inputs.vault !== undefined) refuseSamePlace(folder, inputs.store, inputs.vault);
+  const isName = (text: string): unknown => tryOut({ name: text });
+  const name =
+    inputs.name ?? (await ask('Name of what is protected', { preset: slug(basename(folder)), check: isName, suggest: slug, needed: true }));
   const kubernetes = await podAnswer(inputs, ask, (pod) => tryOut({ kubernetes: pod }));
-  const store = inputs.store ?? (await ask('Store: a folder, or https://<account>.blob.core.windows.net/<container>', undefined, address));
-  const vault = inputs.vault ?? (await ask('Vault for the keys: a folder, or https://<name>.vault.azure.net', undefined, address));
+  const isStore = (text: string): void => {
+    tryOut({ store: forNow(storeAddress(text)) });
+    if (inputs.vault !== undefined) refuseSamePlace(folder, text, inputs.vault);
+  };
+  const where = inputs.store ?? (await ask(STORE_QUESTION, { needed: true, check: isStore }));
+  const store = where === undefined ? undefined : await completedStore(ask, storeAddress(where), (address) => tryOut({ store: address }));
+  const isVault = (text: string): void => {
+    tryOut({ vault: vaultAddress(text) });
+    if (store !== undefined) refuseSamePlace(folder, store, text);
+  };
+  const vault = inputs.vault ?? (await ask(VAULT_QUESTION, { needed: true, check: isVault }));
   const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
   if (name === undefined || store === undefined || vault === undefined) {
     throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
       fix: 'Give what is missing as options, or run this on a terminal without --yes to be asked.',
     });
   }
-  const { component, escrow, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
+  const isEscrow = (text: string): void => {
+    checkEscrow(folder, text);
+  };
+  const escrow = inputs.escrow ?? (await ask(ESCROW_QUESTION, { check: isEscrow }));
+  const { component, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
   return {
-    ...{ name, store: address(store), vault: address(vault), component, kubernetes, escrow, retention, rpo, rto, hour, schedule },
-    github: inputs.github ?? (await agrees(ask, 'Write a GitHub workflow?', existsSync(join(folder, '.github')))),
+    ...{ name, store, vault: vaultAddress(vault), component, kubernetes, escrow, retention, rpo, rto, hour, schedule },
+    github:
+      inputs.github ??
+      (await agreesToFile(host, ask, {
+        question: 'Write a GitHub workflow?',
+        path: WORKFLOW_PATH,
+        option: 'github',
+        folder,
+        force: inputs.force,
+        hint: existsSync(join(folder, '.github')),
+      })),
     azure:
-      inputs.azure ?? (await agrees(ask, 'Write an Azure pipeline?', globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0)),
+      inputs.azure ??
+      (await agreesToFile(host, ask, {
+        question: 'Write an Azure pipeline?',
+        path: PIPELINE_PATH,
+        option: 'azure',
+        folder,
+        force: inputs.force,
+        hint: globSync('azure-pipelines*.{yml,yaml}', { cwd: folder }).length > 0,
+      })),
     ...{ serviceConnection, branch },
   };
 }
 
+interface FileQuestion {
+  question: string;
+  path: string;
+  /** The input that asks for the file. */
+  option: string;
+  folder: string;
+  force: boolean;
+  /** The folder looks as if its owner wants one. */
+  hint: boolean;
+}
+
+/** Whether to write a file that was not asked for by an option. One that is there is never written over unless it is asked for. */
+async function agreesToFile(host: Host, ask: Ask, { question, path, option, folder, force, hint }: FileQuestion): Promise<boolean> {
+  const there = existsSync(join(folder, path));
+  const agreed = await agrees(ask, there ? `${question} (${path} is there already)` : question, hint && !there, () => {
+    if (!there || force) return;
+    throw new UsageError(`${path} exists already.`, { fix: `Type no to leave it as it is; ${host.spell('force')} writes over it.` });
+  });
+  if (there && !agreed) host.notice(`${path} stays as it is. ${host.spell(option)} with ${host.spell('force')} writes it anew.`);
+  return agreed;
+}
+
+const STORE_QUESTION = [
+  'Where do the backups go?',
+  '  https://<account>.blob.core.windows.net/<container>',
+  '  s3://<bucket>',
+  '  sftp://<user>@<host>/<path>',
+  '  or a folder, such as /mnt/backups',
+].join('\n');
+const VAULT_QUESTION = [
+  'Where do the keys go? Never to the same place as the backups.',
+  '  https://<name>.vault.azure.net',
+  '  or a folder, such as /mnt/keys',
+].join('\n');
+const ESCROW_QUESTION = [
+  'An escrow key opens every backup when the vault is gone. Make the pair once,',
+  'on a machine that is off line, and keep the private half there:',
+  ...ESCROW_COMMANDS.map((command) => `  ${command.replace(' -pkeyopt', ' \\\n    -pkeyopt')}`),
+  'Escrow public key file, or Enter for none',
+].join('\n');
+
+/** The store's address with what such a store cannot do without. */
+async function completedStore(ask: Ask, address: string, check: (address: string) => unknown): Promise<string> {
+  const url = /^(?:s3|sftp):/i.test(address) ? new URL(address) : undefined;
+  const withValue =
+    (name: string) =>
+    (value: string): string =>
+      `${address}${address.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`;
+  const extend = async (question: string, name: string, needed: boolean): Promise<string> => {
+    const value = await ask(question, { needed, check: (text) => check(withValue(name)(text)) });
+    return value === undefined ? address : withValue(name)(value);
+  };
+  if (url?.protocol === 's3:' && !url.searchParams.has('region')) {
+    address = await extend('Region of the bucket, such as eu-central-1, or Enter to take AWS_REGION from the environment', 'region', false);
+    if (!url.searchParams.has('endpoint'))
+      address = await extend('Address of the S3 service, such as https://s3.example.org, or Enter for AWS', 'endpoint', false);
+  }
+  if (url?.protocol === 'sftp:' && !url.searchParams.has('fingerprint')) {
+    const port = url.port === '' ? '' : `-p ${url.port} `;
+    address = await extend(
+      `Fingerprint of the server's host key, SHA256:…. This shows it: ssh-keyscan ${port}${url.hostname} | ssh-keygen -lf -`,
+      'fingerprint',
+      true,
+    );
+  }
+  return address;
+}
+
 /** The pod that runs MongoDB; undefined where a connection string reaches it. */
 async function podAnswer(inputs: Inputs, ask: Ask, tryOut: (pod: InitPod) => unknown): Promise<InitPod | undefined> {
-  const { kubernetesPod: pod, kubernetesContainer: container, kubernetesContext: context } = inputs;
+  const pod = podOf(inputs);
   const isNamespace = (text: string): unknown => tryOut({ namespace: text, selector: USUAL_SELECTOR });
   const question = 'Is MongoDB reachable only from inside a Kubernetes cluster?';
   const namespace =
-    inputs.kubernetesNamespace ??
-    ((await agrees(ask, question, false)) ? await ask('Namespace of its pods', 'default', isNamespace) : undefined);
+    pod?.namespace ??
+    ((await agrees(ask, question, false)) ? await ask('Namespace of its pods', { preset: 'default', check: isNamespace }) : undefined);
   if (namespace === undefined) return undefined;
   const isSelector = (text: string): unknown => tryOut({ namespace: 'default', selector: text });
   const selector =
-    inputs.kubernetesSelector ?? (pod === undefined ? await ask('Label selector of its pods', USUAL_SELECTOR, isSelector) : undefined);
-  return { namespace, selector, pod, container, context };
+    pod?.selector ??
+    (pod?.pod === undefined ? await ask('Label selector of its pods', { preset: USUAL_SELECTOR, check: isSelector }) : undefined);
+  return { ...pod, namespace, selector };
+}
+
+/** The pod as the options name it. */
+function podOf(inputs: Inputs): InitPod | undefined {
+  const { kubernetesNamespace: namespace, kubernetesSelector: selector, kubernetesPod: pod } = inputs;
+  const { kubernetesContainer: container, kubernetesContext: context } = inputs;
+  return namespace === undefined ? undefined : { namespace, selector, pod, container, context };
 }
 
 /** Stand for what is not asked yet. */
 const PLACEHOLDERS = { name: 'name', store: './backups', vault: './keys', github: false, azure: false };
+
+/** The answers that were given as options. */
+function given(inputs: Inputs): Partial<InitAnswers> {
+  const { name, store, vault } = inputs;
+  const pod = podOf(inputs);
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(store === undefined ? {} : { store: forNow(storeAddress(store)) }),
+    ...(vault === undefined ? {} : { vault: vaultAddress(vault) }),
+    ...(pod === undefined
+      ? {}
+      : { kubernetes: { ...pod, selector: pod.selector ?? (pod.pod === undefined ? USUAL_SELECTOR : undefined) } }),
+  };
+}
+
+/** An address with a placeholder for what is asked later. */
+function forNow(address: string): string {
+  if (!/^sftp:/i.test(address) || /[?&]fingerprint=/.test(address)) return address;
+  return `${address}${address.includes('?') ? '&' : '?'}fingerprint=SHA256:${'A'.repeat(43)}`;
+}
 
 /** Where in dr.yml each answer ends up. */
 const ANSWER_AT: readonly [path: RegExp, input: string][] = [
@@ -163,15 +324,31 @@ function parseAnswers(answers: InitAnswers, published: Published, host: Host): R
   }
 }
 
-/** @throws UsageError for an address that holds a secret or is none of ours */
-function address(text: string): string {
-  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return text;
-  if (!URL.canParse(text) || new URL(text).protocol !== 'https:') {
-    throw new UsageError(`${JSON.stringify(text.split('?')[0])} is neither an https address nor a folder.`, {
-      fix: 'Write it like https://stdrprod.blob.core.windows.net/backups, or ./backups.',
+/** @throws UsageError for an address that holds a secret or is none of a store */
+function storeAddress(text: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme === undefined) return text;
+  const shown = JSON.stringify(text.split('?')[0]);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !['https', 's3', 'sftp'].includes(scheme) || url.hostname === '') {
+    throw new UsageError(`${shown} is neither the address of a store nor a folder.`, {
+      fix: 'Write it like https://stdrprod.blob.core.windows.net/backups, s3://dr-backups, sftp://backup@host.example.org/srv/backups or ./backups.',
     });
   }
-  if (text.includes('?')) {
+  if (/\.vault\./i.test(url.hostname)) {
+    throw new UsageError(`${shown} is a vault. It takes the keys, not the backups.`, {
+      fix: 'The store is written like https://stdrprod.blob.core.windows.net/backups.',
+    });
+  }
+  if (url.password !== '') {
+    throw new UsageError('The address contains a password, which must not be in a file.', {
+      fix: 'Give the address without it; in dr.yml the password is password: "${env:SFTP_PASSWORD}".',
+    });
+  }
+  if (scheme === 'sftp' && url.username === '') {
+    throw new UsageError(`${shown} does not say who signs in.`, { fix: 'Write it like sftp://backup@host.example.org/srv/backups.' });
+  }
+  if (scheme === 'https' && text.includes('?')) {
     throw new UsageError('The address contains a SAS, which must not be in a file.', {
       fix: 'Give the address without the part from "?" on; in dr.yml the SAS is sas: "${env:STORE_SAS}".',
     });
@@ -179,9 +356,76 @@ function address(text: string): string {
   return text.replace(/\/$/, '');
 }
 
-/** The folder's name as a name that dr.yml takes; undefined when nothing of it is left. */
-function nameOf(folder: string): string | undefined {
-  const name = basename(folder)
+/** @throws UsageError for an address that is none of a vault */
+function vaultAddress(text: string): string {
+  if (!/^[a-z][a-z0-9+.-]+:/i.test(text)) return text;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'https:' || /\.blob\./i.test(url.hostname)) {
+    throw new UsageError(`${JSON.stringify(text.split('?')[0])} is neither the address of a Key Vault nor a folder.`, {
+      fix: 'Write it like https://kv-dr-prod.vault.azure.net, or ./keys.',
+    });
+  }
+  return url.origin;
+}
+
+/** @throws UsageError when the keys would be where the backups are */
+function refuseSamePlace(folder: string, store: string, vault: string): void {
+  if (/^[a-z][a-z0-9+.-]+:/i.test(store) || /^[a-z][a-z0-9+.-]+:/i.test(vault)) return;
+  const [backups, keys] = [resolve(folder, expandHome(store)), resolve(folder, expandHome(vault))];
+  const within = (outer: string, inner: string): boolean => !relative(outer, inner).startsWith('..') && !isAbsolute(relative(outer, inner));
+  if (!within(backups, keys) && !within(keys, backups)) return;
+  throw new UsageError(`The keys (${vault}) would be in the same place as the backups (${store}): a thief who takes one has both.`, {
+    fix: 'Give the keys a folder of their own, on another disk if you can.',
+  });
+}
+
+/** @throws UsageError for a file that is not there or is no public key */
+function checkEscrow(folder: string, file: string): void {
+  let text: string;
+  try {
+    text = readFileSync(resolve(folder, file), 'utf8');
+  } catch (cause) {
+    throw new UsageError(
+      `The escrow public key ${file} cannot be read${(cause as { code?: unknown }).code === 'ENOENT' ? ': there is no such file' : ''}.`,
+      {
+        fix: `Make the pair first: ${ESCROW_COMMANDS.join(' && ')}`,
+        cause,
+      },
+    );
+  }
+  if (text.includes('PRIVATE KEY')) {
+    throw new UsageError(`${file} holds the private half of a key. It must never be where backups are made.`, {
+      fix: `Give the public half: openssl pkey -in ${shellWord(file)} -pubout -out escrow-public.pem`,
+    });
+  }
+  try {
+    createPublicKey(text);
+  } catch (cause) {
+    throw new UsageError(`${file} is not a public key (PEM).`, { fix: `Make the pair: ${ESCROW_COMMANDS.join(' && ')}`, cause });
+  }
+}
+
+/** What options name must be there. @throws UsageError */
+function refuseMissing(folder: string, { folder: named, escrow }: Inputs, host: Host): void {
+  if (named !== undefined && !existsSync(folder)) {
+    throw new UsageError(`${host.spell('folder')} is ${JSON.stringify(named)}: there is no such folder.`, {
+      fix: 'Create it first, or correct the path. Without the option the files are written to the working folder.',
+    });
+  }
+  if (escrow !== undefined) checkEscrow(folder, escrow);
+}
+
+/** The files that are written whatever is answered. */
+function askedFor({ github, azure }: Inputs): InitFile[] {
+  const paths = ['dr.yml', ...(github === true ? [WORKFLOW_PATH] : []), ...(azure === true ? [PIPELINE_PATH] : [])];
+  return paths.map((path) => ({ path, content: '' }));
+}
+
+/** A text as a name that dr.yml takes; undefined when nothing of it is left. */
+function slug(text: string): string | undefined {
+  const name = text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '')

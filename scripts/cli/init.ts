@@ -24,7 +24,7 @@ export const init = defineStep({
   summary: 'Writes a commented dr.yml, and the GitHub workflow or Azure pipeline for the nightly backup.',
   description:
     'On a terminal it asks for what you did not give as an option; --yes takes the defaults instead of asking. ' +
-    'It overwrites no file without --force.',
+    'It overwrites no file without --force, and then only dr.yml and what is asked for by --github and --azure.',
   effects: 'writes',
   inputs: {
     name: input.string({
@@ -33,17 +33,18 @@ export const init = defineStep({
       example: 'rocketchat-production',
     }),
     store: input.string({
-      summary: 'Where backups go: https://<account>.blob.core.windows.net/<container>, or a folder.',
+      summary:
+        'Where backups go: https://<account>.blob.core.windows.net/<container>, s3://<bucket>?region=<region>, sftp://<user>@<host>/<path>?fingerprint=SHA256:…, or a folder.',
       example: 'https://stdrprod.blob.core.windows.net/backups',
     }),
     vault: input.string({
-      summary: 'Where keys go: https://<name>.vault.azure.net, or a folder.',
+      summary: 'Where keys go: https://<name>.vault.azure.net, or a folder. Never where the backups go.',
       example: 'https://kv-dr-prod.vault.azure.net',
     }),
     component: input.string({ summary: 'Name of the MongoDB in dr.yml.', default: 'mongodb' }),
     ...podInputs,
     escrow: input.path({
-      summary: 'Public key file (PEM) whose private half can open backups when the vault is gone.',
+      summary: 'Public key file (PEM) whose private half can open backups when the vault is gone. docs/operations.md says how to make one.',
       example: 'escrow-public.pem',
     }),
     retention: input.string({ summary: 'How long backups stay: 7-4-6 (daily-weekly-monthly), or 14d.', default: '7-4-6' }),
@@ -60,7 +61,10 @@ export const init = defineStep({
     branch: input.string({ summary: 'Branch whose Azure pipeline runs on schedule.', default: 'main' }),
     folder: input.path({ summary: 'The repository that the files are written to; the working folder when absent.' }),
     yes: input.flag({ summary: 'Ask nothing: take the defaults.', default: 'false' }),
-    force: input.flag({ summary: 'Overwrite existing files.', default: 'false' }),
+    force: input.flag({
+      summary: 'Overwrite dr.yml, and with --github or --azure the workflow or pipeline, when they exist.',
+      default: 'false',
+    }),
   },
   outputs: {},
   examples: [

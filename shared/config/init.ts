@@ -14,7 +14,7 @@ export interface Published {
 
 export interface InitAnswers {
   name: string;
-  /** `https://<account>.blob.core.windows.net/<container>`, or a folder. */
+  /** `https://<account>.blob.core.windows.net/<container>`, `s3://<bucket>?region=…`, `sftp://<user>@<host>/<path>?fingerprint=…`, or a folder. */
   store: string;
   /** `https://<name>.vault.azure.net`, or a folder. */
   vault: string;
@@ -60,6 +60,11 @@ export interface InitFile {
   content: string;
 }
 
+/** How an escrow pair is made. */
+export const ESCROW_COMMANDS: readonly string[] = [
+  'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -aes-256-cbc -out escrow-private.pem',
+  'openssl pkey -in escrow-private.pem -pubout -out escrow-public.pem',
+];
 /** The label that Helm charts of MongoDB give their pods. */
 export const USUAL_SELECTOR = 'app.kubernetes.io/name=mongodb';
 export const WORKFLOW_PATH = '.github/workflows/lifeboat-backup.yml';
@@ -102,7 +107,7 @@ export function nightlyCron({ name, hour }: Pick<InitAnswers, 'name' | 'hour'>):
 }
 
 function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
-  const { name, store, vault, component, kubernetes, escrow, retention, rpo, rto } = answers;
+  const { name, vault, component, kubernetes, escrow, retention, rpo, rto } = answers;
   return lines(
     `# yaml-language-server: $schema=https://raw.githubusercontent.com/${repository}/${tag}/dr.schema.json`,
     '# What is protected, where it goes, how long it stays. Check this file: lifeboat config validate. See its defaults: lifeboat config show',
@@ -114,7 +119,7 @@ function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
     `  rto: ${scalar(rto)} # how long a recovery may take`,
     '',
     'stores:',
-    `  primary: ${storeEntry(store)}`,
+    `  primary: ${storeEntry(answers)}`,
     '',
     '# Where the keys are kept, one per backup. Never in the same place as the backups.',
     `vault: ${isHttps(vault) ? `{ kind: azure-key-vault, url: ${quoted(vault)} }` : `{ kind: folder, path: ${quoted(vault)} }`}`,
@@ -159,9 +164,11 @@ function keyLines(vault: string, escrow: string | undefined): string[] {
   ];
 }
 
-function storeEntry(store: string): string {
-  if (!isHttps(store)) return `{ kind: folder, path: ${quoted(store)} }`;
+function storeEntry({ store, github, azure }: InitAnswers): string {
+  if (isFolder(store)) return `{ kind: folder, path: ${quoted(store)} }`;
   const url = new URL(store);
+  if (url.protocol === 's3:') return s3Entry(url);
+  if (url.protocol === 'sftp:') return sftpEntry(url, github || azure);
   const [account = '', ...domain] = url.hostname.split('.');
   const [container = '', ...folder] = url.pathname.split('/').filter((segment) => segment !== '');
   return [
@@ -171,6 +178,41 @@ function storeEntry(store: string): string {
   ]
     .join(', ')
     .concat(' }');
+}
+
+/** Credentials come from the environment, as every S3 client finds them. */
+function s3Entry(url: URL): string {
+  const prefix = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, '');
+  const settings = ['region', 'endpoint', 'storageClass', 'lockDays'].flatMap((name) => {
+    const value = url.searchParams.get(name);
+    return value === null ? [] : [`${name}: ${/^\d+$/.test(value) ? value : scalar(value)}`];
+  });
+  return `{ ${['kind: s3', `bucket: ${scalar(url.hostname)}`, ...(prefix === '' ? [] : [`prefix: ${quoted(prefix)}`]), ...settings].join(', ')} }`;
+}
+
+/** @param inCi a CI system signs in with the text of a key, a person with the SSH agent */
+function sftpEntry(url: URL, inCi: boolean): string {
+  // `/~/` starts a path in the user's home.
+  const path = decodeURIComponent(url.pathname).replace(/^\/~\/?/, '');
+  const keyFile = url.searchParams.get('keyFile');
+  return `{ ${[
+    'kind: sftp',
+    `host: ${scalar(url.hostname)}`,
+    ...(url.port === '' ? [] : [`port: ${url.port}`]),
+    `user: ${scalar(decodeURIComponent(url.username))}`,
+    `path: ${quoted(path)}`,
+    `fingerprint: ${quoted(url.searchParams.get('fingerprint') ?? '')}`,
+    ...(keyFile === null ? (inCi ? ['privateKey: "${env:SFTP_PRIVATE_KEY}"'] : []) : [`keyFile: ${quoted(keyFile)}`]),
+  ].join(', ')} }`;
+}
+
+/** Variables with secrets that a run needs in its environment. */
+function secretNames({ store, kubernetes, github, azure }: InitAnswers): string[] {
+  return [
+    ...(kubernetes === undefined ? ['MONGODB_URI'] : []),
+    ...(/^s3:/i.test(store) ? ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] : []),
+    ...(/^sftp:/i.test(store) && (github || azure) && !store.includes('keyFile=') ? ['SFTP_PRIVATE_KEY'] : []),
+  ];
 }
 
 function workflowYaml(answers: InitAnswers, { repository, tag }: Published): string {
@@ -190,9 +232,9 @@ function workflowYaml(answers: InitAnswers, { repository, tag }: Published): str
     '  cancel-in-progress: false',
     'jobs:',
     '  backup:',
-    isHttps(answers.store)
+    keptFolder(answers) === undefined
       ? '    runs-on: ubuntu-latest'
-      : '    runs-on: self-hosted # the store is a folder: a hosted runner would throw it away',
+      : `    runs-on: self-hosted # the ${keptFolder(answers)} is a folder: a hosted runner would throw it away`,
     `    timeout-minutes: ${RUN_MINUTES}`,
     '    permissions:',
     '      contents: read # dr.yml',
@@ -203,12 +245,18 @@ function workflowYaml(answers: InitAnswers, { repository, tag }: Published): str
     '          persist-credentials: false',
     ...(azure && answers.kubernetes ? CLUSTER_LOGIN : []),
     `      - uses: ${repository}/actions/backup-all@${tag}`,
-    ...(answers.kubernetes ? [] : ['        env:', '          MONGODB_URI: ${{ secrets.MONGODB_URI }}']),
+    ...envLines(answers, (name) => `\${{ secrets.${name} }}`),
     '        with:',
     '          config: dr.yml',
     ...(guarded ? ["          due: ${{ github.event_name == 'schedule' }} # started by hand it backs up in any case"] : []),
     ...(azure ? ['          azure-client-id: ${{ vars.AZURE_CLIENT_ID }}', '          azure-tenant-id: ${{ vars.AZURE_TENANT_ID }}'] : []),
   );
+}
+
+/** The `env:` of a step, at its depth in both files. */
+function envLines(answers: InitAnswers, valueOf: (name: string) => string): string[] {
+  const names = secretNames(answers);
+  return names.length === 0 ? [] : ['        env:', ...names.map((name) => `          ${name}: ${valueOf(name)}`)];
 }
 
 /** Steps of a workflow that give kubectl a kubeconfig for a cluster of AKS. */
@@ -237,9 +285,9 @@ function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
       `    branches: { include: [${scalar(answers.branch)}] }`,
       '    always: true # without it nothing runs while the branch does not change',
     ]),
-    isHttps(answers.store)
+    keptFolder(answers) === undefined
       ? 'pool: { vmImage: ubuntu-latest }'
-      : 'pool: { name: Default } # the store is a folder: a hosted agent would throw it away',
+      : `pool: { name: Default } # the ${keptFolder(answers)} is a folder: a hosted agent would throw it away`,
     'jobs:',
     '  - job: backup',
     `    timeoutInMinutes: ${RUN_MINUTES}`,
@@ -252,7 +300,7 @@ function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
     '          config: dr.yml',
     ...(guarded ? ["          due: ${{ eq(variables['Build.Reason'], 'Schedule') }} # started by hand it backs up in any case"] : []),
     ...(usesAzure(answers) ? [`          azureSubscription: ${scalar(answers.serviceConnection)}`] : []),
-    ...(answers.kubernetes ? [] : ['        env:', '          MONGODB_URI: $(MONGODB_URI) # a secret variable of the pipeline']),
+    ...envLines(answers, (name) => `$(${name}) # a secret variable of the pipeline`),
   );
 }
 
@@ -283,7 +331,9 @@ export function remainingWork(answers: InitAnswers): RemainingWork[] {
 function githubWork(answers: InitAnswers): string[] {
   const azure = usesAzure(answers);
   return [
-    ...(answers.kubernetes ? [] : ['gh secret set MONGODB_URI']),
+    ...secretNames(answers).map((name) =>
+      name === 'SFTP_PRIVATE_KEY' ? `gh secret set ${name} < ~/.ssh/id_ed25519` : `gh secret set ${name}`,
+    ),
     ...(azure
       ? [
           'gh variable set AZURE_CLIENT_ID  # of an Entra application with a federated credential for this repository',
@@ -298,12 +348,14 @@ function githubWork(answers: InitAnswers): string[] {
 
 function pipelinesWork(answers: InitAnswers): string[] {
   const azure = usesAzure(answers);
-  const variables = answers.kubernetes
-    ? azure
-      ? ' with the variables AKS_RESOURCE_GROUP and AKS_CLUSTER'
-      : ''
-    : ' with the secret variable MONGODB_URI';
+  const secrets = secretNames(answers);
+  const parts = [
+    ...(azure && answers.kubernetes ? ['the variables AKS_RESOURCE_GROUP and AKS_CLUSTER'] : []),
+    ...(secrets.length > 0 ? [`the secret variable${secrets.length > 1 ? 's' : ''} ${secrets.join(' and ')}`] : []),
+  ];
+  const variables = parts.length === 0 ? '' : ` with ${parts.join(' and ')}`;
   return [
+    'Install the Lifeboat extension in the organisation, once: README, "Nightly backup on Azure Pipelines", says how.',
     `Create a pipeline from ${PIPELINE_PATH}${variables}.`,
     ...(azure ? [`Create the service connection ${answers.serviceConnection} (workload identity federation).`] : []),
   ];
@@ -317,18 +369,24 @@ function clusterWork(answers: InitAnswers): string[] {
   ];
 }
 
-function localWork({ kubernetes }: InitAnswers): string[] {
-  return kubernetes
-    ? ['az aks get-credentials --resource-group <group> --name <cluster>  # or any other kubeconfig that reaches it']
-    : ["export MONGODB_URI='mongodb://…'"];
+function localWork(answers: InitAnswers): string[] {
+  return [
+    ...(answers.kubernetes
+      ? ['az aks get-credentials --resource-group <group> --name <cluster>  # or any other kubeconfig that reaches it']
+      : []),
+    ...secretNames(answers).map((name) =>
+      name === 'SFTP_PRIVATE_KEY'
+        ? `export ${name}="$(cat ~/.ssh/id_ed25519)"`
+        : `export ${name}='${name === 'MONGODB_URI' ? 'mongodb://…' : '…'}'`,
+    ),
+  ];
 }
 
 /** What to mind about folders: keys must not end up in version control, nor backups in a checkout that is cleaned. */
 function folderWork({ store, vault, github, azure }: InitAnswers): string[] {
-  const folders = [...new Set([store, vault])].filter((address) => !isHttps(address));
+  const folders = [...new Set([store, vault])].filter(isFolder);
   const below = folders.filter((folder) => !/^(?:\/|[A-Za-z]:|\.\.)/.test(folder));
   return [
-    ...(store === vault ? ['Give the keys a place of their own: whoever gets hold of the backups must not get the keys with them.'] : []),
     ...(below.length > 0 ? [`Keep ${below.join(' and ')} out of version control (.gitignore).`] : []),
     ...(below.length > 0 && (github || azure)
       ? [`Give ${below.join(' and ')} absolute paths outside the checkout in dr.yml: the CI system cleans the checkout before each run.`]
@@ -341,6 +399,16 @@ export const NEXT_COMMANDS: readonly string[] = ['lifeboat config validate', 'li
 
 function usesAzure({ store, vault }: InitAnswers): boolean {
   return isHttps(store) || isHttps(vault);
+}
+
+/** Which of the two is a folder, and would not outlive a hosted machine. */
+function keptFolder({ store, vault }: InitAnswers): 'store' | 'vault' | undefined {
+  if (isFolder(store)) return 'store';
+  return isFolder(vault) ? 'vault' : undefined;
+}
+
+function isFolder(address: string): boolean {
+  return !/^(?:https|s3|sftp):/i.test(address);
 }
 
 function isHttps(address: string): boolean {

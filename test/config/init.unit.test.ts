@@ -1,5 +1,6 @@
 // `lifeboat init`: valid files, nothing overwritten, a schedule of one's own.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -13,11 +14,16 @@ import { runStep } from '../../shared/step/run.ts';
 
 const PLACES = { store: 'https://stdrprod.blob.core.windows.net/backups/team-a', vault: 'https://kv-dr-prod.vault.azure.net' };
 
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const PUBLIC_KEY = pair.publicKey.export({ type: 'spki', format: 'pem' });
+const PRIVATE_KEY = pair.privateKey.export({ type: 'pkcs8', format: 'pem' });
+
 let root: string;
 let folder: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'lifeboat-init-'));
   folder = join(root, 'Shop (Prod)');
+  mkdirSync(folder);
 });
 afterEach(() => {
   rmSync(root, { recursive: true });
@@ -48,6 +54,7 @@ describe('init', () => {
   });
 
   test('takes folders, an escrow key, and names that YAML would read as something else', async () => {
+    writeFileSync(join(folder, 'escrow public.pem'), PUBLIC_KEY);
     await run({ yes: 'true', store: './a: b', vault: 'keys #1', name: 'on', escrow: 'escrow public.pem', github: 'true', azure: 'true' });
     const dr = parseDr(written('dr.yml'), join(folder, 'dr.yml'));
     expect(dr.dr.name).toBe('on');
@@ -79,7 +86,7 @@ describe('init', () => {
 
   test('asks for what is not given, and takes what is there as a hint', async () => {
     mkdirSync(join(folder, '.github'), { recursive: true });
-    const { finish } = await run({}, ['', '', PLACES.store, PLACES.vault, '', '']);
+    const { finish } = await run({}, ['', '', PLACES.store, PLACES.vault, '', '', '']);
     expect(finish.result).toMatchObject({
       files: ['dr.yml', WORKFLOW_PATH],
       next: ['lifeboat config validate', 'lifeboat doctor', 'lifeboat backup-all'],
@@ -100,7 +107,7 @@ describe('init', () => {
     expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
       expect.stringMatching(/^warning: name: expected a name of lower-case letters.*found "My App!"\. "lifeboat init --help" explains/),
       'warning: "maybe" is neither yes nor no. Type yes or no.',
-      expect.stringMatching(/^warning: "ftp:\/\/x" is neither an https address nor a folder\. Write it like/),
+      expect.stringMatching(/^warning: "ftp:\/\/x" is neither the address of a store nor a folder\. Write it like/),
     ]);
     expect(parseDr(written('dr.yml'), 'dr.yml').dr.name).toBe('my-app');
     const wrong = { rpo: 'never', retention: '7', component: 'My DB' };
@@ -170,16 +177,14 @@ describe('init', () => {
     expect(half.finish.error?.message).toBe('kubernetesSelector goes with kubernetesNamespace, which is missing.');
   });
 
-  test('says what folders need: out of version control, outside a checkout, apart from each other', async () => {
+  test('says what folders need: out of version control, outside a checkout', async () => {
     const remaining = async (inputs: Record<string, string>): Promise<string> => {
       const { finish } = await run({ yes: 'true', force: 'true', azure: 'false', ...inputs });
       return JSON.stringify((finish.result as { remaining: unknown }).remaining);
     };
-    const near = await remaining({ store: './b', vault: './b', github: 'true' });
-    for (const said of ['a place of their own', 'Keep ./b out of version control', 'outside the checkout']) expect(near).toContain(said);
-    expect(await remaining({ store: '/mnt/b', vault: '/mnt/k', github: 'true' })).not.toMatch(
-      /version control|checkout|place of their own/,
-    );
+    const near = await remaining({ store: './b', vault: './k', github: 'true' });
+    for (const said of ['Keep ./b and ./k out of version control', 'outside the checkout']) expect(near).toContain(said);
+    expect(await remaining({ store: '/mnt/b', vault: '/mnt/k', github: 'true' })).not.toMatch(/version control|checkout/);
   });
 
   test('names the flags when nobody can answer', async () => {
@@ -196,6 +201,132 @@ describe('init', () => {
     expect(written(WORKFLOW_PATH)).toBe('mine');
     expect((await run({ ...inputs, force: 'true' })).finish.outcome).toBe('succeeded');
     expect(written(WORKFLOW_PATH)).toContain('permissions: {}');
+  });
+
+  test('with --force writes over what was asked for, and nothing else', async () => {
+    mkdirSync(join(folder, '.github', 'workflows'), { recursive: true });
+    for (const path of [WORKFLOW_PATH, PIPELINE_PATH, 'dr.yml']) writeFileSync(join(folder, path), 'edited by hand');
+    const forced = await run({ yes: 'true', force: 'true', ...PLACES });
+    expect(forced.finish).toMatchObject({ outcome: 'succeeded', result: { files: ['dr.yml'] } });
+    expect([written(WORKFLOW_PATH), written(PIPELINE_PATH)]).toEqual(['edited by hand', 'edited by hand']);
+    expect(forced.host.log.join('\n')).toContain(`${PIPELINE_PATH} stays as it is. azure with force writes it anew.`);
+    const answered = await run({ force: 'true', ...PLACES, name: 'shop' }, ['no', '', '', 'yes']);
+    expect(answered.finish).toMatchObject({ outcome: 'succeeded', result: { files: ['dr.yml', PIPELINE_PATH] } });
+    expect(written(WORKFLOW_PATH)).toBe('edited by hand');
+  });
+
+  test('keeps all answers when one cannot be taken: each is asked for again, and a wrong option comes before the first question', async () => {
+    writeFileSync(join(folder, PIPELINE_PATH), 'edited by hand');
+    writeFileSync(join(folder, 'private.pem'), PRIVATE_KEY);
+    writeFileSync(join(folder, 'public.pem'), PUBLIC_KEY);
+    const answers = [
+      'Shop & Söhne',
+      '',
+      'no',
+      '',
+      'https://a.blob.core.windows.net/Wrong_Name',
+      './backups',
+      '',
+      './backups/',
+      './backups/keys',
+    ];
+    const { host, finish } = await run({}, [
+      ...answers,
+      's3://x',
+      './keys',
+      'missing.pem',
+      'private.pem',
+      'dr',
+      'public.pem',
+      'no',
+      'yes',
+      'no',
+    ]);
+    expect(host.log.filter((line) => line.startsWith('warning'))).toEqual([
+      expect.stringContaining('found "Shop & Söhne"'),
+      expect.stringContaining('has no default'),
+      expect.stringContaining("store: expected a container's name"),
+      expect.stringContaining('has no default'),
+      expect.stringContaining('The keys (./backups/) would be in the same place as the backups (./backups)'),
+      expect.stringContaining('The keys (./backups/keys) would be in the same place'),
+      expect.stringMatching(/s3:\/\/x" is neither the address of a Key Vault nor a folder\. Write it like https:\/\/kv-dr-prod\.vault/),
+      expect.stringMatching(/missing\.pem cannot be read: there is no such file\. Make the pair first: openssl genpkey .* && openssl pkey/),
+      expect.stringMatching(/private\.pem holds the private half.* openssl pkey -in private\.pem -pubout/),
+      expect.stringContaining('dr cannot be read'),
+      expect.stringContaining(`${PIPELINE_PATH} exists already. Type no`),
+    ]);
+    expect(finish).toMatchObject({ outcome: 'succeeded', result: { files: ['dr.yml'] } });
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr).toMatchObject({
+      name: 'shop-sohne',
+      keys: [{ kind: 'folder' }, { kind: 'escrow', publicKey: 'public.pem' }],
+    });
+
+    const questions = ['never asked'];
+    const early = await run({ rpo: 'never', force: 'true' }, questions);
+    expect([early.finish.exitCode, early.finish.error?.message, questions]).toEqual([
+      2,
+      expect.stringMatching(/^rpo: expected/),
+      ['never asked'],
+    ]);
+  });
+
+  test('takes S3 and SFTP, asks for what they need, and signs in where the CI system runs', async () => {
+    const bucket = await run({ vault: PLACES.vault, name: 'shop', azure: 'false', escrow: '' }, [
+      'no',
+      's3://dr-backups/team-a',
+      'eu-central-1',
+      '',
+      '',
+      'yes',
+    ]);
+    expect(bucket.finish.outcome).toBe('succeeded');
+    expect(await parseDr(written('dr.yml'), 'dr.yml').store('primary')).toEqual({
+      kind: 's3',
+      bucket: 'dr-backups',
+      prefix: 'team-a',
+      region: 'eu-central-1',
+    });
+    const workflow = parse(written(WORKFLOW_PATH)) as { jobs: { backup: { 'runs-on': string; steps: { env?: object }[] } } };
+    expect(workflow.jobs.backup['runs-on']).toBe('ubuntu-latest');
+    expect(workflow.jobs.backup.steps[1]?.env).toEqual({
+      MONGODB_URI: '${{ secrets.MONGODB_URI }}',
+      AWS_ACCESS_KEY_ID: '${{ secrets.AWS_ACCESS_KEY_ID }}',
+      AWS_SECRET_ACCESS_KEY: '${{ secrets.AWS_SECRET_ACCESS_KEY }}',
+    });
+
+    const fingerprint = `SHA256:${'a'.repeat(43)}`;
+    const flags = { yes: 'true', force: 'true', vault: '/mnt/keys', name: 'shop', github: 'false', azure: 'true' };
+    const server = await run({ ...flags, store: `sftp://backup@host.example.org:2222/srv/backups?fingerprint=${fingerprint}` });
+    expect(server.finish.outcome).toBe('succeeded');
+    expect(written('dr.yml')).toContain(
+      `primary: { kind: sftp, host: host.example.org, port: 2222, user: backup, path: "/srv/backups", fingerprint: "${fingerprint}", privateKey: "\${env:SFTP_PRIVATE_KEY}" }`,
+    );
+    expect(written(PIPELINE_PATH)).toContain('SFTP_PRIVATE_KEY: $(SFTP_PRIVATE_KEY)');
+    expect(written(PIPELINE_PATH)).toContain('the vault is a folder: a hosted agent would throw it away');
+    expect(JSON.stringify(server.finish.result)).toContain('Install the Lifeboat extension');
+    const bare = await run({ ...flags, store: 'sftp://backup@host.example.org/srv/backups' });
+    expect(bare.finish).toMatchObject({ exitCode: 2, error: { message: expect.stringMatching(/^store: expected a fingerprint/) } });
+    const asked = await run({ force: 'true', vault: './k', name: 'shop', github: 'false', azure: 'false' }, [
+      'no',
+      'sftp://backup@host.example.org/~/b',
+      'MD5:x',
+      fingerprint,
+    ]);
+    expect(asked.finish.outcome).toBe('succeeded');
+    expect(await parseDr(written('dr.yml'), 'dr.yml').store('primary')).toMatchObject({ kind: 'sftp', path: 'b', fingerprint });
+  });
+
+  test('says which path of an option is not there', async () => {
+    const nowhere = await run({ yes: 'true', ...PLACES, folder: join(root, 'nowhere') });
+    expect(nowhere.finish).toMatchObject({
+      exitCode: 2,
+      error: { message: expect.stringMatching(/^folder is .*nowhere": there is no such folder/) },
+    });
+    const key = await run({ yes: 'true', ...PLACES, escrow: 'escrow.pem' });
+    expect(key.finish).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('escrow.pem cannot be read') } });
+    const same = await run({ yes: 'true', store: './b', vault: 'b/' });
+    expect(same.finish).toMatchObject({ exitCode: 2, error: { message: expect.stringContaining('in the same place as the backups') } });
+    expect(existsSync(join(folder, 'dr.yml'))).toBe(false);
   });
 
   test('never lets a SAS or a wrong value into a file', async () => {

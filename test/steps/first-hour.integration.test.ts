@@ -41,8 +41,9 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     for (const [question, answer] of [
       [/Name of what is protected \[.+\]:/, 'shop'],
       [/Is MongoDB reachable only from inside a Kubernetes cluster\? \[no\]/, ''],
-      [/Store: .*\n>\s*$/, './backups'],
-      [/Vault for the keys/, './keys'],
+      [/Where do the backups go\?[^]*\n>\s*$/, './backups'],
+      [/Where do the keys go\?[^]*\n>\s*$/, './keys'],
+      [/openssl genpkey[^]*Escrow public key file, or Enter for none\n>\s*$/, ''],
       [/Write a GitHub workflow\? \[no\]/, 'yes'],
       [/Write an Azure pipeline\? \[no\]/, ''],
     ] as const) {
