@@ -3,6 +3,7 @@ import guids from '../../azure-tasks/guids.json' with { type: 'json' };
 import { randomUUID } from 'node:crypto';
 import type { AnyStep, Effects } from '../../shared/step/define.ts';
 import type { InputSpec } from '../../shared/step/input.ts';
+import { formGroup, groupName, helpOf, labelOf, visibleRule } from './azure-form.ts';
 import { describeInput, faceDefault, inputsFor, mustBeGiven, taskName } from './describe.ts';
 import { OUTCOME_OUTPUT } from './github-actions.ts';
 import { EXTENSION_VERSION, REPOSITORY, TASK_VERSION } from './project.ts';
@@ -46,8 +47,14 @@ export function taskJson(step: AnyStep, variant: Variant = 'prod'): string {
     minimumAgentVersion: '4.248.0',
     instanceNameFormat: step.title,
     runsOn: ['Agent'],
-    groups: groups.map((group) => ({ name: groupName(group), displayName: group, isExpanded: false })),
-    inputs: inputs.map(([name, spec]) => taskInput(name, spec)),
+    groups: groups.map(formGroup),
+    inputs: inputs.map(([name, spec]) =>
+      taskInput(
+        name,
+        spec,
+        inputs.map(([other]) => other),
+      ),
+    ),
     outputVariables: outputs.map(({ name, summary }) => ({ name, description: summary })),
     // Whatever a log line smuggles in, no other variable can be set by this task.
     restrictions: { settableVariables: { allowed: outputs.map(({ name }) => name) } },
@@ -55,16 +62,18 @@ export function taskJson(step: AnyStep, variant: Variant = 'prod'): string {
   });
 }
 
-function taskInput(name: string, spec: InputSpec<unknown>): Record<string, unknown> {
+function taskInput(name: string, spec: InputSpec<unknown>, all: readonly string[]): Record<string, unknown> {
   const preset = faceDefault(spec);
+  const rule = visibleRule(name, all);
   return {
     name,
     type: taskInputType(spec),
-    label: label(name),
+    label: labelOf(name),
     required: mustBeGiven(spec),
     // A check box that was never touched must mean what the step means by it.
     ...(preset === undefined ? {} : { defaultValue: preset }),
-    helpMarkDown: describeInput(spec),
+    helpMarkDown: helpOf(name, spec),
+    ...(rule === undefined ? {} : { visibleRule: rule }),
     ...(spec.group === undefined ? {} : { groupName: groupName(spec.group) }),
     ...(spec.choices === undefined ? {} : { options: Object.fromEntries(spec.choices.map((choice) => [choice, choice])) }),
   };
@@ -76,21 +85,6 @@ function taskInputType(spec: InputSpec<unknown>): string {
   if (spec.kind === 'choice') return faceDefault(spec) === undefined ? 'string' : 'pickList';
   if (spec.kind === 'list') return 'multiLine';
   return spec.kind === 'serviceConnection' ? 'connectedService:AzureRM' : 'string';
-}
-
-function groupName(group: string): string {
-  return group
-    .replace(/[^A-Za-z0-9]+(.)?/g, (_, letter: string | undefined) => letter?.toUpperCase() ?? '')
-    .replace(/^./, (c) => c.toLowerCase());
-}
-
-const ACRONYMS: Record<string, string> = { uri: 'URI', sas: 'SAS', id: 'ID', mongodb: 'MongoDB' };
-
-/** `mongodbUri` → `MongoDB URI`. */
-function label(name: string): string {
-  const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).split(' ');
-  const text = words.map((word) => ACRONYMS[word] ?? word).join(' ');
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** `vss-extension.json`, for a folder that holds the built task folders beside it (scripts/build puts them there). */

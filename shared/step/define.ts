@@ -2,7 +2,7 @@
 import type { Clock } from '../tools/clock.ts';
 import type { UserError } from './errors.ts';
 import type { Host } from './host.ts';
-import { input, type InputSpec } from './input.ts';
+import { inGroup, input, type InputSpec } from './input.ts';
 
 export type InputSpecs = Record<string, InputSpec<unknown>>;
 /** The frozen, typed record of parsed inputs. */
@@ -93,7 +93,10 @@ export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends str
 /** A definition whose type parameters no longer matter: what registries, hosts and generators handle. */
 export type AnyStep = StepDefinition;
 
-const destroyingInputs = {
+/** The heading of everything that says whether data may be touched. */
+export const SAFETY_GROUP = 'Safety';
+
+const destroyingInputs = inGroup(SAFETY_GROUP, {
   confirm: input.string({
     summary: 'The name that the plan asks for (the one in dr.yml), to confirm that data may be replaced or removed.',
     example: 'rocketchat-production',
@@ -103,7 +106,7 @@ const destroyingInputs = {
     summary: 'Why you are doing this; kept in the audit log.',
     example: 'INC-4711: orders collection lost',
   }),
-};
+});
 
 /** Inputs that `defineStep` adds to a step that destroys. */
 export type DestroyingInputs = typeof destroyingInputs;

@@ -1,6 +1,6 @@
 // What `mongodb-restore` takes and puts out.
-import type { DestroyingContext } from '../../step/define.ts';
-import { input } from '../../step/input.ts';
+import { SAFETY_GROUP, type DestroyingContext } from '../../step/define.ts';
+import { inGroup, input } from '../../step/input.ts';
 import {
   azureInputs,
   keyInputs,
@@ -41,20 +41,22 @@ export const inputs = {
     summary: 'Wait this long for that, then restore. Without it, the run only starts it; run it again later.',
     example: '16h',
   }),
-  replace: input.flag({ summary: 'Allow collections that hold documents to be replaced.', default: 'false' }),
   targetDatabase: input.string({ summary: 'Restore the one database of the backup under this name, beside the live data.' }),
   rename: input.list({
     summary: 'Restore under other names: from=to, for databases or collections.',
     example: 'rocketchat=rocketchat_check',
   }),
-  verifyFirst: input.flag({
-    summary: 'Read the whole backup and prove it before the target is touched.',
-    default: 'true',
-  }),
-  safetyBackup: input.flag({ summary: 'Back up what is about to be replaced, so that rollback can put it back.', default: 'true' }),
-  rollback: input.flag({
-    summary: 'Put back what the last restore replaced (its safety backup), or an earlier one: timestamp then names the safety backup.',
-    default: 'false',
+  ...inGroup(SAFETY_GROUP, {
+    replace: input.flag({ summary: 'Allow collections that hold documents to be replaced.', default: 'false' }),
+    verifyFirst: input.flag({
+      summary: 'Read the whole backup and prove it before the target is touched.',
+      default: 'true',
+    }),
+    safetyBackup: input.flag({ summary: 'Back up what is about to be replaced, so that rollback can put it back.', default: 'true' }),
+    rollback: input.flag({
+      summary: 'Put back what the last restore replaced (its safety backup), or an earlier one: timestamp then names the safety backup.',
+      default: 'false',
+    }),
   }),
   ...azureInputs,
 };
