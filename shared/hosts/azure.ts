@@ -126,7 +126,7 @@ export class AzureHost implements Host {
 
   async finish(finish: Finish): Promise<void> {
     this.setOutput('outcome', finish.outcome);
-    const failure = failureSummary(finish);
+    const failure = failureSummary(finish, this.#summary);
     if (failure !== '') await this.summary(failure);
     this.#logSummary();
     this.#uploadSummary();

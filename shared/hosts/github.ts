@@ -21,6 +21,7 @@ export class GithubHost implements Host {
   readonly #lifecycle: Lifecycle;
   readonly #progress = new ProgressText();
   #summaryBytes = 0;
+  #shown = '';
 
   constructor() {
     this.#inputs = takeInputs();
@@ -84,6 +85,7 @@ export class GithubHost implements Host {
 
   async summary(markdown: string): Promise<void> {
     const text = this.#masker.clean(markdown);
+    this.#shown += `${text}\n`;
     this.#summaryBytes += Buffer.byteLength(text);
     if (this.#summaryBytes > SUMMARY_LIMIT_BYTES) {
       this.warning('The job summary would exceed 1 MiB, and GitHub would drop all of it: the rest is only in the log.');
@@ -123,7 +125,7 @@ export class GithubHost implements Host {
     if (finish.error) {
       const { message, fix, stack } = finish.error;
       this.error([message, fix, stack].filter((text) => text !== undefined).join('\n'));
-      const failure = failureSummary(finish);
+      const failure = failureSummary(finish, this.#shown);
       if (failure !== '') await this.summary(failure);
     }
     // A step can only pass or fail here: partial passes, its doubts are warnings already.

@@ -180,7 +180,15 @@ export class TerminalHost implements Host {
     }
     this.#closingLines(finish, seconds);
     if (this.#options.json) {
-      const document = { step: this.#options.command, ...finish, seconds: Number(seconds.toFixed(3)), outputs: this.#outputs };
+      // What a summary is made of is no part of the result.
+      const document = {
+        step: this.#options.command,
+        ...finish,
+        subject: undefined,
+        help: undefined,
+        seconds: Number(seconds.toFixed(3)),
+        outputs: this.#outputs,
+      };
       process.stdout.write(`${JSON.stringify(this.#masker.cleanDeep(document))}\n`);
     }
     process.exitCode = finish.exitCode;

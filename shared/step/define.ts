@@ -1,7 +1,7 @@
 // `defineStep`: the single source of a step, from which every host's face is generated.
 import type { Clock } from '../tools/clock.ts';
 import type { UserError } from './errors.ts';
-import type { Host } from './host.ts';
+import type { FailureHelp, Host } from './host.ts';
 import { inGroup, input, type InputSpec } from './input.ts';
 
 export type InputSpecs = Record<string, InputSpec<unknown>>;
@@ -42,6 +42,8 @@ export interface StepContext<I extends InputSpecs = InputSpecs, O extends string
   /** What the run keeps for its step, as `openConfig` made it; `sessionOf` of shared/session gives it its type. */
   session?: unknown;
   setOutput: (this: void, name: O, value: string | number) => void;
+  /** Keeps what helps a person when the run fails; shown below the error. */
+  remember: (this: void, help: FailureHelp & { component?: string | undefined }) => void;
   /**
    * Shows the plan and asks for the typed confirmation of a destroying step.
    * @returns false on a dry run: the caller then stops without touching anything.
@@ -73,6 +75,8 @@ export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends str
   name: string;
   /** Azure's friendlyName, at most 40 characters. */
   title: string;
+  /** What a run is called in a heading, such as `Validation` (of shop/mongodb failed). Default: the title's own words. */
+  noun?: string;
   /** One sentence: what the step does and proves. */
   summary: string;
   /** A few sentences of help, plain text. */

@@ -37,8 +37,19 @@ export interface ServiceConnection {
   clientSecret?: string;
 }
 
+/** What helps a person after a failure. */
+export interface FailureHelp {
+  /** The newest good backup; null when there is none. */
+  lastGoodBackup?: string | null | undefined;
+  /** A command line to run next. */
+  next?: string | undefined;
+}
+
 /** What a finished step hands to its host. */
 export interface Finish {
+  /** What ran on what, for a heading: `MongoDB backup of shop/mongodb`. */
+  subject?: string | undefined;
+  help?: FailureHelp | undefined;
   outcome: Outcome;
   /** Process exit code, from EXIT_CODES. */
   exitCode: number;

@@ -12,7 +12,7 @@ import {
   UserError,
   withFix,
 } from './errors.ts';
-import type { Finish, Host } from './host.ts';
+import type { FailureHelp, Finish, Host } from './host.ts';
 import type { InputSpec } from './input.ts';
 
 /** Where a value may come from below the host's own inputs: `dr.yml`. */
@@ -47,17 +47,41 @@ type Origin = 'input' | 'dr.yml' | 'default' | 'absent';
 /** Runs a step to its end and tells the host. What went wrong is in the returned record; throws only when the host cannot be told. */
 export async function runStep(step: AnyStep, host: Host, options: RunOptions = {}): Promise<Finish> {
   const warnings: string[] = [];
+  const help: FailureHelp & Subject = {};
   let finish: Finish;
   try {
-    finish = await attempt(step, host, options, warnings);
+    finish = await attempt(step, host, options, { warnings, help });
   } catch (thrown) {
     finish = failure(thrown, host, warnings);
+  }
+  if (finish.error !== undefined) {
+    const { lastGoodBackup, next } = help;
+    finish = { ...finish, subject: subjectOf(step, host, help), help: { lastGoodBackup, next } };
   }
   await host.finish(finish);
   return finish;
 }
 
-async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings: string[]): Promise<Finish> {
+/** `MongoDB backup of shop/mongodb`. */
+function subjectOf({ noun, title }: AnyStep, host: Host, { name, component }: FailureHelp & Subject): string {
+  const what = noun ?? title.replace(/^Lifeboat: /, '');
+  const given = (input: string): string | undefined => readable(() => host.rawInput(input)) || undefined;
+  const whose = [name ?? given('name'), component ?? given('component')].filter((part) => part !== undefined).join('/');
+  return `${what.charAt(0).toUpperCase()}${what.slice(1)}${whose === '' ? '' : ` of ${whose}`}`;
+}
+
+/** Whose backups a run was about, as far as it was known. */
+interface Subject {
+  name?: string | undefined;
+  component?: string | undefined;
+}
+
+async function attempt(
+  step: AnyStep,
+  host: Host,
+  options: RunOptions,
+  { warnings, help }: { warnings: string[]; help: FailureHelp & Subject },
+): Promise<Finish> {
   maskSecrets(step, host);
   const { values, origins, session } = await parseInputs(step, host, options.openConfig);
   const context: StepContext<InputSpecs, string> = {
@@ -71,8 +95,13 @@ async function attempt(step: AnyStep, host: Host, options: RunOptions, warnings:
     setOutput: (name, value) => {
       host.setOutput(name, String(value));
     },
+    remember: (more) => {
+      Object.assign(help, more);
+    },
     confirmDestruction: (plan) => confirmDestruction(plan, host, values),
   };
+  const { name, component } = values as Subject;
+  Object.assign(help, name === undefined ? {} : { name }, component === undefined ? {} : { component });
   const returned = (await step.run(context)) ?? {};
   const doubts = returned.doubts ?? [];
   for (const doubt of doubts) host.warning(doubt);

@@ -19,6 +19,7 @@ function ruleProblem(name: string, text: string): string | undefined {
 export const applyRetention = defineStep({
   name: 'apply-retention',
   title: 'Lifeboat: apply retention',
+  noun: 'Retention',
   summary: 'Removes the backups that no retention rule keeps, and says why each one goes or stays.',
   description:
     "The rules are those of restic's forget, from dr.yml or from inputs, and apply to all stores that dr.yml names for a component, each with its own rules. Only verified " +

@@ -5,6 +5,7 @@ import { inputs, outputs } from './audit/inputs.ts';
 export const auditStep = defineStep({
   name: 'audit',
   title: 'Lifeboat: audit log',
+  noun: 'Audit log',
   summary: 'Shows who ran what, when, from which run, and why.',
   description:
     'Every step that writes or destroys leaves an entry under audit/ in the store; one that destroys does so before it touches anything. Entries are never ' +

@@ -5,6 +5,7 @@ import { inputs, outputs } from './backup-all/inputs.ts';
 export const backupAll = defineStep({
   name: 'backup-all',
   title: 'Lifeboat: back up everything',
+  noun: 'Backup',
   summary: 'Backs up every component of dr.yml as one recovery point.',
   description:
     'Runs the backup step of each component, one after the other, all under one timestamp, and goes on when one fails. The group manifest ' +

@@ -5,6 +5,7 @@ import { inputs, outputs } from './copy-backups/inputs.ts';
 export const copyBackupsStep = defineStep({
   name: 'copy-backups',
   title: 'Lifeboat: copy backups',
+  noun: 'Copying',
   summary: 'Copies missing backups to the other stores, and proves each copy by reading it back.',
   description:
     'Copies the encrypted bytes as they are, reads them back from the copy, compares them with the manifest, and writes the manifest last. ' +

@@ -6,6 +6,7 @@ import { inputs, outputs } from './hold-backup/inputs.ts';
 export const holdBackup = defineStep({
   name: 'hold-backup',
   title: 'Lifeboat: hold a backup',
+  noun: 'Hold',
   summary: 'Protects a backup from retention, with a reason and for a time.',
   description:
     'For the backup before an upgrade, or one that an investigation needs. The hold is kept beside the backups, in every store that dr.yml names for the ' +

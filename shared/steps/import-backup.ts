@@ -5,6 +5,7 @@ import { inputs, outputs } from './import-backup/inputs.ts';
 export const importBackup = defineStep({
   name: 'import-backup',
   title: 'Lifeboat: import an old backup',
+  noun: 'Import',
   summary: 'Imports an old mongodump backup, encrypted with openssl or not, as a verified backup.',
   description:
     'Reads archives of mongodump (--archive, with or without --gzip) and tar files of its folders, plain or inside openssl enc -aes-256-cbc ' +

@@ -5,6 +5,7 @@ import { inputs, outputs } from './list-backups/inputs.ts';
 export const listBackupsStep = defineStep({
   name: 'list-backups',
   title: 'Lifeboat: list backups',
+  noun: 'List',
   summary: 'Lists the backups in a store, newest first: age, size, and whether they are verified.',
   description:
     'Only reads the listing, so it is quick even with thousands of backups and needs no key. Names the leftovers of interrupted runs.',

@@ -5,6 +5,7 @@ import { inputs, outputs } from './notify/inputs.ts';
 export const notifyStep = defineStep({
   name: 'notify',
   title: 'Lifeboat: notify',
+  noun: 'Notification',
   summary: 'Tells people how a pipeline ended: Slack, Teams, Rocket.Chat, e-mail, webhook, heartbeat.',
   description:
     'For the last job of a pipeline, which runs whatever happened (if: always(), condition: always()): backups and restores report by themselves how they ended, ' +

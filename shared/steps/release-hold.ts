@@ -5,6 +5,7 @@ import { inputs, outputs } from './release-hold/inputs.ts';
 export const releaseHold = defineStep({
   name: 'release-hold',
   title: 'Lifeboat: release a hold',
+  noun: 'Release of a hold',
   summary: 'Releases a hold, so that retention may remove the backup again.',
   description:
     'Releases one hold by its id, or all holds of a backup, in every store that dr.yml names for the component. Removes no backup: ' +

@@ -24,7 +24,7 @@ import type { Context } from '../backup-all/inputs.ts';
 import type { OutlookRecord } from './outlook.ts';
 import { givenWords } from './next-command.ts';
 import { PartHost } from './part-host.ts';
-import { commandBlock, page, table } from './summary.ts';
+import { commandBlock, heading, page, table } from './summary.ts';
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
 const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
@@ -234,8 +234,11 @@ async function report(
   await context.host.summary(
     page(
       failed.length === 0
-        ? `### Recovery point ${point.timestamp}: ${plural(done, 'component')} of ${dr.dr.name}`
-        : `### Recovery point ${point.timestamp}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
+        ? heading('good', `Recovery point ${point.timestamp} of ${dr.dr.name}: ${plural(done, 'component')}`)
+        : heading(
+            'bad',
+            `Recovery point ${point.timestamp} of ${dr.dr.name}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
+          ),
       table(
         ['component', 'outcome', 'documents', 'stored', 'change', 'trend', 'took', 'change', ''],
         parts.map(({ member, seconds: took, outlook: { trend } }) => [

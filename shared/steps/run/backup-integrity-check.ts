@@ -12,7 +12,7 @@ import { storedComponent } from './components.ts';
 import { openKeys } from './open.ts';
 import { recorded } from './record.ts';
 import { chooseBackup, openSources, type Sources } from './sources.ts';
-import { facts, page, table } from './summary.ts';
+import { facts, heading, page, table } from './summary.ts';
 
 type Inputs = Context['inputs'];
 
@@ -77,8 +77,11 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
   await host.summary(
     page(
       equal
-        ? `### ${component} ${timestamp} and the database are equal${inputs.tolerance > 0 ? ` within ${inputs.tolerance} %` : ''}`
-        : `### ${component} ${timestamp} and the database DIFFER`,
+        ? heading(
+            'good',
+            `${component} ${timestamp} and the database are equal${inputs.tolerance > 0 ? ` within ${inputs.tolerance} %` : ''}`,
+          )
+        : heading('bad', `${component} ${timestamp} and the database DIFFER`),
       facts([
         ['Database', comparison.fingerprint],
         ['Compared', `${plural(rows.length, 'collection')}, ${formatCount(comparison.totals.found)} documents: counts, digests, indexes`],

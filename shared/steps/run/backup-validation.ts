@@ -13,7 +13,7 @@ import { openKeys, type Place } from './open.ts';
 import { openReadingPlaces } from './reading-places.ts';
 import { adviceFor, checkBackup, type Checked, type Verdict } from './prove-backup.ts';
 import { recorded, type RunNotes } from './record.ts';
-import { page, table } from './summary.ts';
+import { heading, page, table } from './summary.ts';
 
 type Inputs = Context['inputs'];
 
@@ -174,8 +174,8 @@ function summary(checked: readonly Checked[], failed: number, { depth, subset }:
         : 'every stored byte, not the documents';
   return page(
     failed === 0
-      ? `### ${plural(checked.length, 'backup')} validated: ${what}`
-      : `### ${plural(failed, 'backup')} of ${checked.length} FAILED validation`,
+      ? heading('good', `${plural(checked.length, 'backup')} validated: ${what}`)
+      : heading('bad', `${failed} of ${plural(checked.length, 'backup')} FAILED validation`),
     table(
       ['timestamp', 'component', 'verdict', 'stored', 'documents', 'time', 'speed'],
       checked.map((row) => [

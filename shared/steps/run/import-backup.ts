@@ -22,7 +22,7 @@ import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { keysBesideDoubts } from './key-place.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
-import { commandBlock, details, facts, page, table } from './summary.ts';
+import { commandBlock, details, facts, heading, page, table } from './summary.ts';
 
 type Inputs = Context['inputs'];
 
@@ -147,7 +147,10 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
   context.setOutput('seconds', seconds.toFixed(1));
   await context.host.summary(
     page(
-      `### Old backup ${timestamp} imported and proved restorable`,
+      heading(
+        manifest.suspect.length + old.lost.length > 0 ? 'doubtful' : 'good',
+        `Old backup ${timestamp} imported as ${component} and proved restorable`,
+      ),
       [...manifest.suspect.map((reason) => `- **${reason}**`), ...old.lost.map((one) => `- Cannot be brought back: ${prose(one)}`)].join(
         '\n',
       ),

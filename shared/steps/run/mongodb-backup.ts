@@ -25,7 +25,7 @@ import { openKeys, openPlace, type Place } from './open.ts';
 import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
 import { lockOwner, recorded } from './record.ts';
 import { collectionRows, restoreCommand } from './mongodb-texts.ts';
-import { commandBlock, details, facts, page, table } from './summary.ts';
+import { commandBlock, details, facts, heading, page, table } from './summary.ts';
 
 type Inputs = Context['inputs'];
 
@@ -194,7 +194,10 @@ async function report(
   const suspect = manifest.suspect.length > 0;
   await context.host.summary(
     page(
-      `### MongoDB backup ${timestamp}: ${suspect ? 'DOUBTFUL' : verified ? 'proved restorable' : 'stored, not fully verified'}`,
+      heading(
+        suspect ? 'doubtful' : 'good',
+        `MongoDB backup of ${inputs.name}/${component}, ${timestamp}: ${suspect ? 'DOUBTFUL' : verified ? 'proved restorable' : 'stored, not fully verified'}`,
+      ),
       suspect ? manifest.suspect.map((reason) => `- **${reason}**`).join('\n') : undefined,
       facts([
         [

@@ -6,6 +6,7 @@ import { writeRunRecord } from '../../catalog/runs.ts';
 import type { JsonValue } from '../../backup/json.ts';
 import type { Effects, StepContext, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, outcomeOf, UserError, type ErrorKind, type Outcome } from '../../step/errors.ts';
+import type { History } from '../../notify/compose.ts';
 import type { Masker } from '../../step/masking.ts';
 import { ObjectExistsError, StoreError } from '../../stores/errors.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
@@ -99,10 +100,35 @@ export async function recorded<P extends Place>(
     if (opened && !rehearsal && !gone) await audit(context, opened, run, ended, masker);
     for (const other of rehearsal ? [] : (ending.notes.elsewhere ?? []))
       await write(context, other.place, run, { ...ending, notes: other.notes });
-    await announcer?.end(endedRun(context, run, ending), async () =>
-      gone ? {} : historyOf(context, opened, { step: context.step, component: run.component }, record),
-    );
+    const history = async (): Promise<History> =>
+      gone ? {} : historyOf(context, opened, { step: context.step, component: run.component }, record);
+    const known = await remember(context, run, ending, rehearsal ? async () => ({}) : history);
+    await announcer?.end(endedRun(context, run, ending), async () => known ?? history());
   }
+}
+
+/** Keeps for the job's summary what a person wants to know after a failure. @returns what was read for it */
+async function remember(
+  context: StepContext<RecordedInputs>,
+  { component, backup }: RecordedRun,
+  { outcome }: Ending,
+  history: () => Promise<History>,
+): Promise<History | undefined> {
+  context.remember({ component });
+  // A terminal shows the error alone; a cancelled run is killed in seconds.
+  if (outcome !== 'failed' || context.host.kind === 'terminal' || context.signal.aborted) return undefined;
+  const known = await history();
+  const { lastGoodBackup: good } = known;
+  context.remember({
+    next: nextCommand(context, { component, backup, outcome }),
+    lastGoodBackup: good === undefined || good === null ? good : `${good.timestamp} (${momentText(good.time)})`,
+  });
+  return known;
+}
+
+/** `2024-12-01 12:00 UTC`. */
+function momentText(moment: Date): string {
+  return `${moment.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function failureOf(

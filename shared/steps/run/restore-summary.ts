@@ -5,7 +5,7 @@ import type { RestorePlan } from '../../mongodb/restore.ts';
 import { formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import type { DestructionPlan } from '../../step/define.ts';
 import { printable, prose } from '../../step/prose.ts';
-import { commandBlock, facts, page, table } from './summary.ts';
+import { commandBlock, facts, heading, page, table } from './summary.ts';
 
 /** Lines of a plan that name collections one by one. */
 const NAMED_LOSSES = 20;
@@ -87,9 +87,11 @@ export interface RestoreReport {
 
 /** The page of the job summary. */
 export function restoreSummary(report: RestoreReport): string {
-  const { label, timestamp, location, passed, comparison, problem, seconds, safety } = report;
+  const { label, location, passed, comparison, problem, seconds, safety } = report;
   return page(
-    problem === undefined ? `### MongoDB restored from ${timestamp}: proved equal` : `### MongoDB restore from ${timestamp}: NOT equal`,
+    problem === undefined
+      ? heading(report.doubts.length > 0 ? 'doubtful' : 'good', `MongoDB restore of ${label}: proved equal`)
+      : heading('bad', `MongoDB restore of ${label}: NOT equal`),
     problem === undefined ? undefined : `**${problem}**`,
     report.doubts.map((doubt) => `- **${doubt}**`).join('\n'),
     facts([

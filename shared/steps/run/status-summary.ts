@@ -1,8 +1,9 @@
 // The status as a page for people: what is wrong first, then every component, then the stores.
 import type { StatusDocument } from '../../monitor/status.ts';
 import { formatAge, formatBytes, formatSeconds, plural } from '../../step/format.ts';
-import { commandBlock, page, table } from './summary.ts';
+import { commandBlock, heading, page, table } from './summary.ts';
 
+const MARKS = { healthy: 'good', warning: 'doubtful', critical: 'bad' } as const;
 const WORDS = { healthy: 'healthy', warning: 'warning', critical: 'CRITICAL' };
 
 export function statusSummary(status: StatusDocument, now: Date): string {
@@ -10,7 +11,10 @@ export function statusSummary(status: StatusDocument, now: Date): string {
   const age = (moment: string | null): string => (moment === null ? 'never' : formatAge(new Date(moment), now));
   const next = findings.find((finding) => finding.next !== null)?.next;
   return page(
-    `### ${name}: ${WORDS[status.status]}${findings.length > 0 ? `, ${plural(findings.length, 'problem')}` : ''}`,
+    heading(
+      MARKS[status.status],
+      `${name}: ${WORDS[status.status]}${findings.length > 0 ? `, ${plural(findings.length, 'problem')}` : ''}`,
+    ),
     findings.map(({ severity, message }) => `- **${severity}**: ${message}`).join('\n'),
     next ? `Run next\n\n${commandBlock(next)}` : undefined,
     components.length === 0

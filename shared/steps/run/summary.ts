@@ -24,6 +24,11 @@ function isFigures(texts: readonly string[]): boolean {
   return texts.some((text) => /\d/.test(text)) && texts.every((text) => text === '' || FIGURE.test(text));
 }
 
+/** The heading of a page, with a mark that says how it ended also without colour. */
+export function heading(state: 'good' | 'doubtful' | 'bad', text: string): string {
+  return `### ${{ good: '\u2705', doubtful: '\u26a0\ufe0f', bad: '\u274c' }[state]} ${prose(text)}`;
+}
+
 /** A two-column table without a head. */
 export function facts(rows: readonly (readonly [label: string, value: string])[]): string {
   return table(['', ''], rows);
