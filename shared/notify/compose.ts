@@ -87,7 +87,7 @@ export function composeRun(ended: EndedRun, { trouble, lastGoodBackup }: History
   return {
     event,
     severity: severityOf(event),
-    title: `${step}${component === undefined ? '' : ` of ${component}`} ${ENDINGS[event]}`,
+    title: `${step} of ${component === undefined ? name : `${name}/${component}`} ${ENDINGS[event]}`,
     text: sentences(ended, event, trouble).join('\n'),
     name,
     ...(component === undefined ? {} : { component }),
@@ -152,11 +152,13 @@ export function composeAlert({ name, problems, lastGoodBackup, at, run }: Looked
   const [component] = components;
   const since = problems.flatMap((problem) => problem.since ?? []).sort((a, b) => a.getTime() - b.getTime())[0];
   const next = problems.find((problem) => problem.next !== undefined)?.next;
-  const alone = problems.length === 1 && worst.message.length <= LONGEST_TITLE && !worst.message.includes('\n');
+  // Several installations may share a chat.
+  const told = `${name}: ${worst.message}`;
+  const alone = problems.length === 1 && told.length <= LONGEST_TITLE && !told.includes('\n');
   return {
     event: 'alert',
     severity: worst.severity,
-    title: alone ? worst.message : `${plural(problems.length, 'problem')} with the backups of ${name}`,
+    title: alone ? told : `${plural(problems.length, 'problem')} with the backups of ${name}`,
     text: alone ? '' : problems.map(({ severity, message }) => `${severity}: ${message}`).join('\n'),
     name,
     ...(components.size === 1 && component !== undefined ? { component } : {}),

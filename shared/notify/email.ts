@@ -23,7 +23,10 @@ export function emailOf(message: Message, { from, to }: Pick<EmailOptions, 'from
   return {
     from,
     to: [...to],
-    subject: cut(`[${message.severity}] ${message.name}: ${message.title}`.replace(/\s+/g, ' '), SUBJECT),
+    subject: cut(
+      `[${message.severity}] ${message.title.includes(message.name) ? '' : `${message.name}: `}${message.title}`.replace(/\s+/g, ' '),
+      SUBJECT,
+    ),
     text: plainText(message),
     html: htmlText(message),
     date: message.at,

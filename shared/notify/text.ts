@@ -1,5 +1,5 @@
 // A message as lines of text: the facts that every channel shows, in one order and one wording.
-import { formatAge } from '../step/format.ts';
+// Every time is absolute: a message of two in the morning is read at seven.
 import type { Message, Severity } from './message.ts';
 
 /** Label and value of each fact, the most important one first. */
@@ -7,10 +7,9 @@ export function factsOf(message: Message): [label: string, value: string][] {
   const { severity, name, component, at, since, lastGoodBackup, run } = message;
   const facts: [string, string][] = [['What', component === undefined ? name : `${component} of ${name}`]];
   if (severity !== 'info') facts.push(['How bad', severity]);
-  if (since !== undefined) facts.push(['Since', `${moment(since)} (${formatAge(since, at)})`]);
+  if (since !== undefined) facts.push(['Since', moment(since)]);
   if (lastGoodBackup === null) facts.push(['Last good backup', 'none']);
-  else if (lastGoodBackup !== undefined)
-    facts.push(['Last good backup', `${lastGoodBackup.timestamp} (${formatAge(lastGoodBackup.time, at)})`]);
+  else if (lastGoodBackup !== undefined) facts.push(['Last good backup', `${lastGoodBackup.timestamp} (${moment(lastGoodBackup.time)})`]);
   const by = [run.workflow, run.actor === undefined ? undefined : `by ${run.actor}`].filter((part) => part !== undefined);
   if (by.length > 0) facts.push(['Run', by.join(', ')]);
   facts.push(['At', moment(at)]);

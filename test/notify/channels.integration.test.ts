@@ -261,7 +261,7 @@ describe('email', () => {
     expect(smtp.mails).toMatchObject([
       { from: 'backups@example.org', to: ['oncall@example.org', 'team@example.org'], secure: true, user: credentials.user },
     ]);
-    expect(smtp.mails[0]?.text).toContain('Subject: [critical] rocketchat-production: mongodb-backup of mongodb failed');
+    expect(smtp.mails[0]?.text).toContain('Subject: [critical] mongodb-backup of rocketchat-production/mongodb failed');
     expect(smtp.mails[0]?.text).toMatch(
       /Content-Type: multipart\/alternative[\s\S]*Content-Type: text\/plain[\s\S]*Content-Type: text\/html/,
     );

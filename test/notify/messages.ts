@@ -8,7 +8,7 @@ const GOOD = parseTimestamp('20241130_021700') as Timestamp;
 export const FAILED: Message = {
   event: 'failed',
   severity: 'critical',
-  title: 'mongodb-backup of mongodb failed',
+  title: 'mongodb-backup of rocketchat-production/mongodb failed',
   text: 'mongodump ended with 1: (Unauthorized) not authorized on <admin> & @all [x](y) *z*.\nCheck the role "backup".',
   name: 'rocketchat-production',
   component: 'mongodb',
@@ -24,7 +24,7 @@ export const FAILED: Message = {
 export const SUCCEEDED: Message = {
   event: 'succeeded',
   severity: 'info',
-  title: 'mongodb-backup of mongodb succeeded',
+  title: 'mongodb-backup of shop/mongodb succeeded',
   text: '',
   name: 'shop',
   at: new Date('2024-12-01T02:20:00Z'),

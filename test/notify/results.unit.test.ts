@@ -1,4 +1,6 @@
 // How a pipeline ended, from the words of two CI systems; what a row of runs before it means.
+import { plainText } from '../../shared/notify/text.ts';
+import { formatTimestamp } from '../../shared/step/timestamp.ts';
 import { describe, expect, test } from '@jest/globals';
 import type { ListedRun } from '../../shared/catalog/runs.ts';
 import { composeAlert, composeRun, eventOf, troubleOf } from '../../shared/notify/compose.ts';
@@ -102,7 +104,7 @@ describe('what was before', () => {
     expect(composeRun({ ...ended, outcome: 'succeeded' }, { trouble, lastGoodBackup: null })).toMatchObject({
       event: 'recovered',
       severity: 'info',
-      title: 'mongodb-backup of mongodb succeeded again',
+      title: 'mongodb-backup of shop/mongodb succeeded again',
       text: 'It had gone wrong 2 times, since 2024-12-01 01:00 UTC.\nTook 1m 23s.',
     });
     expect(composeRun({ ...ended, outcome: 'failed', error: 'The store is full.', fix: 'Make room.' }, { trouble })).toMatchObject({
@@ -121,5 +123,29 @@ test('an alert that no title can hold stands in the text, whole', () => {
     title: '1 problem with the backups of shop',
     text: `critical: ${message}`,
   });
-  expect(composeAlert({ ...about, problems: [{ severity: 'critical', message: 'Short.' }] })).toMatchObject({ title: 'Short.', text: '' });
+  expect(composeAlert({ ...about, problems: [{ severity: 'critical', message: 'Short.' }] })).toMatchObject({
+    title: 'shop: Short.',
+    text: '',
+  });
+});
+
+test('a message names the installation in its title, and no time that is only true when it is sent', () => {
+  const at = new Date('2024-12-01T02:20:30Z');
+  const ended = {
+    step: 'mongodb-backup',
+    component: 'orders',
+    name: 'shop',
+    outcome: 'failed',
+    error: 'x',
+    started: at,
+    finished: at,
+    run: { id: '1' },
+  } as const;
+  const time = new Date('2024-12-01T02:20:00Z');
+  const message = composeRun(ended, { lastGoodBackup: { timestamp: formatTimestamp(time), time } });
+  expect(message.title).toBe('mongodb-backup of shop/orders failed');
+  expect(composeRun({ ...ended, component: undefined }, {}).title).toBe('mongodb-backup of shop failed');
+  expect(plainText(message)).toContain('Last good backup  20241201_022000 (2024-12-01 02:20 UTC)');
+  expect(plainText(message)).toContain('Since             2024-12-01 02:20 UTC\n');
+  expect(plainText(message)).not.toMatch(/just now|\bago\b/);
 });

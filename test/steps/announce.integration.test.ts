@@ -215,7 +215,7 @@ describe('the step notify', () => {
     await notify({ ...place, results: 'backup=Succeeded, validate=Succeeded' });
     await notify({ ...place, outcome: 'success' });
     expect(bodies()).toMatchObject([
-      { event: 'failed', title: 'pipeline failed', text: 'Nightly.\nbackup: success\nvalidate: failure' },
+      { event: 'failed', title: 'pipeline of shop failed', text: 'Nightly.\nbackup: success\nvalidate: failure' },
       { event: 'recovered' },
     ]);
   });
