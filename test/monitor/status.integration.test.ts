@@ -237,7 +237,8 @@ describe('who is told', () => {
     expect(events()).toEqual(['alert']);
     expect(JSON.parse(receiver.requests[0]?.body ?? '')).toMatchObject({
       severity: 'critical',
-      title: 'shop: The backup of mongodb that was due at 2024-12-02 02:17 UTC is missing, 4h 00m late; the last good one is 20241201_021700.',
+      title:
+        'shop: The backup of mongodb that was due at 2024-12-02 02:17 UTC is missing, 4h 00m late; the last good one is 20241201_021700.',
       since: '2024-12-02T02:17:00.000Z',
       lastGoodBackup: { timestamp: '20241201_021700' },
       next: `lifeboat mongodb-backup --component mongodb --config ${join(scratch, 'dr.yml')}`,
