@@ -2,7 +2,7 @@
 import { createCRC64 } from 'hash-wasm';
 import { MongoServerError, type ClientSession, type Document } from 'mongodb';
 import { throwIfCancelled, UserError } from '../step/errors.ts';
-import { namespaceName, TERMINATOR, type Namespace } from './archive.ts';
+import { namespaceName, shownName, TERMINATOR, type Namespace } from './archive.ts';
 import { encodeBlockHeader, encodeNamespaceEnd, encodePrelude } from './archive-writer.ts';
 import { catalogEntry, type CatalogCollection } from './catalog.ts';
 import type { MongoServer } from './connect.ts';
@@ -93,7 +93,7 @@ async function* readCollection(
     yield* readRaw(server.client, data, { find, ...(session ? { session } : {}), ...(signal ? { signal } : {}) });
   } catch (thrown) {
     if (thrown instanceof MongoServerError && Number(thrown.code) === SNAPSHOT_TOO_OLD) {
-      throw new UserError(`The dump took longer than MongoDB keeps a snapshot; it stopped in ${namespaceName(collection)}.`, {
+      throw new UserError(`The dump took longer than MongoDB keeps a snapshot; it stopped in ${shownName(collection)}.`, {
         fix: 'Install mongodump and use engine: tools (it reads the oplog), or raise minSnapshotHistoryWindowInSeconds on the server.',
         cause: thrown,
       });

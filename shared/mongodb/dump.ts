@@ -1,6 +1,7 @@
 // Dumps a MongoDB: connects, chooses engine and consistency, and hands out the archive as a stream with the facts about its source.
 import type { Progress } from '../step/host.ts';
 import { CancelledError } from '../step/errors.ts';
+import { printable } from '../step/prose.ts';
 import type { Secret } from '../step/input.ts';
 import { inTime } from '../tools/process.ts';
 import { estimateBytes, readCatalog, type Catalog } from './catalog.ts';
@@ -113,7 +114,7 @@ async function* sourceOf(
       done: done.bytes,
       ...(estimate === undefined ? {} : { total: estimate }),
       unit: 'bytes',
-      detail: done.namespace,
+      detail: printable(done.namespace),
     });
   };
   const signal = options.signal ? { signal: options.signal } : {};

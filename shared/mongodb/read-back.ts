@@ -1,7 +1,7 @@
 // Reads a server's collections back, raw, and sums them up exactly as the archive's verifier does.
 import { CancelledError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
-import { namespaceName, type Namespace } from './archive.ts';
+import { namespaceName, shownName, type Namespace } from './archive.ts';
 import { databaseCollections, databaseNames, type CatalogCollection } from './catalog.ts';
 import { indexReports, orderedTexts, plain, type IndexReport, type OrderedTexts } from './collection-metadata.ts';
 import type { JsonValue } from '../backup/json.ts';
@@ -56,7 +56,7 @@ export async function readBack(
         done: done + documents,
         ...(options.totalDocuments === undefined ? {} : { total: options.totalDocuments }),
         unit: 'documents',
-        detail: namespaceName(name),
+        detail: shownName(name),
       });
     });
     done += found.documents;

@@ -110,7 +110,13 @@ export class Restore {
         accounts: this.plan.mergesAccounts,
         onStarted: (name) => started.add(name),
         onProgress: ({ documents, namespace }) => {
-          onProgress?.({ phase: 'Restoring', done: documents, total: report.totals.documents, unit: 'documents', detail: namespace });
+          onProgress?.({
+            phase: 'Restoring',
+            done: documents,
+            total: report.totals.documents,
+            unit: 'documents',
+            detail: printable(namespace),
+          });
         },
       });
       this.#outcome = outcome;

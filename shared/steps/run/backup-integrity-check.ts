@@ -6,6 +6,7 @@ import type { ComparisonRow } from '../../mongodb/compare.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { VerificationError } from '../../step/errors.ts';
 import { formatCount, formatSeconds, plural } from '../../step/format.ts';
+import { printable } from '../../step/prose.ts';
 import type { Context } from '../backup-integrity-check/inputs.ts';
 import { compareWithDatabase } from './mongodb-address.ts';
 import { storedComponent } from './components.ts';
@@ -90,7 +91,7 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
       table(
         ['collection', 'backup', 'database', 'verdict'],
         rows.map((row) => [
-          row.to,
+          printable(row.to),
           formatCount(row.expected),
           row.found === undefined ? 'missing' : formatCount(row.found),
           verdictText(row),
@@ -106,7 +107,7 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
   throw new VerificationError(
     first === undefined
       ? `The backup ${component} ${timestamp} holds none of the collections that were asked for.`
-      : `${plural(bad.length, 'collection')} of ${rows.length} differ from the backup ${component} ${timestamp}; ${first.to}: ${first.differences.join(', ')}.`,
+      : `${plural(bad.length, 'collection')} of ${rows.length} differ from the backup ${component} ${timestamp}; ${printable(first.to)}: ${first.differences.join(', ')}.`,
     {
       fix:
         inputs.tolerance === 0
