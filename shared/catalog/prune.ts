@@ -14,6 +14,7 @@ import { keysSchema, wrappedKeysOf } from '../backup/metadata.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
 import { dataElsewhere, type PlaceOfRecord } from '../backup/elsewhere.ts';
+import { isDiskFull } from '../tools/file-errors.ts';
 import { holdsAt, holdsOn, releaseHolds } from './hold.ts';
 
 export interface PruneRequest {
@@ -66,7 +67,8 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     if (files.size === 0) return { timestamp, result: 'removed', keysForgotten: 0 };
     const whole = files.has(names.data) && files.has(names.manifest);
     touched = !whole;
-    const marker = whole || !files.has(names.prune) ? await mark(request, timestamp, files) : await readMarker(request, names.prune);
+    const before = new Map(files);
+    let marker = whole || !files.has(names.prune) ? await markOrFull(request, timestamp, before) : await readMarker(request, names.prune);
     const held = whole ? await heldSince(request, timestamp) : undefined;
     if (held !== undefined) return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, held) };
     // Data first: a store that will not let it go must not lose the manifest.
@@ -75,7 +77,10 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
       await store.delete(name, signal);
       files.delete(name);
       touched = true;
+      // Now there is room for it.
+      marker ??= await mark(request, timestamp, before);
     }
+    marker ??= await mark(request, timestamp, before);
     const { forgotten, open, notice } = await forgetKeys(request, timestamp, marker);
     if (open !== undefined) return { timestamp, result: 'unfinished', keysForgotten: forgotten, notice: open };
     await releaseHolds(store, prefix, { component: request.component, timestamp }, signal);
@@ -93,6 +98,20 @@ async function heldSince({ place, component, now, signal }: PruneRequest, timest
   const holds = await holdsOn(place.store, place.prefix, { component, timestamp }, signal);
   const hold = holds.find((one) => holdsAt(one, now));
   return hold && `held: ${hold.reason}`;
+}
+
+/** The mark; undefined on a full disk: then the data goes first, and its manifest says until the mark is there what is left to do. */
+async function markOrFull(
+  request: PruneRequest,
+  timestamp: Timestamp,
+  files: ReadonlyMap<string, ObjectInfo>,
+): Promise<Marker | undefined> {
+  try {
+    return await mark(request, timestamp, files);
+  } catch (thrown) {
+    if (isDiskFull(thrown)) return undefined;
+    throw thrown;
+  }
 }
 
 /** Writes down what is needed to go on without data and manifest. */

@@ -1,12 +1,13 @@
 // Locks of the folder store: numbered files on the file system itself, network file systems included.
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import { link, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../tools/file-errors.ts';
+import { errorCode, isDiskFull } from '../tools/file-errors.ts';
 import { clockOf, guarded, inFolder, removeFile } from './folder-files.ts';
 import { listFolder } from './folder-sidecar.ts';
 import { generationFile, generationsAmong, lockByGenerations, type GenerationFiles } from './generation-lock.ts';
+import { keepReserve, withReserve } from './folder-reserve.ts';
 import { RESERVED_SEGMENT } from './names.ts';
 import type { Lock, LockOptions } from './store.ts';
 
@@ -17,7 +18,11 @@ import type { Lock, LockOptions } from './store.ts';
 export async function lockInFolder(root: string, name: string, options: LockOptions): Promise<Lock> {
   const folder = join(root, RESERVED_SEGMENT, 'locks', createHash('sha256').update(name).digest('hex'));
   const what = `${name} in ${root}`;
-  return guarded(`Locking ${what}`, () => lockByGenerations(filesIn(folder), what, options));
+  return guarded(`Locking ${what}`, async () => {
+    const lock = await withReserve(root, () => lockByGenerations(filesIn(folder), what, options));
+    await keepReserve(root);
+    return lock;
+  });
 }
 
 function filesIn(folder: string): GenerationFiles {
@@ -34,12 +39,24 @@ function filesIn(folder: string): GenerationFiles {
         throw thrown;
       }
     },
-    create: (generation, text) => create(folder, pathOf(generation), text),
+    async create(generation, text) {
+      try {
+        return await create(folder, pathOf(generation), text);
+      } catch (thrown) {
+        if (!isDiskFull(thrown) || generation === 1) throw thrown;
+        return follow(pathOf(generation - 1), pathOf(generation), text, thrown);
+      }
+    },
     mark: (generation, letter) => mark(pathOf(generation), letter),
     async remove(generation) {
       await removeFile(pathOf(generation));
     },
-    now: () => clockOf(folder),
+    // On a full disk this machine's clock must do.
+    now: () =>
+      clockOf(folder).catch((thrown: unknown) => {
+        if (isDiskFull(thrown)) return Date.now();
+        throw thrown;
+      }),
   };
 }
 
@@ -61,6 +78,27 @@ async function create(folder: string, path: string, text: string): Promise<boole
     if (errorCode(thrown) === 'EEXIST') return false;
     throw thrown;
   }
+}
+
+/**
+ * Takes a lock where there is no room for a file: the one before it gets a second name, which only one can give, and is written over in place.
+ * @throws what the full disk said, when that is not possible
+ */
+async function follow(before: string, path: string, text: string, full: unknown): Promise<boolean> {
+  try {
+    await link(before, path);
+  } catch (thrown) {
+    if (errorCode(thrown) === 'EEXIST') return false;
+    throw full;
+  }
+  const handle = await open(path, constants.O_WRONLY);
+  try {
+    const { size } = await handle.stat();
+    await handle.write(text.padEnd(size), 0);
+  } finally {
+    await handle.close();
+  }
+  return true;
 }
 
 async function mark(path: string, letter: string): Promise<boolean> {

@@ -9,6 +9,7 @@ import { errorCode } from '../tools/file-errors.ts';
 import { noFolder, noRoot, ObjectExistsError, ObjectMissingError, StoreError } from './errors.ts';
 import { clockOf, folderError, guarded, inFolder, lstatOrNone, nameNew, newFile, refuseLinks, removeFile } from './folder-files.ts';
 import { lockInFolder } from './folder-lock.ts';
+import { withReserve } from './folder-reserve.ts';
 import { fillFile, readFile } from './folder-stream.ts';
 import {
   etagOf,
@@ -94,7 +95,7 @@ export class FolderStore implements Store {
   }
 
   async write(name: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<ObjectInfo> {
-    return this.put(name, once(bytes), options);
+    return withReserve(this.location, () => this.put(name, once(bytes), options));
   }
 
   async read(name: string, options: { maxBytes?: number; signal?: AbortSignal | undefined } = {}): Promise<Uint8Array | undefined> {

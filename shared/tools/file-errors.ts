@@ -58,3 +58,9 @@ export function fileReason(thrown: unknown): { reason: string; fix: string | und
   const named = [...getSystemErrorMap().values()].find(([name]) => name === code);
   return { reason: named === undefined ? code : `${named[1]} (${code})`, fix: undefined };
 }
+
+/** True when a disk or a quota is used up; also below an error of ours, whose cause it is then. */
+export function isDiskFull(thrown: unknown): boolean {
+  const cause = typeof thrown === 'object' && thrown !== null && 'cause' in thrown ? thrown.cause : undefined;
+  return [thrown, cause].some((one) => ['ENOSPC', 'EDQUOT'].includes(errorCode(one) ?? ''));
+}

@@ -13,7 +13,8 @@ import { printable } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { Context } from '../mongodb-restore/inputs.ts';
 import { lockInTurn } from '../../stores/lock-wait.ts';
-import type { LockOptions } from '../../stores/store.ts';
+import { StoreError } from '../../stores/errors.ts';
+import type { Lock, LockOptions } from '../../stores/store.ts';
 import { openKeys } from './open.ts';
 import { withCopies } from './copy-backups.ts';
 import { storedComponent } from './components.ts';
@@ -185,14 +186,14 @@ class RestoreRun {
       },
       signal,
     };
-    const lock = await lockInTurn(store, name, options, { lockWait: this.#inputs.lockWait, onNotice });
+    const lock = await this.#lockOrGoOn(() => lockInTurn(store, name, options, { lockWait: this.#inputs.lockWait, onNotice }));
     // Stopping half-way would be worse than a backup that somebody makes of it meanwhile.
     const onLost = (): void => {
       host.warning(
         `The lock of ${this.#component} was lost, and the restore goes on: a backup that begins before it has ended is of a half-restored database.`,
       );
     };
-    lock.lost.addEventListener('abort', onLost, { once: true });
+    lock?.lost.addEventListener('abort', onLost, { once: true });
     try {
       await this.#source.protect();
       const begun = this.#context.clock.monotonic();
@@ -205,8 +206,8 @@ class RestoreRun {
     } catch (thrown) {
       throw this.#withWayBack(thrown);
     } finally {
-      lock.lost.removeEventListener('abort', onLost);
-      await lock.release();
+      lock?.lost.removeEventListener('abort', onLost);
+      await lock?.release();
     }
   }
 
@@ -312,6 +313,17 @@ class RestoreRun {
     const kept = new Set((manifest.content as ArchiveReport).namespaces.map(namespaceName));
     const later = this.#source.timestamp === this.#wayBack.whole ? this.#wayBack.made : [];
     return [...new Set([...madeBy(manifest), ...later])].filter((name) => !kept.has(name));
+  }
+
+  /** A store that may only be read, or has no room for a lock, can be restored from all the same. @throws LockedError */
+  async #lockOrGoOn(take: () => Promise<Lock>): Promise<Lock | undefined> {
+    try {
+      return await take();
+    } catch (thrown) {
+      if (this.#context.signal.aborted || !(thrown instanceof StoreError)) throw thrown;
+      this.#context.host.notice(`${thrown.message} The restore goes on without: see to it that no other run restores meanwhile.`);
+      return undefined;
+    }
   }
 
   async #backUpTarget(): Promise<void> {
