@@ -22,7 +22,7 @@ export async function readKeyFile(path: string): Promise<Buffer> {
     });
   }
   if (bytes.length === KEY_BYTES) return bytes;
-  const text = secretValue(bytes.toString('latin1').trim());
+  const text = secretValue(bytes.toString('latin1').trim(), path);
   const key = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64');
   if (key.length === KEY_BYTES) return key;
   throw new UsageError(`The key file ${path} does not hold a 256-bit key.`, {
@@ -30,14 +30,18 @@ export async function readKeyFile(path: string): Promise<Buffer> {
   });
 }
 
-function secretValue(text: string): string {
+function secretValue(text: string, path: string): string {
   if (!text.startsWith('{')) return text;
+  let value: unknown;
   try {
-    const { value } = JSON.parse(text) as { value?: unknown };
-    return typeof value === 'string' ? value.trim() : text;
+    ({ value } = JSON.parse(text) as { value?: unknown });
   } catch {
-    return text;
+    // The parser's message quotes the text, which holds the value.
+    throw new VerificationError(`The key file ${path} is damaged: it is not the JSON that a vault writes.`, {
+      fix: 'Take the file from a copy of the vault, or open the backup with another recipient, such as the escrow key.',
+    });
   }
+  return typeof value === 'string' ? value.trim() : text;
 }
 
 /** Opens what was wrapped under the key-encryption key in the file. Cannot wrap. */

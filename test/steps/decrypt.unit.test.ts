@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, existsSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -10,6 +10,7 @@ import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { runStep } from '../../shared/step/run.ts';
 import type { Timestamp } from '../../shared/step/timestamp.ts';
+import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { openRecipients, openVault } from '../../shared/vaults/open.ts';
 
@@ -61,6 +62,10 @@ async function run(inputs: Record<string, string>) {
   });
   return runStep(decrypt, host);
 }
+const sidecar = (): string => {
+  const where = sidecarFolder(at('store'), backup.names.data);
+  return join(where, readdirSync(where)[0] as string);
+};
 const manifest = (): string => at(`store/${backup.names.manifest}`);
 
 describe('lifeboat decrypt', () => {
@@ -68,6 +73,7 @@ describe('lifeboat decrypt', () => {
     ['the key file and the manifest', () => ({ keyFile, manifest: manifest() })],
     ['the escrow key and the manifest', () => ({ escrowKey: at('private.pem'), manifest: manifest() })],
     ['the key file and the metadata, the manifest lost', () => ({ keyFile, metadata: at('metadata.json') })],
+    ['the key file and the file that the folder store keeps, the manifest lost', () => ({ keyFile, metadata: sidecar() })],
     ['the vault', () => ({ vault: at('keys'), manifest: manifest() })],
   ])('gives back the very archive with %s', async (_with, inputs) => {
     const finish = await run({ ...inputs(), force: 'true' });
@@ -97,6 +103,41 @@ describe('lifeboat decrypt', () => {
     expect(finish.exitCode).toBe(4);
     expect(existsSync(at('never'))).toBe(false);
     expect(existsSync(at('never.partial'))).toBe(false);
+  });
+
+  test("writes through no link and onto no device, with force or without, and leaves a person's own files alone", async () => {
+    writeFileSync(at('mine'), 'mine');
+    writeFileSync(at('new.partial'), 'mine too');
+    symlinkSync(at('mine'), at('link'));
+    symlinkSync(at('nowhere'), at('dangling'));
+    for (const output of [at('link'), at('dangling'), '/dev/null', folder]) {
+      for (const force of ['true', 'false']) {
+        const { exitCode, error } = await run({ keyFile, manifest: manifest(), output, force });
+        expect([exitCode, error?.message]).toEqual([5, expect.stringMatching(/ is (a link|a device|a folder), and is not written to\.$/)]);
+      }
+    }
+    expect((await run({ keyFile, manifest: manifest(), output: at('new') })).exitCode).toBe(0);
+    expect(readFileSync(at('mine'), 'utf8') + readFileSync(at('new.partial'), 'utf8')).toBe('minemine too');
+    expect(existsSync(at('nowhere'))).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  test('tells everyday mistakes in sentences', async () => {
+    writeFileSync(at('half.json'), '{"metadata":');
+    writeFileSync(at('broken.json'), '{"value": "AAAA');
+    const tries: [Record<string, string>, number, RegExp][] = [
+      [{ output: at('no/such/folder/out') }, 2, /cannot be written: there is no such file or folder\.$/],
+      [{ data: folder, output: at('o1') }, 2, /cannot be read: it is a folder\.$/],
+      [{ data: at('nothing'), output: at('o2') }, 2, /cannot be read: there is no such file/],
+      [{ manifest: '', metadata: at('half.json'), output: at('o3') }, 2, /cannot be read: it is not JSON\.$/],
+      [{ manifest: '', metadata: folder, output: at('o4') }, 2, /cannot be read: it is a folder/],
+      [{ keyFile: at('broken.json'), output: at('o5') }, 4, /is damaged: it is not the JSON that a vault writes\.$/],
+    ];
+    for (const [inputs, code, message] of tries) {
+      const { exitCode, error } = await run({ keyFile, manifest: manifest(), ...inputs });
+      expect([exitCode, error?.message, error?.stack]).toEqual([code, expect.stringMatching(message), undefined]);
+    }
+    expect(readdirSync(folder).filter((name) => /^\.|^o\d/.test(name))).toEqual([]);
   });
 
   test('says what is missing when nothing can open the data', async () => {
