@@ -53,14 +53,14 @@ export interface CopyRequest {
 }
 
 export interface CopyResult {
-  /** Backups that the original's store has of the component, in whatever state. */
-  found: number;
+  /** The store of the originals has no backup of the component, in whatever state. */
+  nothing?: true | undefined;
   copied: { timestamp: Timestamp; bytes: number }[];
   failed: { timestamp: Timestamp; reason: string }[];
   /** Originals that cannot be read for now: they are archived. */
   skipped: { timestamp: Timestamp; reason: string }[];
-  /** Copies that a run had found damaged or without a key, now made anew and proved. */
-  renewed: Timestamp[];
+  /** Copies that were damaged, or that a run had found so, now made anew and proved. */
+  renewed?: Timestamp[] | undefined;
   /** Originals whose metadata is not what their manifest says. Their copies have the right one. */
   faults?: { timestamp: Timestamp; reason: string }[];
   /** Age of the oldest backup that should have a copy and has none, milliseconds; 0 when all have. */
@@ -75,16 +75,12 @@ export interface CopyResult {
 export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const { from, to, component, signal } = request;
   const originals = await knownBackups(from.store, from.prefix, { component, signal });
-  const result: CopyResult = {
-    found: originals.filter(({ state }) => state !== 'leftover').length,
-    copied: [],
-    failed: [],
-    skipped: [],
-    renewed: [],
-    lagMs: 0,
-  };
-  // Where nothing is, nothing can be missing, and no store for copies is made.
-  if (result.found === 0) return result;
+  const result: CopyResult = { copied: [], failed: [], skipped: [], lagMs: 0 };
+  if (originals.every(({ state }) => state === 'leftover')) {
+    result.nothing = true;
+    // Nothing can be missing, and no store for copies is made.
+    if ((await listEntries(to.store, to.prefix, component, signal)).length === 0) return result;
+  }
   const options: LockOptions = {
     owner: request.owner,
     expiresAfter: LOCK_EXPIRY_MS,
@@ -97,7 +93,7 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   try {
     await tidy(held);
     // First of all: from here on neither store's retention forgets a key that the other one's copies need.
-    await recordCopies(from, to, component, request.now, held.signal);
+    if (originals.length > 0) await recordCopies(from, to, component, request.now, held.signal);
     const copies = new Map((await knownBackups(to.store, to.prefix, { component, signal })).map((copy) => [copy.timestamp, copy]));
     for (const original of missing(originals, copies, request)) {
       if (original.offline !== undefined) {
@@ -109,7 +105,7 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
         const there = copies.get(original.timestamp);
         const fault = await copyMarked(held, original, there);
         if (fault) (result.faults ??= []).push({ timestamp: original.timestamp, reason: withFix(fault) });
-        if (there?.found !== undefined) result.renewed.push(original.timestamp);
+        if (there !== undefined && there.state !== 'leftover') (result.renewed ??= []).push(original.timestamp);
         result.copied.push({ timestamp: original.timestamp, bytes: original.dataBytes });
       } catch (thrown) {
         if (signal.aborted || lock.lost.aborted) throw reasonOf(thrown, lock);
@@ -256,13 +252,14 @@ async function readOriginal({ from, component, recipients, signal }: CopyRequest
 /** Removes what an interrupted copy left, or a copy that was damaged: the manifest first. Never a backup that was made there. */
 async function clear({ to, component, signal }: CopyRequest, timestamp: Timestamp): Promise<void> {
   const names = backupNames(to.prefix, component, timestamp);
-  for (const name of [names.manifest, names.data]) {
-    const info = await to.store.stat(name, signal);
-    if (info && info.metadata['origin'] !== COPY) {
-      throw new UserError(`${name} in ${to.store.location} is not a copy, and is not overwritten.`, {
-        fix: 'Two sources seem to use one folder: give them different names or stores.',
-      });
-    }
+  const infos = [await to.store.stat(names.manifest, signal), await to.store.stat(names.data, signal)].filter((info) => info !== undefined);
+  // Damage may have taken the metadata of one of them.
+  const origins = infos.flatMap(({ metadata }) => metadata['origin'] ?? []);
+  const [first] = infos;
+  if (first && (origins.length === 0 || origins.some((origin) => origin !== COPY))) {
+    throw new UserError(`${first.name} in ${to.store.location} is not a copy, and is not overwritten.`, {
+      fix: 'Two sources seem to use one folder: give them different names or stores.',
+    });
   }
   await to.store.delete(names.manifest, signal);
   await to.store.delete(names.data, signal);

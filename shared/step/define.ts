@@ -50,6 +50,8 @@ export interface StepContext<I extends InputSpecs = InputSpecs, O extends string
    * @throws RefusedError when the confirmation is missing or differs.
    */
   confirmDestruction(plan: DestructionPlan): Promise<boolean>;
+  /** A warning about what follows from the error that the step is going to throw: told after it, so that the cause comes first. */
+  warnAfterwards?: ((this: void, message: string) => void) | undefined;
 }
 
 /** The context of one step as that of another that it stands for, with the other's inputs. An input that it does not have was not given. */

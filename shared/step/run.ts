@@ -47,10 +47,11 @@ type Origin = 'input' | 'dr.yml' | 'default' | 'absent';
 /** Runs a step to its end and tells the host. What went wrong is in the returned record; throws only when the host cannot be told. */
 export async function runStep(step: AnyStep, host: Host, options: RunOptions = {}): Promise<Finish> {
   const warnings: string[] = [];
+  const consequences: string[] = [];
   const help: FailureHelp & Subject = {};
   let finish: Finish;
   try {
-    finish = await attempt(step, host, options, { warnings, help });
+    finish = await attempt(step, host, options, { warnings, consequences, help });
   } catch (thrown) {
     finish = failure(thrown, host, warnings);
   }
@@ -59,6 +60,7 @@ export async function runStep(step: AnyStep, host: Host, options: RunOptions = {
     finish = { ...finish, subject: subjectOf(step, host, help), help: { lastGoodBackup, next } };
   }
   await host.finish(finish);
+  for (const consequence of consequences) host.warning(consequence);
   return finish;
 }
 
@@ -76,12 +78,14 @@ interface Subject {
   component?: string | undefined;
 }
 
-async function attempt(
-  step: AnyStep,
-  host: Host,
-  options: RunOptions,
-  { warnings, help }: { warnings: string[]; help: FailureHelp & Subject },
-): Promise<Finish> {
+interface Told {
+  warnings: string[];
+  /** Told after the error that they follow from. */
+  consequences: string[];
+  help: FailureHelp & Subject;
+}
+
+async function attempt(step: AnyStep, host: Host, options: RunOptions, { warnings, consequences, help }: Told): Promise<Finish> {
   maskSecrets(step, host);
   const { values, origins, session } = await parseInputs(step, host, options.openConfig);
   const context: StepContext<InputSpecs, string> = {
@@ -99,6 +103,9 @@ async function attempt(
       Object.assign(help, more);
     },
     confirmDestruction: (plan) => confirmDestruction(plan, host, values),
+    warnAfterwards: (message) => {
+      consequences.push(message);
+    },
   };
   const { name, component } = values as Subject;
   Object.assign(help, name === undefined ? {} : { name }, component === undefined ? {} : { component });

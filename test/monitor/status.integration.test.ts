@@ -214,7 +214,9 @@ describe('the document', () => {
     await validated(1, { badBackups: ['mongodb/20241130_021700'], goodBackups: ['mongodb/20241201_021700'] });
     await validated(2, { goodBackups: ['mongodb/20241201_021700'] });
     const { status } = await look(DUE + 3 * HOUR);
-    expect(status.findings).toMatchObject([{ rule: 'verification', message: '1 backup of mongodb is damaged: 20241130_021700.' }]);
+    expect(status.findings).toMatchObject([
+      { rule: 'verification', message: '1 backup of mongodb is damaged: 20241130_021700; the last good one is 20241201_021700.' },
+    ]);
     await validated(4, { goodBackups: ['mongodb/20241130_021700'] });
     expect((await look(DUE + 5 * HOUR)).status.findings).toEqual([]);
   });

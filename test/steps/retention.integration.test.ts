@@ -213,7 +213,7 @@ describe('apply-retention', () => {
     await validated(0, [`mongodb/${last}`], []);
     const doubtful = await run('apply-retention', { confirm: 'prod' });
     expect(doubtful.finish).toMatchObject({ outcome: 'partial', result: { removed: 0 } });
-    expect(doubtful.finish.warnings.join()).toContain(`${last}, is damaged: nothing is removed`);
+    expect(doubtful.finish.warnings.join()).toContain(`${last}, was found damaged on `);
     expect(await listed()).toEqual(timestamps);
 
     await validated(1, [`mongodb/${third}`], [`mongodb/${last}`]);

@@ -10,10 +10,11 @@ import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../backup-validation/inputs.ts';
 import { openKeys, type Place } from './open.ts';
-import { openReadingPlaces } from './reading-places.ts';
 import { adviceFor, checkBackup, type Checked, type Verdict } from './prove-backup.ts';
+import type { PointLook } from './recovery-point.ts';
 import { recorded, type RunNotes } from './record.ts';
 import { heading, page, table } from './summary.ts';
+import { inEveryPlace, NothingToValidate, placesToValidate } from './validation-places.ts';
 
 type Inputs = Context['inputs'];
 
@@ -21,11 +22,13 @@ export async function runBackupValidation(context: Context): Promise<StepReturn>
   const inputs = context.inputs;
   const effects: Effects = inputs.repair ? 'writes' : 'reads';
   const run = { component: inputs.component, effects };
-  return recorded(
-    context,
-    async () => (await openReadingPlaces(context))[0],
-    run,
-    (place, notes) => validate(context, inputs, place, notes),
+  let look: PointLook = { places: [], problems: [], doubts: [] };
+  const open = async (): Promise<Place> => {
+    look = await placesToValidate(context);
+    return look.places[0] as Place;
+  };
+  return recorded(context, open, run, (_place, notes) =>
+    inEveryPlace(context, look, notes, (own, place, found) => validate(own, inputs, place, found)),
   );
 }
 
@@ -126,13 +129,15 @@ async function choose(
   }
   const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * 86_400_000) };
   const there = (await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), ...since, signal })).filter(
-    (backup) => backup.state !== 'leftover' && backup.state !== 'pruning' && (timestamp === undefined || backup.timestamp === timestamp),
+    // One that retention has marked is told to be on its way.
+    ({ state, whole, ...backup }) =>
+      state !== 'leftover' && (state !== 'pruning' || whole === true) && (timestamp === undefined || backup.timestamp === timestamp),
   );
   const all: ListedBackup[] = [];
   for (const backup of there)
     if (type === 'all' || backup.kind === type || (await isOfType(type, context, { store, prefix }, recipients, backup))) all.push(backup);
   if (all.length === 0) {
-    throw new UserError(`There is no backup to validate in ${store.location}, below ${prefix}.`, {
+    throw new NothingToValidate(`There is no backup to validate in ${store.location}, below ${prefix}.`, {
       fix: `Check ${context.host.spell('store')}, ${context.host.spell('name')} and ${context.host.spell('component')}; list-backups shows what is there.`,
     });
   }

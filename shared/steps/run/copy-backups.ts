@@ -78,7 +78,7 @@ export async function copyToAll(context: StepContext<PlaceInputs & typeof lockIn
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       results.push({
-        ...{ found: 0, copied: [], failed: [], skipped: [], renewed: [], lagMs: 0 },
+        ...{ copied: [], failed: [], skipped: [], lagMs: 0 },
         name,
         location,
         problem: withFix(thrown),
@@ -246,7 +246,7 @@ async function copyComponent(
   const [only] = results;
   if (results.length === 1 && only?.failure !== undefined) throw only.failure;
   if (results.every(({ problem }) => problem !== undefined)) throw new UserError(copyDoubts(results).join(' '));
-  if (results.every(({ found }) => found === 0)) throw await nothingToCopy(context, place, component);
+  if (results.every(({ nothing }) => nothing)) throw await nothingToCopy(context, place, component);
   return results;
 }
 
@@ -313,7 +313,7 @@ async function recordRenewed(
   { host, clock, step, signal }: StepContext,
   { store, prefix }: Place,
   component: string,
-  { renewed }: CopyResult,
+  { renewed = [] }: CopyResult,
 ): Promise<void> {
   if (renewed.length === 0) return;
   const [now, goodBackups] = [clock.now(), renewed.map((timestamp) => `${component}/${timestamp}`)];

@@ -206,7 +206,9 @@ async function write(
   } catch (thrown) {
     // The reason has just been told.
     const why = ending.storeFailed === true ? `${store.location} does not take it.` : errorMessage(thrown);
-    context.host.warning(`The record of this run could not be written: ${why}`);
+    const text = `The record of this run could not be written: ${why}`;
+    if (error !== undefined && context.warnAfterwards) context.warnAfterwards(text);
+    else context.host.warning(text);
     return undefined;
   }
 }
