@@ -95,6 +95,18 @@ describe('secrets', () => {
     expect(lines.find((line) => !line.startsWith('##vso[task.debug]'))).toMatch(telling);
   });
 
+  test.each([
+    ['a SAS in --store', '--store=https://stdr.blob.core.windows.net/backups?sv=2024-11-04&sp=rl&sig=hunter2hunter2hunter2'],
+    ['a SAS in --copies', '--copies=offsite,https://stdr.blob.core.windows.net/copies?sp=rl&sig=hunter2hunter2hunter2'],
+    ['a password in --store', '--store=sftp://backup:hunter2-hunter2@backup.example.org/srv?fingerprint=SHA256:x'],
+    ['a SAS in --vault', '--vault=https://kv.vault.azure.net?sig=hunter2hunter2hunter2'],
+  ])('terminal: %s is refused without being repeated', async (_what, arg) => {
+    const { exitCode, log } = await startOnTerminal('dist/cli.mjs', { args: ['mongodb-backup', arg] }).result;
+    expect(exitCode).toBe(2);
+    expect(log).toMatch(/holds a (?:shared access signature|password in an address), which is not taken from the command line/);
+    expect(log).not.toContain('hunter2');
+  });
+
   test('terminal: one on the command line is refused without being repeated', async () => {
     const { exitCode, log } = await startOnTerminal('dist/cli.mjs', { args: ['mongodb-backup', '--mongodb-uri', URI] }).result;
     expect(exitCode).toBe(2);
