@@ -184,7 +184,7 @@ class SignIn implements TokenCredential {
     const [only] = failures;
     if (only && failures.length === 1) throw only.error;
     const list = failures.map(({ error }) => `- ${error.message}`).join('\n');
-    throw new AzureSignInError(`Nobody is signed in to Azure. Tried:\n${list}`, {
+    throw new AzureSignInError(`No one is signed in to Azure. Tried:\n${list}`, {
       fix: 'On GitHub set azure-client-id and azure-tenant-id (with "permissions: { id-token: write }") or run azure/login first; on Azure Pipelines set azureSubscription; on a terminal run az login.',
       cause: only?.error,
     });

@@ -115,7 +115,7 @@ export function byWorkloadIdentity({ clientId, tenantId }: Application, tokenFil
 export function byAzureCli(tenantId: string | undefined): Way {
   return {
     name: 'the az session',
-    detail: 'whoever az is logged in as',
+    detail: 'the user that az is logged in as',
     ...(tenantId === undefined ? {} : { tenantId }),
     fix: 'Run azure/login before this step, AzureCLI@2 around it, or az login on a terminal.',
     async open() {

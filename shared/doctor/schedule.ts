@@ -33,7 +33,7 @@ function schedule({ schedule: cron, prefix, now }: ScheduleSubject): Finding {
   if (cron === undefined) {
     return {
       status: 'warning',
-      seen: 'dr.yml does not say when backups are due, so nobody can tell when one is missing.',
+      seen: 'dr.yml does not say when backups are due, so no one can tell when one is missing.',
       fix: `Add schedule: "${minute} 2 * * *" to the component (UTC), the same as in the workflow or pipeline.`,
     };
   }

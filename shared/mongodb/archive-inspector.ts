@@ -4,6 +4,7 @@ import { createGunzip, type Gunzip } from 'node:zlib';
 import type { Inspector } from '../backup/inspector.ts';
 import type { JsonValue } from '../backup/json.ts';
 import { VerificationError } from '../step/errors.ts';
+import { plural } from '../step/format.ts';
 import {
   ArchiveParser,
   documentEnd,
@@ -199,7 +200,7 @@ class Pass implements ArchiveVisitor {
     const sums = this.#digest.finish(namespaceName(entry));
     if (sums.crc64 !== crc) {
       throw new VerificationError(
-        `The archive is damaged in ${shownName(entry)} at byte ${offset}: the checksum over its ${sums.documents} documents is ${hex64(sums.crc64)}, the writer noted ${hex64(crc)}.`,
+        `The archive is damaged in ${shownName(entry)} at byte ${offset}: the checksum over its ${plural(sums.documents, 'document')} is ${hex64(sums.crc64)}, the writer noted ${hex64(crc)}.`,
         { fix: 'Its documents were changed after the dump. Use another backup.' },
       );
     }

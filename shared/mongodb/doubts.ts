@@ -1,6 +1,7 @@
 // Compares what a dump holds with the last verified backup: an empty or shrunken dump is kept, but does not count as good news.
 import type { ArchiveReport, NamespaceReport } from './archive-inspector.ts';
 import { namespaceName, shownName } from './archive.ts';
+import { plural } from '../step/format.ts';
 
 export interface DoubtLimits {
   /** Percent of documents that the whole or one collection may lose before it is doubtful. */
@@ -29,7 +30,7 @@ export function doubtsOf(report: ArchiveReport, previous: ArchiveReport | undefi
   const beforeDocuments = sum(before);
   if (documents > 0 && shrunk(beforeDocuments, documents, limits)) {
     doubts.push(
-      `The dump holds ${documents} documents, the last verified backup held ${beforeDocuments}: a loss of ${percent(beforeDocuments, documents)} %.`,
+      `The dump holds ${plural(documents, 'document')}, the last verified backup held ${beforeDocuments}: a loss of ${percent(beforeDocuments, documents)} %.`,
     );
   }
   const now = new Map(data.map((namespace) => [namespaceName(namespace), namespace]));
@@ -39,7 +40,9 @@ export function doubtsOf(report: ArchiveReport, previous: ArchiveReport | undefi
     const found = now.get(namespaceName(namespace));
     if (!found || namespace.documents < SMALL || !shrunk(namespace.documents, found.documents, limits)) continue;
     const lost = percent(namespace.documents, found.documents);
-    doubts.push(`${shownName(namespace)} holds ${found.documents} documents, ${namespace.documents} before: a loss of ${lost} %.`);
+    doubts.push(
+      `${shownName(namespace)} holds ${plural(found.documents, 'document')}, ${namespace.documents} before: a loss of ${lost} %.`,
+    );
   }
   return doubts;
 }

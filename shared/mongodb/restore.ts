@@ -220,5 +220,5 @@ export function restoreProblem(outcome: RestoreOutcome, comparison: Comparison):
   const wrong = comparison.rows.filter(({ verdict }) => verdict === 'different');
   if (wrong.length === 0) return undefined;
   const first = wrong[0] as Comparison['rows'][number];
-  return `${wrong.length} of ${comparison.rows.length} collections are not what the backup holds; ${printable(first.to)}: ${first.differences.join(', ')}.`;
+  return `${wrong.length} of ${plural(comparison.rows.length, 'collection')} ${wrong.length === 1 ? 'is' : 'are'} not what the backup holds; ${printable(first.to)}: ${first.differences.join(', ')}.`;
 }

@@ -179,7 +179,7 @@ function storeRules(rule: MakeRule): AlertRule[] {
 }
 
 function watchdogRules(rule: MakeRule): AlertRule[] {
-  const next = 'Nobody is watching the backups. Look at the schedule of "lifeboat status", which writes these metrics.';
+  const next = 'No one is watching the backups. Look at the schedule of "lifeboat status", which writes these metrics.';
   return [
     rule(
       'BackupStatusStale',

@@ -9,7 +9,7 @@ export const auditStep = defineStep({
   summary: 'Shows who ran what, when, from which run, and why.',
   description:
     'Every step that writes or destroys leaves an entry under audit/ in the store; one that destroys does so before it touches anything. Entries are never ' +
-    'overwritten: with an immutability policy on the container nobody can change them.',
+    'overwritten: with an immutability policy on the container no one can change them.',
   effects: 'reads',
   inputs,
   outputs,

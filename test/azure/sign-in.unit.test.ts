@@ -62,7 +62,7 @@ test('uses the az session, and starts az once for many clients', async () => {
   const credential = azureCredential({ ...nothing, host });
   await Promise.all([credential.getToken(SCOPE), credential.getToken(SCOPE)]);
   expect((await credential.getToken(SCOPE))?.token).toBe('token');
-  expect(host.log).toEqual(['debug: Azure sign-in: the az session (whoever az is logged in as).']);
+  expect(host.log).toEqual(['debug: Azure sign-in: the az session (the user that az is logged in as).']);
   const { readFileSync } = await import('node:fs');
   expect(readFileSync(count, 'utf8')).toBe('x\n');
 });
@@ -71,7 +71,7 @@ test('says of every way it tried why it failed, and what to do on each host', as
   fakeAz(`echo "Please run 'az login' to setup account." >&2; exit 1`);
   const failing = azureCredential({ ...nothing, host: at('github') }).getToken(SCOPE);
   await expect(failing).rejects.toThrow(
-    'Nobody is signed in to Azure. Tried:\n' +
+    'No one is signed in to Azure. Tried:\n' +
       '- Sign-in to Azure by the az session failed: there is no az session.\n' +
       '- Sign-in to Azure by managed identity failed: this machine is not in Azure.',
   );

@@ -216,7 +216,7 @@ describeIf(ferretAvailable, 'needs Go 1.24')('with FerretDB', () => {
       const outcome = await restoring.run(from(builtIn.chunks));
       await withClient(server.uri, (client) => client.db('chat_less').collection<Named>('users').deleteOne({ _id: 'u2' }));
       expect(restoreProblem(outcome, await restoring.prove())).toBe(
-        '1 of 1 collections are not what the backup holds; chat_less.users: 1 document missing.',
+        '1 of 1 collection is not what the backup holds; chat_less.users: 1 document missing.',
       );
     } finally {
       await restoring.close();

@@ -233,7 +233,7 @@ describe('the step notify', () => {
     expect((await notify({})).finish.error?.message).toBe('outcome or results is missing: one of them says how it ended.');
     channels();
     expect((await notify({ outcome: 'failed' })).finish.error?.message).toBe(
-      'There is nobody to tell: dr.yml has no notify, and no channel was given.',
+      'There is no one to tell: dr.yml has no notify, and no channel was given.',
     );
   });
 });

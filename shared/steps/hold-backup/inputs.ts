@@ -9,7 +9,7 @@ export const inputs = {
     summary: 'Which backup: its timestamp, or latest, which means the latest verified one and is the default.',
     example: '20241201_120000',
   }),
-  reason: input.string({ summary: 'Why, for whoever comes across it.', example: 'before the upgrade to 7.0', required: true }),
+  reason: input.string({ summary: 'Why, for the people who find the hold later.', example: 'before the upgrade to 7.0', required: true }),
   holdFor: input.string({ summary: 'How long: 30d, 8w, 6mo, 1y, or "ever": until it is released.', example: '90d', default: '30d' }),
   ...storeInputs,
   store: input.string({

@@ -37,7 +37,7 @@ export async function openAnnouncer(
   try {
     notifications = await openNotifications(context, masker);
   } catch (thrown) {
-    context.host.warning(`Nobody is told how this run ends. ${errorMessage(thrown)}`);
+    context.host.warning(`No one is told how this run ends. ${errorMessage(thrown)}`);
   }
   return notifications ? announcer(context, notifications, { component, beat }) : SILENT;
 }
@@ -86,7 +86,7 @@ function announcer(
         const { told } = await notifications.tell(composeRun(ended, known), options);
         if (told.length > 0) host.info(`Told: ${told.join(', ')}.`);
       } catch (thrown) {
-        host.warning(`Nobody was told how this run ended. ${errorMessage(thrown)}`);
+        host.warning(`No one was told how this run ended. ${errorMessage(thrown)}`);
       }
     },
   };

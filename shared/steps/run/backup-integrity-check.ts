@@ -85,7 +85,7 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
         : heading('bad', `${component} ${timestamp} and the database DIFFER`),
       facts([
         ['Database', comparison.fingerprint],
-        ['Compared', `${plural(rows.length, 'collection')}, ${formatCount(comparison.totals.found)} documents: counts, digests, indexes`],
+        ['Compared', `${plural(rows.length, 'collection')}, ${plural(comparison.totals.found, 'document')}: counts, digests, indexes`],
         ['Time', formatSeconds(seconds)],
       ]),
       table(

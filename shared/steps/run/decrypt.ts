@@ -8,7 +8,7 @@ import { unwrapWithAny } from '../../backup/read.ts';
 import { newArchiveInspector, type ArchiveInspector } from '../../mongodb/archive-inspector.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, throwIfCancelled, UsageError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, formatCount, plural } from '../../step/format.ts';
+import { formatBytes, plural } from '../../step/format.ts';
 import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { readableMetadata } from '../../stores/names.ts';
@@ -47,7 +47,7 @@ async function decryptInto(context: Context, inputs: Inputs, { file, total }: { 
         ['Size', formatBytes(bytes)],
         ...(report === undefined
           ? []
-          : [['Archive', `whole: ${formatCount(report.documents)} documents in ${plural(report.namespaces, 'collection')}`] as const]),
+          : [['Archive', `whole: ${plural(report.documents, 'document')} in ${plural(report.namespaces, 'collection')}`] as const]),
         ['Proved', proved],
         ...(report === undefined ? [] : [['Restore it with', shellLine(['mongorestore', `--archive=${inputs.output}`])] as const]),
       ]),

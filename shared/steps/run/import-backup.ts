@@ -10,7 +10,7 @@ import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '
 import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
-import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
@@ -157,7 +157,7 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
       facts([
         ['From', `${old.facts.file}, ${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}`],
         ['SHA-256 of the file', old.facts.sha256],
-        ['What', `${formatCount(documents)} documents in ${plural(namespaces, 'collection')}, ${serverText(content)}`],
+        ['What', `${plural(documents, 'document')} in ${plural(namespaces, 'collection')}, ${serverText(content)}`],
         ['Size', `${formatBytes(manifest.sizes.plain)} unpacked, ${formatBytes(manifest.sizes.stored)} stored`],
         ['Time', formatSeconds(seconds)],
         ['Where', `${id} in ${store.location}`],

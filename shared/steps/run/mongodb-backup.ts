@@ -11,7 +11,7 @@ import { doubtsOf } from '../../mongodb/doubts.ts';
 import type { MongoDump } from '../../mongodb/dump.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
-import { formatBytes, formatCount, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatRate, formatSeconds, plural } from '../../step/format.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import { releasing } from '../../tools/release.ts';
@@ -202,7 +202,7 @@ async function report(
       facts([
         [
           'What',
-          `${formatCount(documents)} documents in ${plural(namespaces, 'collection')} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
+          `${plural(documents, 'document')} in ${plural(namespaces, 'collection')} of ${dump.facts.fingerprint} (${serverText(dump.facts)})`,
         ],
         ['Size', `${formatBytes(manifest.sizes.plain)} dumped, ${formatBytes(manifest.sizes.stored)} stored`],
         ['Time', `${formatSeconds(seconds)}; dump and upload ${formatSeconds(writing)} at ${formatRate(manifest.sizes.plain, writing)}`],

@@ -49,7 +49,7 @@ export async function runNotify(context: Context): Promise<StepReturn> {
   const { told } = await notifications.tell(message, { beat: true });
   context.setOutput('told', told.length);
   context.setOutput('event', message.event);
-  host.info(told.length > 0 ? `Told of "${message.title}": ${told.join(', ')}.` : `Nobody was told of "${message.title}".`);
+  host.info(told.length > 0 ? `Told of "${message.title}": ${told.join(', ')}.` : `No one was told of "${message.title}".`);
   return { doubts: problems, result: { event: message.event, severity: message.severity, title: message.title, told, problems } };
 }
 
@@ -77,7 +77,7 @@ async function channelsOf(context: Context, inputs: Inputs, masker: Masker, warn
   }
   const config = await sessionOf(context).dr();
   if (config === undefined || config.channels().length === 0) {
-    throw new UsageError('There is nobody to tell: dr.yml has no notify, and no channel was given.', {
+    throw new UsageError('There is no one to tell: dr.yml has no notify, and no channel was given.', {
       fix: `Add notify to dr.yml, or set ${host.spell('channel')} and ${host.spell('url')}.`,
     });
   }

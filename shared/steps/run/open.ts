@@ -84,7 +84,7 @@ export async function openKeys(context: StepContext<OpeningInputs>, { makes }: P
   const wanted = (inputs.recipients ?? (inputs.vault === undefined ? [] : ['vault'])).map(parseRecipient);
   if (inputs.escrowKey !== undefined && !wanted.some(({ kind }) => kind === 'escrow')) wanted.push({ kind: 'escrow' });
   if (wanted.length === 0) {
-    throw new UsageError('Nobody could open the backup: no key recipient is set.', {
+    throw new UsageError('No one could open the backup: no key recipient is set.', {
       fix: `Set ${host.spell('vault')} to a Key Vault or a folder, or ${host.spell('recipients')} (dr.yml: vault, keys).`,
     });
   }

@@ -33,7 +33,7 @@ export async function runStatus(context: Context): Promise<StepReturn> {
   const { stores, expectations, partial } = await openStores(context, given, config);
   const home = stores[0] as WatchedStore;
   const inputs = partial ? { ...given, publish: false, notify: false } : given;
-  if (partial) host.info(`This is only a part of what ${config?.label ?? 'dr.yml'} names: nobody is told, and status.json stays as it is.`);
+  if (partial) host.info(`This is only a part of what ${config?.label ?? 'dr.yml'} names: no one is told, and status.json stays as it is.`);
   let memory: Memory | undefined;
   let findings: Finding[];
   let facts: Awaited<ReturnType<typeof gatherFacts>>;
@@ -194,7 +194,7 @@ async function tell(
     if (told.length > 0) host.info(`Told: ${told.join(', ')}.`);
     return told.length > 0;
   } catch (thrown) {
-    host.warning(`Nobody was told of the status. ${errorMessage(thrown)}`);
+    host.warning(`No one was told of the status. ${errorMessage(thrown)}`);
     return false;
   }
 }
