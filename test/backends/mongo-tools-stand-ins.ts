@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { datasetArchive } from '../../scripts/rehearsal/dataset-archive.ts';
+import { datasetArchive } from '../dataset/dataset-archive.ts';
 import { tempFolder } from './support.ts';
 
 export type DumpBehaviour =

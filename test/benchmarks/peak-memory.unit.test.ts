@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
-import { peakMemory } from '../../scripts/benchmarks/peak-memory.ts';
+import { peakMemory } from './peak-memory.ts';
 
-const MODULE = new URL('../../scripts/benchmarks/peak-memory.ts', import.meta.url).href;
+const MODULE = new URL('./peak-memory.ts', import.meta.url).href;
 
 test('the peak memory of a process is its own, however large the one that started it is', () => {
   const held = Buffer.alloc(256 << 20, 1);

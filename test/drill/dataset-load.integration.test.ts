@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import { RefusedError } from '../../shared/step/errors.ts';
-import { dropDatabases, loadDataset } from '../../scripts/rehearsal/dataset-load.ts';
+import { dropDatabases, loadDataset } from './dataset-load.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { canBuildMongoJavaServer, startMongoJavaServer } from '../backends/mongo-java-server.ts';
 import type { MongoServer } from '../backends/mongo-server.ts';

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { BSON } from '../../shared/mongodb/bson.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
-import { chatDataset, type Dataset, type DatasetOptions } from '../../scripts/rehearsal/dataset.ts';
-import { datasetArchive } from '../../scripts/rehearsal/dataset-archive.ts';
+import { chatDataset, type Dataset, type DatasetOptions } from '../dataset/dataset.ts';
+import { datasetArchive } from '../dataset/dataset-archive.ts';
 
 const MIB = 2 ** 20;
 

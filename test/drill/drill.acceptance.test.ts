@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
-import type { DrillResult } from '../../scripts/rehearsal/phases.ts';
+import type { DrillResult } from './phase-facts.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { canBuildMongoJavaServer } from '../backends/mongo-java-server.ts';
 import { findProgram, tempFolder } from '../backends/support.ts';
@@ -20,7 +20,7 @@ afterAll(() => {
 async function drill(...args: string[]): Promise<{ exitCode: number | null; result: DrillResult; said: string }> {
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', 'scripts/drill.ts', '--size', '1MiB', '--json', ...args],
+    ['--disable-warning=ExperimentalWarning', 'test/drill/command.ts', '--size', '1MiB', '--json', ...args],
     {
       env: { ...process.env, TMPDIR: temp },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,9 +3,10 @@ import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { CancelledError, RefusedError, VerificationError } from '../../shared/step/errors.ts';
 import type { Clock } from '../../shared/tools/clock.ts';
-import { phaseTable, wrap } from '../../scripts/rehearsal/phase-table.ts';
-import { PhaseBoard, type DrillResult, type PhaseState } from '../../scripts/rehearsal/phases.ts';
-import { reportPage } from '../../scripts/rehearsal/report.ts';
+import { phaseTable, wrap } from './phase-table.ts';
+import type { DrillResult, PhaseState } from './phase-facts.ts';
+import { PhaseBoard } from './phases.ts';
+import { reportPage } from './report.ts';
 
 // Jest sets it for its workers when it is itself on a terminal.
 delete process.env['FORCE_COLOR'];

@@ -1,5 +1,5 @@
 // Damage to everything that a store keeps, judged by the built steps as a pipeline runs them, in samples.
-import { builtDamage } from '../../scripts/campaign/built-damage.ts';
+import { builtDamage } from '../campaign/built-damage.ts';
 import { campaignTests } from './support.ts';
 
 campaignTests(builtDamage);

@@ -1,5 +1,5 @@
 // mongodump stand-ins that misbehave, through the whole way to the store.
-import { dumpTools } from '../../scripts/campaign/dump-tools.ts';
+import { dumpTools } from '../campaign/dump-tools.ts';
 import { campaignTests } from './support.ts';
 
 campaignTests([dumpTools]);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { COMPONENT, PREFIX, timestamp } from '../../scripts/campaign/small-backup.ts';
+import { COMPONENT, PREFIX, timestamp } from '../campaign/small-backup.ts';
 import { contentKeyFromMetadata, decryptData } from '../../shared/backup/decrypt.ts';
 import { openBackup, verifyBackup } from '../../shared/backup/read.ts';
 import { listBackups } from '../../shared/catalog/list.ts';

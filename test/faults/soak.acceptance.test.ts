@@ -1,8 +1,8 @@
 // Many runs of the built steps at once on one store, killed at random: a minute of it in four kinds of store; ./scripts/faults --soak runs longer.
 import { rmSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { runSoak } from '../../scripts/campaign/soak/soak.ts';
-import { SITE_KINDS } from '../../scripts/campaign/store-site.ts';
+import { runSoak } from '../campaign/soak/soak.ts';
+import { SITE_KINDS } from '../campaign/store-site.ts';
 import { tempFolder } from '../backends/support.ts';
 import { campaignSeed } from './support.ts';
 

@@ -1,7 +1,7 @@
 // Runs parts of the fault campaign as tests, bounded, with a random seed that is printed.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { runPart, type Part } from '../../scripts/campaign/part.ts';
+import { runPart, type Part } from '../campaign/part.ts';
 
 /** Enough to find what is broken for all; ./scripts/faults looks longer. */
 const ROUNDS = 4;

@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import ts from 'typescript';
-import { filesWithReference } from '../../scripts/testing/reference.ts';
+import { filesWithReference } from '../testing/reference.ts';
 
 /** Lines of a file that reach for the reference while tests are collected. */
 function earlyReads(text: string): number[] {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decrypt } from '../../scripts/cli/decrypt.ts';
-import { datasetArchive } from '../../scripts/rehearsal/dataset-archive.ts';
+import { datasetArchive } from '../dataset/dataset-archive.ts';
 import { writeBackup, type BackupResult } from '../../shared/backup/write.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { backUp, folderWorld, PREFIX, TIME } from '../../scripts/campaign/small-backup.ts';
+import { backUp, folderWorld, PREFIX, TIME } from '../campaign/small-backup.ts';
 import { readCopy } from '../support/copy-folder.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import type { Finish } from '../../shared/step/host.ts';

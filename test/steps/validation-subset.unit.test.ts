@@ -2,7 +2,7 @@ import { mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { datasetArchive } from '../../scripts/rehearsal/dataset-archive.ts';
+import { datasetArchive } from '../dataset/dataset-archive.ts';
 import { REGION_BYTES } from '../../shared/backup/encryption.ts';
 import { writeBackup, type BackupResult } from '../../shared/backup/write.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { StoreError } from '../../shared/stores/errors.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
-import { withWrongClock } from '../../scripts/campaign/wrong-clock.ts';
+import { withWrongClock } from '../campaign/wrong-clock.ts';
 import { tempFolder } from '../backends/support.ts';
 import { listAll, storeConformance } from './conformance.ts';
 
@@ -222,7 +222,7 @@ describe('folder store', () => {
 
   test('writes large objects without holding them in memory', async () => {
     const run = await runScript(`
-      import { peakMemory } from ${JSON.stringify(new URL('../../scripts/benchmarks/peak-memory.ts', import.meta.url).href)};
+      import { peakMemory } from ${JSON.stringify(new URL('../benchmarks/peak-memory.ts', import.meta.url).href)};
       const store = new FolderStore(${JSON.stringify(join(root, 'large'))});
       async function* large() { const chunk = new Uint8Array(65536).fill(7); for (let i = 0; i < 8192; i++) yield chunk; }
       await store.put('data', large());

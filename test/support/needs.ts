@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@jest/globals';
-import { HIDE_REFERENCE } from '../../scripts/testing/reference.ts';
+import { HIDE_REFERENCE } from '../testing/reference.ts';
 
 /**
  * The folder with specifications, schemas and fixtures beside the project; a stranger's clone has none, and CI hides it from a second run.

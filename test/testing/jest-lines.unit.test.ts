@@ -1,7 +1,7 @@
 // What is left out of a test run's screen, and what never is.
 import { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
-import { isNoise, withoutNoise } from '../../scripts/testing/jest-lines.ts';
+import { isNoise, withoutNoise } from './jest-lines.ts';
 
 test.each([
   'Test results written to: ../../tmp/lifeboat-jest-abc/result.json',

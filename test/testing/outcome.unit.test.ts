@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { closingLines, failedFiles, tally, type FileOutput, type TestOutput } from '../../scripts/testing/outcome.ts';
+import { closingLines, failedFiles, tally, type FileOutput, type TestOutput } from './outcome.ts';
 
 const passed = (fullName: string, invocations = 1): TestOutput => ({ fullName, status: 'passed', invocations });
 const failed = (fullName: string): TestOutput => ({ fullName, status: 'failed', invocations: 2 });
@@ -71,6 +71,6 @@ test('the counts stand alone on the last line', () => {
 });
 
 test('a choice of tests in which there is none fails', () => {
-  const run = spawnSync(process.execPath, ['scripts/test.ts', 'unit', 'test/no-such-room'], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, ['test/testing/command.ts', 'unit', 'test/no-such-room'], { encoding: 'utf8' });
   expect([run.status, run.stdout]).toEqual([1, 'No test was run.\n\n0 passed, 1 failed, 0 skipped\n']);
 });
