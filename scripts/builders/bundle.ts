@@ -66,7 +66,7 @@ function virtualEntries(entries: Map<string, string>): Plugin {
       context.onLoad({ filter: /.*/, namespace: 'entry' }, ({ path }) => ({
         contents: entries.get(path) ?? '',
         loader: 'ts',
-        resolveDir: resolve('scripts/entries'),
+        resolveDir: resolve('shared/entries'),
       }));
     },
   };

@@ -1,6 +1,6 @@
 // How the inputs of a task look in the form of Azure Pipelines: words for people, groups that are open, inputs that appear when they matter.
 import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
-import { describeInput } from './describe.ts';
+import { describeInput } from '../../shared/cli/describe.ts';
 
 /** Labels by input name; what is not here is its own name in words. */
 const LABELS: Record<string, string> = {

@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type { AnyStep, Effects } from '../../shared/step/define.ts';
 import type { InputSpec } from '../../shared/step/input.ts';
 import { formGroup, groupName, helpOf, labelOf, visibleRule } from './azure-form.ts';
-import { describeInput, faceDefault, inputsFor, mustBeGiven, taskName } from './describe.ts';
+import { describeInput, faceDefault, inputsFor, mustBeGiven, taskName } from '../../shared/cli/describe.ts';
 import { OUTCOME_OUTPUT } from './github-actions.ts';
-import { EXTENSION_VERSION, REPOSITORY, TASK_VERSION } from './project.ts';
+import { EXTENSION_VERSION, REPOSITORY, TASK_VERSION } from '../../shared/cli/project.ts';
 
 /** `prod` is published; `test` is its twin for a test organisation, with identities of its own. */
 export type Variant = 'prod' | 'test';

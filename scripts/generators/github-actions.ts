@@ -2,8 +2,8 @@
 import { Document } from 'yaml';
 import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
 import type { AnyStep, Effects } from '../../shared/step/define.ts';
-import { describeInput, faceDefault, inputsFor, mustBeGiven } from './describe.ts';
-import { GENERATED_COMMENT } from './project.ts';
+import { describeInput, faceDefault, inputsFor, mustBeGiven } from '../../shared/cli/describe.ts';
+import { GENERATED_COMMENT } from '../../shared/cli/project.ts';
 
 /** Marketplace icons (https://feathericons.com) and colours by what a step does. */
 const BRANDING: Record<Effects, { icon: string; color: string }> = {

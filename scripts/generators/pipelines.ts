@@ -1,6 +1,6 @@
 // The composed pipelines, ready to copy: what `lifeboat init` would write for the example project.
 import { initFiles, PIPELINE_PATH, WORKFLOW_PATH, type InitAnswers } from '../../shared/config/init.ts';
-import { REPOSITORY, TAG, TASK_VERSION } from './project.ts';
+import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
 
 /** The project of the examples. */
 export const EXAMPLE: InitAnswers = {

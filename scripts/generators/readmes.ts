@@ -3,9 +3,9 @@ import { EXIT_CODE_MEANINGS, EXIT_CODES } from '../../shared/step/errors.ts';
 import { secretFileOption, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
-import { describeInput, mustBeGiven, taskName } from './describe.ts';
+import { describeInput, mustBeGiven, taskName } from '../../shared/cli/describe.ts';
 import { OUTCOME_OUTPUT } from './github-actions.ts';
-import { REPOSITORY, TAG, TASK_VERSION } from './project.ts';
+import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
 
 /** `actions/<step>/README.md`. */
 export function actionReadme(step: AnyStep): string {

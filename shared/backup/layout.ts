@@ -25,7 +25,8 @@ export interface BackupNames {
  */
 export function checkComponent(component: string): string {
   const problem = componentProblem(component);
-  if (problem !== undefined) throw new UsageError(`The component name ${shown(component)} cannot be used: ${problem}.`);
+  if (problem !== undefined)
+    throw new UsageError(`The component name ${shown(component)} cannot be used: ${problem}.`, { fix: 'Choose another name for it.' });
   return component;
 }
 
@@ -35,7 +36,8 @@ export function checkComponent(component: string): string {
  */
 export function checkPrefix(prefix: string): string {
   const problem = prefix === '' ? undefined : prefixProblem(prefix);
-  if (problem !== undefined) throw new UsageError(`The prefix ${shown(prefix)} cannot be used: ${problem}.`);
+  if (problem !== undefined)
+    throw new UsageError(`The prefix ${shown(prefix)} cannot be used: ${problem}.`, { fix: 'Choose another name, in dr.yml or as input.' });
   return prefix;
 }
 

@@ -30,7 +30,7 @@ export const EXIT_CODE_MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
 
 export interface UserErrorOptions {
   /** What to do about it, as a full sentence. Shown below the message. */
-  fix?: string;
+  fix?: string | undefined;
   /** The error underneath. Kept for debug logs; its text is not shown by itself. */
   cause?: unknown;
 }

@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { initFiles } from '../../shared/config/init.ts';
 import { EXAMPLE } from '../../scripts/generators/pipelines.ts';
-import { REPOSITORY, TAG, TASK_VERSION } from '../../scripts/generators/project.ts';
+import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
 
 export interface ShippedYaml {
   /** Where it comes from, for test titles. */

@@ -11,7 +11,7 @@ interface BuiltCli {
 
 /** The chunk that the entry itself loads: the same built code, without the end of the process. */
 async function loadCli(dist: string): Promise<BuiltCli> {
-  const chunk = /import\("(\.\/chunks\/cli-[^"]+)"\)/.exec(readFileSync(resolve(dist, 'cli.mjs'), 'utf8'))?.[1];
+  const chunk = /runCli\}\s*=\s*await import\("(\.\/chunks\/[^"]+)"\)/.exec(readFileSync(resolve(dist, 'cli.mjs'), 'utf8'))?.[1];
   if (chunk === undefined) throw new Error(`${dist}/cli.mjs loads no chunk that this worker knows`);
   return (await import(pathToFileURL(resolve(dist, chunk)).href)) as BuiltCli;
 }

@@ -13,7 +13,7 @@ import { roundText } from './soak/actors.ts';
 import { runSoak, type SoakRow } from './soak/soak.ts';
 import { SITE_KINDS, type SiteKind } from './store-site.ts';
 import { parseScript, scriptCommand } from '../../scripts/command.ts';
-import { endProcess } from '../../scripts/entries/end.ts';
+import { endProcess } from '../../shared/entries/end.ts';
 
 interface Options {
   only?: string[];

@@ -6,8 +6,8 @@ import { openStore } from '../../shared/stores/open.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
-import { runCli } from '../../scripts/cli.ts';
-import { endProcess } from '../../scripts/entries/end.ts';
+import { runCli } from '../../shared/cli/program.ts';
+import { endProcess } from '../../shared/entries/end.ts';
 import { watchChanges } from './killed-changes.ts';
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
-import { register } from '../../scripts/cli/config.ts';
+import { register } from '../../shared/cli/config.ts';
 import { EXIT_CODES } from '../../shared/step/errors.ts';
 
 const FILE = `version: 1

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { init } from '../../scripts/cli/init.ts';
+import { init } from '../../shared/cli/init.ts';
 import { parseDr } from '../../shared/config/load.ts';
 import { nightlyCron, PIPELINE_PATH, WORKFLOW_PATH } from '../../shared/config/init.ts';
 import { stableMinute } from '../../shared/config/jitter.ts';

@@ -12,7 +12,7 @@ import { parseSize } from '../../shared/step/input.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { findStep } from '../../shared/steps/index.ts';
 import { parseScript, scriptCommand } from '../../scripts/command.ts';
-import { endProcess } from '../../scripts/entries/end.ts';
+import { endProcess } from '../../shared/entries/end.ts';
 import { dropDatabases, loadDataset, type LoadedDataset } from './dataset-load.ts';
 import { DrillHost } from './drill-host.ts';
 import type { DrillResult, DrillVerdict, PhasePlan, PhaseRun } from './phase-facts.ts';

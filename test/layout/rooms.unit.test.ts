@@ -20,6 +20,9 @@ const BELOW = {
   doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'mongodb', 'config'],
   session: ['step', 'azure', 'stores', 'vaults', 'config'],
   steps: ['session', 'step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
+  // Above all steps: the terminal program, and what the bundles of each host start with.
+  cli: ['steps', 'hosts', 'session', 'step', 'tools', 'config', 'monitor'],
+  entries: ['cli', 'steps', 'hosts', 'session', 'step', 'tools', 'config'],
 } satisfies Record<string, string[]>;
 
 /** package.json, as seen from shared/. */
@@ -35,6 +38,9 @@ const ARROWS_OF_FILES: Record<string, string[]> = {
   // The version that goes into manifests.
   'steps/run/mongodb-backup.ts': [PROJECT],
   'steps/run/import-backup.ts': [PROJECT],
+  // What --version shows, and what generated files are called.
+  'cli/program.ts': [PROJECT],
+  'cli/project.ts': [PROJECT],
 };
 const WORDS = new Set(['step/errors.ts', 'step/timestamp.ts', 'step/format.ts', 'step/input.ts']);
 

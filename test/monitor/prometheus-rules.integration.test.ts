@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
-import { createProgram } from '../../scripts/cli.ts';
+import { createProgram } from '../../shared/cli/program.ts';
 import type { Facts } from '../../shared/monitor/facts.ts';
 import { metricFamilies } from '../../shared/monitor/metrics.ts';
 import { ruleFile, type PrometheusRule, type RuleFile } from '../../shared/monitor/prometheus-rules.ts';

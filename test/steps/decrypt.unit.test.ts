@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { decrypt } from '../../scripts/cli/decrypt.ts';
+import { decrypt } from '../../shared/cli/decrypt.ts';
 import { datasetArchive } from '../dataset/dataset-archive.ts';
 import { writeBackup, type BackupResult } from '../../shared/backup/write.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from '@jest/globals';
-import { decrypt } from '../../scripts/cli/decrypt.ts';
-import { init } from '../../scripts/cli/init.ts';
-import { verify } from '../../scripts/cli/verify.ts';
-import { overview } from '../../scripts/cli/overview.ts';
-import { createProgram } from '../../scripts/cli.ts';
+import { decrypt } from '../../shared/cli/decrypt.ts';
+import { init } from '../../shared/cli/init.ts';
+import { verify } from '../../shared/cli/verify.ts';
+import { overview } from '../../shared/cli/overview.ts';
+import { createProgram } from '../../shared/cli/program.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { steps } from '../../shared/steps/index.ts';
 

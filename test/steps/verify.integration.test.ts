@@ -1,6 +1,6 @@
 // `lifeboat verify`: backup-validation by its usual name.
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { verify } from '../../scripts/cli/verify.ts';
+import { verify } from '../../shared/cli/verify.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';

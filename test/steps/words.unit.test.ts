@@ -1,9 +1,9 @@
 // Words from other tools lead to the right command, and none of them runs something by surprise.
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
-import { verify } from '../../scripts/cli/verify.ts';
-import { createProgram } from '../../scripts/cli.ts';
-import { unknownCommand } from '../../scripts/cli/unknown-command.ts';
+import { verify } from '../../shared/cli/verify.ts';
+import { createProgram } from '../../shared/cli/program.ts';
+import { unknownCommand } from '../../shared/cli/unknown-command.ts';
 import { findStep, steps } from '../../shared/steps/index.ts';
 import { ALIASES, meaningsOf } from '../../shared/steps/words.ts';
 

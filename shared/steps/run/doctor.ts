@@ -81,7 +81,8 @@ async function checkComponents(context: Context, components: readonly string[]):
     if (context.signal.aborted) throw new CancelledError();
     const result = finish.result as { checks: CheckResult[]; encryption: { keys: KeyFacts[] } } | undefined;
     // A check that there is not concerns all of them.
-    if (!result && finish.error?.kind === 'usage' && context.inputs.only?.length) throw new UsageError(finish.error.message, finish.error);
+    if (!result && finish.error?.kind === 'usage' && context.inputs.only?.length)
+      throw new UsageError(finish.error.message, { fix: finish.error.fix });
     const { message, fix } = finish.error ?? { message: 'It could not be checked.' };
     const failed: CheckResult = {
       name: 'configuration',

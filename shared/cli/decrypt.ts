@@ -1,7 +1,7 @@
 // `lifeboat decrypt`: the break-glass command. It needs no store, no catalog and no dr.yml.
 import type { Command } from 'commander';
-import { defineStep } from '../../shared/step/define.ts';
-import { inputs } from '../../shared/steps/decrypt/inputs.ts';
+import { defineStep } from '../step/define.ts';
+import { inputs } from '../steps/decrypt/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
 /** The command as a step: it runs on the terminal host like any other. */
@@ -22,7 +22,7 @@ export const decrypt = defineStep({
     },
     { what: 'With the escrow key', args: '--data data --manifest manifest.json --escrow-key escrow-private.pem --output dump.archive' },
   ],
-  run: async (context) => (await import('../../shared/steps/run/decrypt.ts')).runDecrypt(context),
+  run: async (context) => (await import('../steps/run/decrypt.ts')).runDecrypt(context),
 });
 
 /** Adds `decrypt` to the CLI. */

@@ -1,5 +1,5 @@
 // The end of a process: what was printed is out, then it is over, whatever connection still lingers.
-import { outputFailure, surviveLostOutput } from '../../shared/hosts/output.ts';
+import { outputFailure, surviveLostOutput } from '../hosts/output.ts';
 
 /** Ends the process with `process.exitCode` once standard output and error have been taken; output that was lost is a failure. */
 export async function endProcess(): Promise<never> {

@@ -1,13 +1,13 @@
 // What the bundles under dist/github/ run.
-import { nearestSpelling } from '../../shared/config/spelling.ts';
-import { GithubHost } from '../../shared/hosts/github.ts';
-import { drSource } from '../../shared/session/session.ts';
-import type { AnyStep } from '../../shared/step/define.ts';
-import { EXIT_CODES } from '../../shared/step/errors.ts';
-import { kebabCase } from '../../shared/step/input.ts';
-import { runStep } from '../../shared/step/run.ts';
-import { findStep, steps } from '../../shared/steps/index.ts';
-import { ALIASES, meaningsOf } from '../../shared/steps/words.ts';
+import { nearestSpelling } from '../config/spelling.ts';
+import { GithubHost } from '../hosts/github.ts';
+import { drSource } from '../session/session.ts';
+import type { AnyStep } from '../step/define.ts';
+import { EXIT_CODES } from '../step/errors.ts';
+import { kebabCase } from '../step/input.ts';
+import { runStep } from '../step/run.ts';
+import { findStep, steps } from '../steps/index.ts';
+import { ALIASES, meaningsOf } from '../steps/words.ts';
 import { endProcess } from './end.ts';
 
 /** Runs the step that `actions/<name>` is about. */

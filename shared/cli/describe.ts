@@ -1,6 +1,6 @@
 // How inputs are described, the same in every generated face: action.yml, task.json, --help and READMEs.
-import type { AnyStep } from '../../shared/step/define.ts';
-import type { InputSpec } from '../../shared/step/input.ts';
+import type { AnyStep } from '../step/define.ts';
+import type { InputSpec } from '../step/input.ts';
 
 export type Face = 'github' | 'azure' | 'terminal';
 

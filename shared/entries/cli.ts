@@ -8,7 +8,7 @@ if (Number.parseInt(process.versions.node, 10) < NEEDED_MAJOR) {
   process.stderr.write('In a clone, scripts/lifeboat starts it with the Node.js 24 that the project brings.\n');
   process.exitCode = 2;
 } else {
-  const { runCli } = await import('../cli.ts');
+  const { runCli } = await import('../cli/program.ts');
   await runCli(process.argv.slice(2));
 }
 await endProcess();

@@ -1,9 +1,9 @@
 // What is said about a word that is no command: the commands that do what it probably means, ready to be typed.
 import type { Command } from 'commander';
-import { nearestSpelling } from '../../shared/config/spelling.ts';
-import { cutToWidth, padded } from '../../shared/hosts/text-layout.ts';
-import { UsageError } from '../../shared/step/errors.ts';
-import { ALIASES, meaningsOf, type Suggestion } from '../../shared/steps/words.ts';
+import { nearestSpelling } from '../config/spelling.ts';
+import { cutToWidth, padded } from '../hosts/text-layout.ts';
+import { UsageError } from '../step/errors.ts';
+import { ALIASES, meaningsOf, type Suggestion } from '../steps/words.ts';
 
 /** What a terminal usually has. */
 const COLUMNS = 80;

@@ -15,16 +15,16 @@ import {
   type InitFile,
   type InitPod,
   type Published,
-} from '../../shared/config/init.ts';
-import { parseDr } from '../../shared/config/load.ts';
-import { ConfigError } from '../../shared/config/problem.ts';
-import type { StepContext, StepReturn } from '../../shared/step/define.ts';
-import { RefusedError, UsageError, UserError } from '../../shared/step/errors.ts';
-import { expandHome } from '../../shared/step/home-path.ts';
-import type { Host } from '../../shared/step/host.ts';
-import { fileReason } from '../../shared/tools/file-errors.ts';
-import { makeFolder } from '../../shared/tools/make-folder.ts';
-import { shellWord } from '../../shared/step/shell.ts';
+} from '../config/init.ts';
+import { parseDr } from '../config/load.ts';
+import { ConfigError } from '../config/problem.ts';
+import type { StepContext, StepReturn } from '../step/define.ts';
+import { RefusedError, UsageError, UserError } from '../step/errors.ts';
+import { expandHome } from '../step/home-path.ts';
+import type { Host } from '../step/host.ts';
+import { fileReason } from '../tools/file-errors.ts';
+import { makeFolder } from '../tools/make-folder.ts';
+import { shellWord } from '../step/shell.ts';
 
 interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'kubernetes' | 'github' | 'azure'> {
   name: string | undefined;

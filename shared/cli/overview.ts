@@ -1,7 +1,7 @@
 // What `lifeboat` and `lifeboat --help` print: the commands, grouped by what one wants to do, and where to begin.
 import type { Command } from 'commander';
-import { padded, wrapWords } from '../../shared/hosts/text-layout.ts';
-import { ALIASES } from '../../shared/steps/words.ts';
+import { padded, wrapWords } from '../hosts/text-layout.ts';
+import { ALIASES } from '../steps/words.ts';
 
 /** Commands by purpose, in the order in which people meet them; what is not named here comes last. */
 const GROUPS: readonly [title: string, commands: readonly string[]][] = [

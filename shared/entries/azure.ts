@@ -1,11 +1,11 @@
 // What the bundles under dist/azure/ run once they are on a Node.js that can.
-import { AzureHost } from '../../shared/hosts/azure.ts';
-import { drSource } from '../../shared/session/session.ts';
-import { agentConnection } from '../../shared/hosts/azure-connection.ts';
-import { withFix } from '../../shared/step/errors.ts';
-import { runStep } from '../../shared/step/run.ts';
-import { findStep } from '../../shared/steps/index.ts';
-import { trustAuthority, useAgentProxy } from '../../shared/tools/proxy.ts';
+import { AzureHost } from '../hosts/azure.ts';
+import { drSource } from '../session/session.ts';
+import { agentConnection } from '../hosts/azure-connection.ts';
+import { withFix } from '../step/errors.ts';
+import { runStep } from '../step/run.ts';
+import { findStep } from '../steps/index.ts';
+import { trustAuthority, useAgentProxy } from '../tools/proxy.ts';
 import { endProcess } from './end.ts';
 
 /** Runs the step that the task is about. */

@@ -1,9 +1,9 @@
 // `lifeboat config validate|show|schema`: is dr.yml right, what does it amount to, what may be in it.
 import type { Command } from 'commander';
-import type { DrConfig } from '../../shared/config/dr-config.ts';
-import { findDrFile } from '../../shared/config/source.ts';
-import { EXIT_CODES, UsageError, UserError } from '../../shared/step/errors.ts';
-import { plural } from '../../shared/step/format.ts';
+import type { DrConfig } from '../config/dr-config.ts';
+import { findDrFile } from '../config/source.ts';
+import { EXIT_CODES, UsageError, UserError } from '../step/errors.ts';
+import { plural } from '../step/format.ts';
 import { endWithError } from './step-command.ts';
 
 interface Options {
@@ -56,7 +56,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
 
   command('validate', 'Checks dr.yml and names every problem with its line and what to write instead.', async (loaded, options) => {
     if (options.json) return JSON.stringify({ file: loaded.label, valid: true, problems: [], notices: loaded.notices }, null, 2);
-    const { problemLine } = await import('../../shared/config/problem.ts');
+    const { problemLine } = await import('../config/problem.ts');
     const parts = [counted(loaded.componentNames(), 'component'), counted(Object.keys(loaded.dr.stores ?? {}), 'store')];
     return [
       `${loaded.label} is valid: ${parts.join(', ')}.`,
@@ -65,7 +65,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
   });
 
   command('show', 'Shows dr.yml with defaults filled in, secrets as ***, and when the next backups are due.', async (loaded, options) => {
-    const { shownConfig, shownText } = await import('../../shared/config/show.ts');
+    const { shownConfig, shownText } = await import('../config/show.ts');
     const shown = shownConfig(loaded, now());
     return options.json ? JSON.stringify(shown, null, 2) : shownText(shown);
   });
@@ -82,7 +82,7 @@ function registerSchema(config: Command, out: (text: string) => void): void {
         '  and in the first line of dr.yml: # yaml-language-server: $schema=./dr.schema.json',
     )
     .action(async () => {
-      const { drJsonSchema } = await import('../../shared/config/json-schema.ts');
+      const { drJsonSchema } = await import('../config/json-schema.ts');
       out(JSON.stringify(drJsonSchema(), null, 2));
     });
 }
@@ -94,12 +94,12 @@ async function load(given: string | undefined): Promise<DrConfig> {
       fix: 'Go to the folder of your dr.yml, or name it: --config path/to/dr.yml. "lifeboat init" writes a new one.',
     });
   }
-  const { loadDr } = await import('../../shared/config/load.ts');
+  const { loadDr } = await import('../config/load.ts');
   return loadDr(file);
 }
 
 async function failureJson(thrown: UserError): Promise<unknown> {
-  const { ConfigError } = await import('../../shared/config/problem.ts');
+  const { ConfigError } = await import('../config/problem.ts');
   const problems = thrown instanceof ConfigError ? thrown.problems : [{ line: 0, column: 0, path: '', message: thrown.message }];
   return { valid: false, problems };
 }

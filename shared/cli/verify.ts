@@ -1,9 +1,9 @@
 // `lifeboat verify [timestamp]`: backup-validation under the name people look for.
 import type { Command } from 'commander';
-import { contextWith, defineStep } from '../../shared/step/define.ts';
-import { input, optional } from '../../shared/step/input.ts';
-import { inputs as validationInputs, outputs as validationOutputs } from '../../shared/steps/backup-validation/inputs.ts';
-import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../shared/steps/inputs.ts';
+import { contextWith, defineStep } from '../step/define.ts';
+import { input, optional } from '../step/input.ts';
+import { inputs as validationInputs, outputs as validationOutputs } from '../steps/backup-validation/inputs.ts';
+import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../steps/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
 /** The command as a step. */
@@ -46,7 +46,7 @@ export const verify = defineStep({
       depth: all && !detailed ? ('stored' as const) : ('full' as const),
       subset: undefined,
     };
-    const { runBackupValidation } = await import('../../shared/steps/run/backup-validation.ts');
+    const { runBackupValidation } = await import('../steps/run/backup-validation.ts');
     return runBackupValidation(contextWith<typeof validationInputs, keyof typeof validationOutputs>(context, inputs));
   },
 });

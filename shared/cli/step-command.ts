@@ -1,14 +1,14 @@
 // One CLI command per step, generated from its definition: options, help, secrets, examples.
 import { Option, type Command } from 'commander';
-import { secretIn } from '../../shared/config/literal-secrets.ts';
-import { TerminalHost } from '../../shared/hosts/terminal.ts';
-import { readSecret, secretFileOption, secretInOption, secretOnCommandLine, secretVariable } from '../../shared/hosts/terminal-secrets.ts';
-import { drSource } from '../../shared/session/session.ts';
-import type { AnyStep } from '../../shared/step/define.ts';
-import { EXIT_CODES, UserError, type ErrorKind } from '../../shared/step/errors.ts';
-import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
-import { runStep } from '../../shared/step/run.ts';
-import { describeInput, inputsFor, placeholder } from '../generators/describe.ts';
+import { secretIn } from '../config/literal-secrets.ts';
+import { TerminalHost } from '../hosts/terminal.ts';
+import { readSecret, secretFileOption, secretInOption, secretOnCommandLine, secretVariable } from '../hosts/terminal-secrets.ts';
+import { drSource } from '../session/session.ts';
+import type { AnyStep } from '../step/define.ts';
+import { EXIT_CODES, UserError, type ErrorKind } from '../step/errors.ts';
+import { kebabCase, type InputSpec } from '../step/input.ts';
+import { runStep } from '../step/run.ts';
+import { describeInput, inputsFor, placeholder } from './describe.ts';
 
 type Options = Record<string, string | boolean | string[] | undefined>;
 

@@ -1,8 +1,8 @@
 // `lifeboat prometheus-rules`: alert rules over the metrics of `status`, as a rule file or as the Prometheus Operator's PrometheusRule.
 import { writeFileSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
-import { errorMessage } from '../../shared/step/errors.ts';
-import { REPOSITORY, TAG } from '../generators/project.ts';
+import { errorMessage } from '../step/errors.ts';
+import { REPOSITORY, TAG } from './project.ts';
 import { endWithError } from './step-command.ts';
 
 interface Options {
@@ -57,7 +57,7 @@ export function register(program: Command): void {
 }
 
 async function rulesText({ customResource, name, namespace, label = {} }: Options): Promise<string> {
-  const { prometheusRule, ruleFile, yamlText } = await import('../../shared/monitor/prometheus-rules.ts');
+  const { prometheusRule, ruleFile, yamlText } = await import('../monitor/prometheus-rules.ts');
   const file = ruleFile({ runbook: RUNBOOK, name });
   return yamlText(customResource === true ? prometheusRule(file, { name: RESOURCE_NAME, namespace, labels: label }) : file);
 }

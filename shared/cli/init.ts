@@ -1,9 +1,9 @@
 // `lifeboat init`: the first hour. Asks on a terminal or takes flags, writes dr.yml and the nightly workflow or pipeline.
 import type { Command } from 'commander';
-import { defineStep } from '../../shared/step/define.ts';
-import { USUAL_SELECTOR } from '../../shared/config/init.ts';
-import { inGroup, input } from '../../shared/step/input.ts';
-import { REPOSITORY, TAG, TASK_VERSION } from '../generators/project.ts';
+import { defineStep } from '../step/define.ts';
+import { USUAL_SELECTOR } from '../config/init.ts';
+import { inGroup, input } from '../step/input.ts';
+import { REPOSITORY, TAG, TASK_VERSION } from './project.ts';
 import { addStepCommand } from './step-command.ts';
 
 const podInputs = inGroup('MongoDB inside a cluster, reached by kubectl exec instead of a connection string', {
