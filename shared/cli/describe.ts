@@ -1,6 +1,7 @@
 // How inputs are described, the same in every generated face: action.yml, task.json, --help and READMEs.
 import type { AnyStep } from '../step/define.ts';
 import type { InputSpec } from '../step/input.ts';
+import { configPaths } from '../step/run.ts';
 
 export type Face = 'github' | 'azure' | 'terminal';
 
@@ -28,7 +29,8 @@ export function describeInput(spec: InputSpec<unknown>): string {
   if (spec.choices !== undefined) parts.push(`One of: ${spec.choices.join(', ')}.`);
   const sources: string[] = [];
   // `.` is the component itself, which its own summary explains.
-  if (spec.config !== undefined && spec.config !== '.') sources.push(`dr.yml (${spec.config.replace(/^\//, '')})`);
+  const [path] = configPaths(spec);
+  if (path !== undefined && path !== '.') sources.push(`dr.yml (${path.replace(/^\//, '')})`);
   if (spec.default !== undefined && spec.kind !== 'flag') sources.push(spec.default);
   if (spec.default === 'true') sources.push('true');
   if (sources.length > 0) parts.push(`Default: ${sources.join(', else ')}.`);

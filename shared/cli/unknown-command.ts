@@ -1,6 +1,6 @@
 // What is said about a word that is no command: the commands that do what it probably means, ready to be typed.
 import type { Command } from 'commander';
-import { nearestSpelling } from '../config/spelling.ts';
+import { nearestSpelling } from '../schema/spelling.ts';
 import { cutToWidth, padded } from '../hosts/text-layout.ts';
 import { UsageError } from '../step/errors.ts';
 import { ALIASES, meaningsOf, type Suggestion } from '../steps/words.ts';

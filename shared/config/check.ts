@@ -1,25 +1,25 @@
 // Rules across keys of dr.yml: names that must exist, things that exclude each other, and promises that do not add up.
+import { KINDS, type Kinds } from '../kinds/registry.ts';
 import { formatSeconds } from '../step/format.ts';
 import { parseDuration } from '../step/input.ts';
-import { COMPONENT_KINDS } from './components/index.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, type ConfigProblem } from './problem.ts';
 import { collision, crowdedMinute, longestGap } from './schedule.ts';
 import type { Dr } from './schema.ts';
-import { nearestSpelling } from './spelling.ts';
+import { nearestSpelling } from '../schema/spelling.ts';
 
 type Loose = Record<string, unknown>;
 type Say = (path: PropertyKey[], message: string) => void;
 
 /** Problems between keys. Works on a file that has other problems, too, so that all are told at once. */
-export function checkRelations(yaml: YamlFile): ConfigProblem[] {
+export function checkRelations(yaml: YamlFile, kinds: Kinds = KINDS): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const say: Say = (path, message) => problems.push({ ...yaml.locate(path), path: pathText(path), message });
   const data = mapping(yaml.data);
   const stores = Object.keys(mapping(data.stores));
   for (const [name, component] of Object.entries(mapping(data.components))) {
     // What a kind of a later version needs is not known here.
-    if (COMPONENT_KINDS.includes(String(mapping(component).kind))) checkStores(['components', name], mapping(component), stores, say);
+    if (kinds.find(String(mapping(component).kind))) checkStores(['components', name], mapping(component), stores, say);
   }
   checkKeys(data, say);
   checkChannels(data, say);

@@ -1,5 +1,6 @@
 // A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
 import { isAbsolute, resolve } from 'node:path';
+import type { Kinds } from '../kinds/registry.ts';
 import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { ComponentEntry } from './components/index.ts';
@@ -8,7 +9,7 @@ import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { resolveReferences } from './references.ts';
 import { isSecretPath, type Dr } from './schema.ts';
-import { nearestSpelling } from './spelling.ts';
+import { nearestSpelling } from '../schema/spelling.ts';
 
 /** A store with everything resolved: what `openStore` takes. Folder paths are absolute; what isSecretPath names is a secret. */
 export type StoreConfig =
@@ -38,6 +39,8 @@ export type RecipientConfig =
 
 /** Where references of dr.yml are looked up. */
 export interface DrSources {
+  /** The kinds that components may be of; those of this version when absent. */
+  kinds?: Kinds | undefined;
   /** Default: this process's environment. */
   env?: Readonly<Record<string, string | undefined>> | undefined;
   /** Reads a secret of the file's vault. Absent: `${vault:…}` is an error when it is needed. */

@@ -5,7 +5,7 @@ import { drJsonSchema, schemaAt, type JsonSchema } from './json-schema.ts';
 import { literalSecret } from './literal-secrets.ts';
 import { pathText, shownName, type ConfigProblem } from './problem.ts';
 import { LATER_KEYS, LATER_KINDS } from './schema.ts';
-import { nearestSpelling } from './spelling.ts';
+import { nearestSpelling } from '../schema/spelling.ts';
 
 type Issue = z.core.$ZodIssue;
 

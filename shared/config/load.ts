@@ -9,7 +9,7 @@ import { explainIssues } from './explain.ts';
 import { literalSecret } from './literal-secrets.ts';
 import { ConfigError, pathText, type ConfigProblem } from './problem.ts';
 import { referenceProblem } from './references.ts';
-import { drSchema } from './schema.ts';
+import { drSchema, drSchemaOf } from './schema.ts';
 
 /**
  * Loads and checks a dr.yml.
@@ -29,7 +29,7 @@ export async function loadDr(path: string, sources: DrSources = {}): Promise<DrC
       cause,
     });
   }
-  return parseDr(content, path, sources);
+  return parseDr(content, path, sources, sources.kinds && (await drSchemaOf(sources.kinds)));
 }
 
 /**
@@ -37,15 +37,15 @@ export async function loadDr(path: string, sources: DrSources = {}): Promise<DrC
  * @param label how messages call the file; relative paths in it start at its folder
  * @throws ConfigError with every problem
  */
-export function parseDr(content: string, label: string, sources: DrSources = {}): DrConfig {
+export function parseDr(content: string, label: string, sources: DrSources = {}, schema = drSchema): DrConfig {
   const yaml = parseYaml(content, label);
-  const parsed = drSchema.safeParse(yaml.data);
+  const parsed = schema.safeParse(yaml.data);
   const problems = inOrder([
     ...secretProblems(yaml, content),
     ...keyProblems(yaml),
     ...referenceProblems(yaml),
     ...(parsed.success ? [] : explainIssues(parsed.error.issues, yaml)),
-    ...checkRelations(yaml),
+    ...checkRelations(yaml, sources.kinds),
   ]);
   if (!parsed.success || problems.length > 0) throw new ConfigError(label, problems);
   const folder = dirname(resolve(label));

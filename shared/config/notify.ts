@@ -1,6 +1,6 @@
 // Who is told what happened, as dr.yml says it: one entry per channel.
 import { z } from 'zod';
-import { about, choice, plainText, text } from './fields.ts';
+import { about, choice, plainText, text } from '../schema/fields.ts';
 
 /** What can be told. `recovered`: a success after a failure; `alert`: the status turned bad without any run, such as a backup that is missing. */
 export const NOTIFY_EVENTS = ['succeeded', 'partial', 'failed', 'cancelled', 'refused', 'recovered', 'alert'] as const;

@@ -1,7 +1,7 @@
 // How long backups stay, as dr.yml says it: a preset, or restic's `forget` rules by name.
 import { z } from 'zod';
 import { isEmptyPeriod, parsePeriod, PERIOD_PATTERN, type Period } from '../step/period.ts';
-import { about, entryName, plainText } from './fields.ts';
+import { about, entryName, plainText } from '../schema/fields.ts';
 
 /** Presets by name: the seeds' table of what is kept here, far away, and in the archive. */
 export const NAMED_PRESETS = {

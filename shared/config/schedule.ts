@@ -1,6 +1,6 @@
 // When backups are due: cron expressions of five fields, and what cron cannot say, such as "first sunday at 00:17"; in UTC or a time zone.
 import { Cron } from 'croner';
-import { plainText } from './fields.ts';
+import { plainText } from '../schema/fields.ts';
 
 const CRON = String.raw`\S+(?: +\S+){4}`;
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];

@@ -55,8 +55,6 @@ async function lookup(config: DrConfig, component: string | undefined, path: str
 
 async function lookupIn(config: DrConfig, component: string, path: string): Promise<string | undefined> {
   if (path === '.') return component;
-  // The same input, whether the server is reached from here or from inside its pod.
-  if (path === 'source.uri') return (await text(config, component, path)) ?? text(config, component, 'source.kubernetes.uri');
   if (path === 'store') return config.storeNameOf(component);
   return text(config, component, path);
 }

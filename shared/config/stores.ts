@@ -1,6 +1,6 @@
 // Where bytes go, as dr.yml says it: one entry per kind of store.
 import { z } from 'zod';
-import { about, choice, integer, path, text } from './fields.ts';
+import { about, choice, integer, path, text } from '../schema/fields.ts';
 
 /** Segments of names within a store: never empty, `.` or `..`. */
 const PREFIX = String.raw`(?!\.{1,2}(?:/|$))[^/\s\\]+(?:/(?!\.{1,2}(?:/|$))[^/\s\\]+)*`;

@@ -1,6 +1,6 @@
 // Where keys and secrets go, and who can open a backup, as dr.yml says it.
 import { z } from 'zod';
-import { about, path, text } from './fields.ts';
+import { about, path, text } from '../schema/fields.ts';
 
 const HTTPS = String.raw`https://[^\s/?#]+/?`;
 

@@ -1,24 +1,7 @@
-// One check of `doctor`: what it found and what to do; and running many of them side by side, each with a time-out.
-import { CancelledError, errorMessage, isDefect, UserError } from '../step/errors.ts';
+// Runs the checks of `doctor` side by side, each with a time-out.
+import { findingOf, type Check, type Finding } from '../backup/finding.ts';
+import { CancelledError } from '../step/errors.ts';
 import { formatSeconds } from '../step/format.ts';
-
-export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped';
-
-/** What a check found. */
-export interface Finding {
-  status: CheckStatus;
-  /** What was seen, one sentence. */
-  seen: string;
-  /** What to do about it; may hold a command to paste. */
-  fix?: string;
-}
-
-export interface Check {
-  /** Kebab-case, such as `store-access`. */
-  name: string;
-  /** Looks; throws what its rooms throw. Leaves nothing behind, also when it is cancelled. */
-  look(signal: AbortSignal): Promise<Finding>;
-}
 
 export interface CheckResult extends Finding {
   name: string;
@@ -73,25 +56,6 @@ function tooSlow(timeout: number): Finding {
     seen: `No answer within ${formatSeconds(timeout / 1000)}.`,
     fix: 'Check that no firewall drops the requests of this machine; the input timeout allows more time.',
   };
-}
-
-/** What was thrown as a finding: our errors carry their fix. */
-export function findingOf(thrown: unknown): Finding {
-  if (isDefect(thrown)) {
-    const { stack } = thrown as Error;
-    return {
-      status: 'failed',
-      seen: `Unexpected error: ${errorMessage(thrown)}`,
-      fix: `This is a defect in Lifeboat. Please report it with this stack: ${stack ?? ''}`,
-    };
-  }
-  const fix = thrown instanceof UserError ? thrown.fix : undefined;
-  return { status: 'failed', seen: errorMessage(thrown), ...(fix === undefined ? {} : { fix }) };
-}
-
-/** A check that does not apply here. */
-export function skipped(why: string): Finding {
-  return { status: 'skipped', seen: why };
 }
 
 /** True when a service answered 401 or 403 somewhere below what was thrown. */

@@ -9,7 +9,8 @@ import { plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
 import type { Store } from '../stores/store.ts';
 import type { KeyRecipient, RecipientKind, Vault } from '../vaults/vault.ts';
-import { findingOf, isForbidden, skipped, type Check, type Finding } from './check.ts';
+import { findingOf, skipped, type Check, type Finding } from '../backup/finding.ts';
+import { isForbidden } from './check.ts';
 
 /** One for ever: a vault that does not purge keeps this one at most, and the next run takes it again. */
 const PROBE_SECRET = 'lifeboat-doctor-probe';

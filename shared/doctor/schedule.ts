@@ -5,7 +5,7 @@ import { crowdedMinute, longestGap, nextRuns } from '../config/schedule.ts';
 import { stableMinute } from '../config/jitter.ts';
 import { formatAge, formatSeconds } from '../step/format.ts';
 import type { Store } from '../stores/store.ts';
-import { skipped, type Check, type Finding } from './check.ts';
+import { skipped, type Check, type Finding } from '../backup/finding.ts';
 
 export interface ScheduleSubject {
   store: Store | undefined;

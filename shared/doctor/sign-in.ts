@@ -4,7 +4,7 @@ import { readClaims } from '../azure/sign-in-errors.ts';
 import { errorMessage, UserError } from '../step/errors.ts';
 import type { Host } from '../step/host.ts';
 import { federatedCredentialCommand, identityOf, type AzureIdentity } from './azure-roles.ts';
-import { findingOf, skipped, type Check } from './check.ts';
+import { findingOf, skipped, type Check } from '../backup/finding.ts';
 
 const STORAGE_SCOPE = 'https://storage.azure.com/.default';
 

@@ -7,7 +7,8 @@ import { formatBytes, formatSeconds } from '../step/format.ts';
 import { ObjectExistsError } from '../stores/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
 import type { Clock } from '../tools/clock.ts';
-import { findingOf, isForbidden, skipped, type Check, type Finding } from './check.ts';
+import { findingOf, skipped, type Check, type Finding } from '../backup/finding.ts';
+import { isForbidden } from './check.ts';
 
 export interface StoreSubject {
   store: Store;

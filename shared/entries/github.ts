@@ -1,5 +1,5 @@
 // What the bundles under dist/github/ run.
-import { nearestSpelling } from '../config/spelling.ts';
+import { nearestSpelling } from '../schema/spelling.ts';
 import { GithubHost } from '../hosts/github.ts';
 import { drSource } from '../session/session.ts';
 import type { AnyStep } from '../step/define.ts';

@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/core-auth';
 import type { DrConfig, DrSources, VaultConfig } from '../config/dr-config.ts';
 import { componentSource, findDrFile } from '../config/source.ts';
 import { problemLine } from '../config/problem.ts';
+import { KINDS, type Kinds } from '../kinds/registry.ts';
 import type { StepContext } from '../step/define.ts';
 import type { Host } from '../step/host.ts';
 import { Secret } from '../step/input.ts';
@@ -16,6 +17,8 @@ import type { Vault } from '../vaults/vault.ts';
 type RawInputs = (name: string) => string | undefined;
 
 export interface SessionOptions {
+  /** The kinds that this run knows; those of this version when absent. */
+  kinds?: Kinds | undefined;
   env?: DrSources['env'];
   /** Reads a secret of dr.yml's vault; for tests. The vault itself, signed in by the step's own inputs, when absent. */
   vaultSecret?: DrSources['vaultSecret'];
@@ -29,6 +32,7 @@ interface OpenOptions {
 export class Session {
   /** Knows every secret that the run has come across: those of its inputs and those that dr.yml refers to. */
   readonly masker = new Masker();
+  readonly kinds: Kinds;
   readonly #raw: RawInputs;
   readonly #host: Host;
   readonly #options: SessionOptions;
@@ -41,6 +45,7 @@ export class Session {
     this.#raw = raw;
     this.#host = host;
     this.#options = options;
+    this.kinds = options.kinds ?? KINDS;
   }
 
   /**

@@ -50,3 +50,8 @@ export function formatAge(then: Date, now: Date): string {
   if (seconds < 129_600) return `${plural(Math.round(seconds / 3600), 'hour')} ago`;
   return `${plural(Math.round(seconds / 86_400), 'day')} ago`;
 }
+
+/** `12 documents`, `1 document`: a number of what a kind counts in the plural. */
+export function items(count: number, unit: string): string {
+  return plural(count, unit.replace(/s$/, ''));
+}

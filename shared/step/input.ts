@@ -38,8 +38,8 @@ export interface InputOptions {
   required?: boolean;
   /** Default, written as a user would write it. */
   default?: string;
-  /** Where `dr.yml` holds this value: `source.uri` below the component, `/vault` from the root. */
-  config?: string;
+  /** Where `dr.yml` holds this value: `source.uri` below the component, `/vault` from the root. Of several places the first that says something. */
+  config?: string | readonly string[];
   /** Earlier spellings (camelCase). Giving one fails with the mapping. */
   renamedFrom?: readonly string[];
   /** Shown on these hosts only; everywhere when absent. */

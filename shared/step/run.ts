@@ -201,7 +201,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
     try {
       const { text, origin } = await findText(spec, raw(name), config);
       origins[name] = origin;
-      host.debug(`Input ${host.spell(name)}: ${originText(origin, config?.label, spec.config)}`);
+      host.debug(`Input ${host.spell(name)}: ${originText(origin, config?.label, configPaths(spec).join(' or '))}`);
       if (text === undefined) {
         if (spec.required) {
           complain(name, missingInput(name, spec, host));
@@ -241,10 +241,17 @@ function originText(origin: Origin, label = 'dr.yml', path = ''): string {
   return { input: 'given', default: 'default', absent: 'not given' }[origin];
 }
 
+/** Where dr.yml may have the value of an input. */
+export function configPaths({ config = [] }: InputSpec<unknown>): readonly string[] {
+  return typeof config === 'string' ? [config] : config;
+}
+
 async function findText(spec: InputSpec<unknown>, given: string | undefined, config: ConfigSource | undefined) {
   if (given !== undefined) return { text: given, origin: 'input' as const };
-  const configured = spec.config === undefined ? undefined : await config?.lookup(spec.config);
-  if (configured !== undefined) return { text: configured, origin: 'dr.yml' as const };
+  for (const path of configPaths(spec)) {
+    const configured = await config?.lookup(path);
+    if (configured !== undefined) return { text: configured, origin: 'dr.yml' as const };
+  }
   return { text: spec.default, origin: spec.default === undefined ? ('absent' as const) : ('default' as const) };
 }
 

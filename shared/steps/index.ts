@@ -1,4 +1,5 @@
 // The registry of steps. A new step is one file and one line here; every host's face follows from it.
+import { KINDS, type AnyKind, type Kinds } from '../kinds/registry.ts';
 import type { AnyStep } from '../step/define.ts';
 import { auditStep } from './audit.ts';
 import { applyRetention } from './apply-retention.ts';
@@ -6,33 +7,43 @@ import { backupAll } from './backup-all.ts';
 import { backupIntegrityCheck } from './backup-integrity-check.ts';
 import { backupValidation } from './backup-validation.ts';
 import { copyBackupsStep } from './copy-backups.ts';
-import { doctor } from './doctor.ts';
+import { doctorStep } from './doctor.ts';
 import { importBackup } from './import-backup.ts';
 import { holdBackup } from './hold-backup.ts';
 import { listBackupsStep } from './list-backups.ts';
-import { mongodbBackup } from './mongodb-backup.ts';
-import { mongodbRestore } from './mongodb-restore.ts';
+import { backupStep } from './kind-backup.ts';
+import { restoreStep } from './kind-restore.ts';
 import { releaseHold } from './release-hold.ts';
 import { notifyStep } from './notify.ts';
 import { statusStep } from './status.ts';
 
-export const steps: readonly AnyStep[] = [
-  mongodbBackup,
-  mongodbRestore,
-  backupValidation,
-  backupIntegrityCheck,
-  listBackupsStep,
-  applyRetention,
-  holdBackup,
-  releaseHold,
-  statusStep,
-  notifyStep,
-  auditStep,
-  backupAll,
-  copyBackupsStep,
-  importBackup,
-  doctor,
-];
+/** The steps of a kind, under the names that its words give them. */
+export function stepsOf(kind: AnyKind): AnyStep[] {
+  const { restore } = kind.steps;
+  return [backupStep(kind), ...(restore === undefined ? [] : [restoreStep(kind, restore)])];
+}
+
+/** All steps of a program that knows these kinds. */
+export function stepsWith(kinds: Kinds): readonly AnyStep[] {
+  return [
+    ...kinds.all.flatMap(stepsOf),
+    backupValidation(kinds),
+    backupIntegrityCheck(kinds),
+    listBackupsStep,
+    applyRetention,
+    holdBackup,
+    releaseHold,
+    statusStep,
+    notifyStep,
+    auditStep,
+    backupAll(kinds),
+    copyBackupsStep,
+    importBackup,
+    doctorStep(kinds),
+  ];
+}
+
+export const steps: readonly AnyStep[] = stepsWith(KINDS);
 
 /** The step with that name. */
 export function findStep(name: string): AnyStep | undefined {

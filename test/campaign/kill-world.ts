@@ -14,8 +14,7 @@ import { runStep } from '../../shared/step/run.ts';
 import { formatTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
 import { applyRetention } from '../../shared/steps/apply-retention.ts';
 import { copyBackupsStep } from '../../shared/steps/copy-backups.ts';
-import { mongodbBackup } from '../../shared/steps/mongodb-backup.ts';
-import { mongodbRestore } from '../../shared/steps/mongodb-restore.ts';
+import { findStep } from '../../shared/steps/index.ts';
 import { secretVariable } from '../../shared/hosts/terminal-secrets.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
@@ -30,9 +29,9 @@ import { backUp, PREFIX, prove } from './small-backup.ts';
 export type Operation = 'backup' | 'copy' | 'restore' | 'prune';
 
 const STEPS: Readonly<Record<Operation, AnyStep>> = {
-  backup: mongodbBackup,
+  backup: findStep('mongodb-backup') as AnyStep,
   copy: copyBackupsStep,
-  restore: mongodbRestore,
+  restore: findStep('mongodb-restore') as AnyStep,
   prune: applyRetention,
 };
 /** Days before now of the backups that are there when the operation begins. */

@@ -122,7 +122,7 @@ describe('init', () => {
     const { finish } = await run({ yes: 'true', ...PLACES, ...pod, github: 'true', azure: 'true' });
     expect(finish.outcome).toBe('succeeded');
     const dr = parseDr(written('dr.yml'), 'dr.yml');
-    expect(dr.dr.components['mongodb']?.source).toEqual({
+    expect(dr.dr.components['mongodb']).toHaveProperty('source', {
       kubernetes: { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb', container: 'mongodb' },
     });
     const workflow = parse(written(WORKFLOW_PATH)) as { jobs: { backup: { steps: { uses?: string; run?: string; env?: object }[] } } };
@@ -143,7 +143,7 @@ describe('init', () => {
 
     const named = { kubernetesNamespace: 'chat', kubernetesPod: 'mongodb-0', kubernetesContext: 'aks-prod' };
     const folders = await run({ yes: 'true', force: 'true', store: '/b', vault: '/k', ...named, github: 'true', azure: 'true' });
-    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']?.source).toEqual({
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']).toHaveProperty('source', {
       kubernetes: { context: 'aks-prod', namespace: 'chat', pod: 'mongodb-0' },
     });
     expect(written(WORKFLOW_PATH) + written(PIPELINE_PATH)).not.toMatch(/azure\/login|Kubernetes@1|MONGODB_URI/);
@@ -170,7 +170,7 @@ describe('init', () => {
       expect.stringMatching(/^warning: kubernetesNamespace: expected a name of lower-case/),
       expect.stringMatching(/^warning: kubernetesSelector: expected a label selector/),
     ]);
-    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']?.source).toEqual({
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components['mongodb']).toHaveProperty('source', {
       kubernetes: { namespace: 'rocketchat', selector: 'app=mongo' },
     });
     const half = await run({ yes: 'true', force: 'true', ...PLACES, kubernetesSelector: 'a=b' });

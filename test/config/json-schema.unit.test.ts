@@ -9,6 +9,7 @@ import { REPOSITORY, TAG } from '../../shared/cli/project.ts';
 import { initFiles, type InitAnswers } from '../../shared/config/init.ts';
 import { drJsonSchema, schemaAt, type JsonSchema } from '../../shared/config/json-schema.ts';
 import { parseDr } from '../../shared/config/load.ts';
+import { configPaths } from '../../shared/step/run.ts';
 import { steps } from '../../shared/steps/index.ts';
 
 const ANSWERS: InitAnswers = {
@@ -96,13 +97,13 @@ describe('every key', () => {
 
 const configured = steps.flatMap((step) =>
   Object.entries(step.inputs).flatMap(([name, spec]) =>
-    spec.config === undefined || spec.config === '.' ? [] : [[`${step.name} ${name}`, spec] as const],
+    configPaths(spec).flatMap((path) => (path === '.' ? [] : [[`${step.name} ${name} (${path})`, spec, path] as const])),
   ),
 );
 
 describe('what steps read from dr.yml', () => {
-  test.each(configured)('%s is a key of the file with the same choices and default', (_name, spec) => {
-    const path = spec.config?.startsWith('/') ? spec.config.slice(1).split('.') : ['components', 'x', ...(spec.config ?? '').split('.')];
+  test.each(configured)('%s is a key of the file with the same choices and default', (_name, spec, where) => {
+    const path = where.startsWith('/') ? where.slice(1).split('.') : ['components', 'x', ...where.split('.')];
     const property = schemaAt(path, { components: { x: { kind: 'mongodb' } } }, schema);
     expect(property).toBeDefined();
     if (spec.choices && property?.enum) expect([...property.enum].sort()).toEqual([...spec.choices].sort());

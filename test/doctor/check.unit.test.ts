@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { federatedCredentialCommand, identityOf, roleDefinition, storeRoleCommand } from '../../shared/doctor/azure-roles.ts';
-import { isForbidden, runChecks, type Check } from '../../shared/doctor/check.ts';
+import { type Check } from '../../shared/backup/finding.ts';
+import { isForbidden, runChecks } from '../../shared/doctor/check.ts';
 import { scheduleChecks } from '../../shared/doctor/schedule.ts';
 import { storeChecks } from '../../shared/doctor/store.ts';
 import { CancelledError, UserError } from '../../shared/step/errors.ts';

@@ -12,17 +12,22 @@ const BELOW = {
   backup: ['step', 'tools', 'stores', 'vaults'],
   catalog: ['step', 'tools', 'stores', 'vaults', 'backup'],
   kubernetes: ['step', 'tools'],
-  mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes'],
-  config: ['step'],
+  schema: ['step'],
+  mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes', 'schema'],
+  kinds: ['step', 'backup', 'mongodb'],
+  config: ['step', 'schema', 'kinds'],
   hosts: ['step', 'tools'],
   notify: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
   monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'config'],
-  doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'mongodb', 'config'],
-  session: ['step', 'azure', 'stores', 'vaults', 'config'],
-  steps: ['session', 'step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'config', 'notify', 'monitor', 'doctor'],
+  doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'config'],
+  session: ['step', 'azure', 'stores', 'vaults', 'kinds', 'config'],
+  steps: [
+    ...['step', 'schema', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'kinds', 'config'],
+    ...['notify', 'monitor', 'doctor', 'session'],
+  ],
   // Above all steps: the terminal program, and what the bundles of each host start with.
-  cli: ['steps', 'hosts', 'session', 'step', 'tools', 'config', 'monitor'],
-  entries: ['cli', 'steps', 'hosts', 'session', 'step', 'tools', 'config'],
+  cli: ['steps', 'hosts', 'session', 'step', 'tools', 'schema', 'kinds', 'config', 'monitor'],
+  entries: ['cli', 'steps', 'hosts', 'session', 'step', 'tools', 'schema', 'config'],
 } satisfies Record<string, string[]>;
 
 /** package.json, as seen from shared/. */
@@ -36,7 +41,7 @@ const ARROWS_OF_FILES: Record<string, string[]> = {
   'step/define.ts': ['tools/clock.ts'],
   'step/run.ts': ['tools/clock.ts'],
   // The version that goes into manifests.
-  'steps/run/mongodb-backup.ts': [PROJECT],
+  'steps/run/backup.ts': [PROJECT],
   'steps/run/import-backup.ts': [PROJECT],
   // What --version shows, and what generated files are called.
   'cli/program.ts': [PROJECT],

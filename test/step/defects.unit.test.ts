@@ -1,7 +1,7 @@
 // A mistake of the program is told as one, never as a network, a disk or a service that failed.
 import { describe, expect, test } from '@jest/globals';
 import { signInError } from '../../shared/azure/sign-in-errors.ts';
-import { findingOf } from '../../shared/doctor/check.ts';
+import { findingOf } from '../../shared/backup/finding.ts';
 import { isDefect, UserError } from '../../shared/step/errors.ts';
 import { azureError } from '../../shared/stores/azure-errors.ts';
 import { folderError } from '../../shared/stores/folder-files.ts';

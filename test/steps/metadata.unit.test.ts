@@ -7,8 +7,9 @@ import { backUp, folderWorld, PREFIX, TIME } from '../campaign/small-backup.ts';
 import { readCopy } from '../support/copy-folder.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import type { Finish } from '../../shared/step/host.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
-import { backupValidation } from '../../shared/steps/backup-validation.ts';
+import { findStep } from '../../shared/steps/index.ts';
 import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { pickBackup } from '../../shared/catalog/pick.ts';
@@ -35,7 +36,7 @@ afterAll(() => {
 
 async function validate(more: Record<string, string> = {}): Promise<Finish> {
   const inputs = { store, vault: join(root, 'vault'), name: PREFIX, config: '', ...more };
-  return runStep(backupValidation, new MemoryHost({ inputs }));
+  return runStep(findStep('backup-validation') as AnyStep, new MemoryHost({ inputs }));
 }
 
 function sidecar(name: string): string {

@@ -1,6 +1,6 @@
 // The rules of the inputs that say where a MongoDB is.
 import { describe, expect, test } from '@jest/globals';
-import { sourceProblems } from '../../shared/steps/inputs.ts';
+import { sourceProblems } from '../../shared/mongodb/inputs.ts';
 
 const spell = (name: string): string => name;
 

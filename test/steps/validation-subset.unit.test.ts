@@ -7,9 +7,10 @@ import { REGION_BYTES } from '../../shared/backup/encryption.ts';
 import { writeBackup, type BackupResult } from '../../shared/backup/write.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
 import type { Timestamp } from '../../shared/step/timestamp.ts';
-import { backupValidation } from '../../shared/steps/backup-validation.ts';
+import { findStep } from '../../shared/steps/index.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
 import { openRecipients, openVault } from '../../shared/vaults/open.ts';
 
@@ -41,7 +42,7 @@ afterAll(() => {
 
 async function validate(subset: string) {
   const inputs = { store: join(folder, 'store'), vault: join(folder, 'keys'), config: '', subset };
-  return runStep(backupValidation, new MemoryHost({ inputs }));
+  return runStep(findStep('backup-validation') as AnyStep, new MemoryHost({ inputs }));
 }
 
 /** Flips one byte of the stored data; calling it again mends it. */

@@ -1,11 +1,12 @@
 // What `backup-all` takes and puts out.
+import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
 import { azureInputs, lockInputs, targetInputs } from '../inputs.ts';
 
 export const inputs = {
   config: targetInputs.config,
-  type: input.choice(['full', 'mongodb'], { summary: 'Everything, or the components of one kind.', default: 'full' }),
+  type: input.string({ summary: 'Everything, or the components of one kind.', default: 'full' }),
   due: input.flag({
     summary:
       'Only the components that have come due since their last backup, and those without one. When nothing is due, the run ends at once and succeeds.',
@@ -18,6 +19,14 @@ export const inputs = {
   ...lockInputs,
   ...azureInputs,
 };
+
+/** The same with the kinds to choose from. */
+export function inputsOf(kinds: Kinds): typeof inputs {
+  return {
+    ...inputs,
+    type: input.choice(['full', ...kinds.names], { summary: 'Everything, or the components of one kind.', default: 'full' }),
+  };
+}
 
 export const outputs = {
   timestamp: { summary: 'Timestamp of the recovery point and of every backup in it.' },

@@ -1,4 +1,5 @@
 // What `backup-validation` takes and puts out.
+import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input, optional } from '../../step/input.ts';
 import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
@@ -9,7 +10,7 @@ export const inputs = {
   store: optional(storeInputs.store, ANY_STORE),
   ...keyInputs,
   ...unlockInputs,
-  type: input.choice(['mongodb', 'all'], { summary: 'Which kind of backup.', default: 'all' }),
+  type: input.string({ summary: 'Which kind of backup.', default: 'all' }),
   timestamp: input.chosenTimestamp({
     summary: 'Only this backup: its timestamp, or latest. The latest of each component when absent.',
     example: '20241201_120000',
@@ -26,6 +27,11 @@ export const inputs = {
   }),
   ...azureInputs,
 };
+
+/** The same with the kinds to choose from. */
+export function inputsOf(kinds: Kinds): typeof inputs {
+  return { ...inputs, type: input.choice([...kinds.names, 'all'], { summary: 'Which kind of backup.', default: 'all' }) };
+}
 
 export const outputs = {
   checked: { summary: 'Number of backups checked.' },

@@ -1,17 +1,11 @@
-// What `doctor` takes and puts out.
+// What `doctor` takes and puts out; `inputsOf` adds where the things of the kinds are.
+import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
-import { input, optional } from '../../step/input.ts';
-import { azureInputs, keyInputs, kubernetesInputs, mongodbInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+import { input, optional, type InputSpec } from '../../step/input.ts';
+import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
 
-export const inputs = {
-  ...targetInputs,
-  ...mongodbInputs,
-  ...kubernetesInputs,
-  mongodbUri: input.secret({
-    // Looked up by the step itself: a variable that is not set is a finding, not the end of all other checks.
-    summary: 'MongoDB connection string; when absent, that of the component in dr.yml.',
-    group: 'MongoDB',
-  }),
+/** Everything besides the things that are looked at. */
+const others = {
   ...storeInputs,
   store: optional(storeInputs.store),
   ...keyInputs,
@@ -20,6 +14,19 @@ export const inputs = {
   timeout: input.duration({ summary: 'How long one check may take.', default: '30s' }),
   ...azureInputs,
 };
+
+export const inputs = { ...targetInputs, ...others };
+
+/** All inputs, in the order in which people read them. */
+export function inputsOf(kinds: Kinds): typeof inputs {
+  return { ...targetInputs, ...Object.fromEntries(Object.entries(kinds.inputs).map(([name, spec]) => [name, lookedUp(spec)])), ...others };
+}
+
+/** A secret is looked up by the step itself: a variable that is not set is a finding, not the end of all other checks. */
+function lookedUp({ config, ...spec }: InputSpec<unknown>): InputSpec<unknown> {
+  if (spec.kind !== 'secret' || config === undefined) return config === undefined ? spec : { ...spec, config };
+  return { ...spec, summary: `${spec.summary} When absent, that of the component in dr.yml.` };
+}
 
 export const outputs = {
   ok: { summary: 'Number of checks that found nothing wrong.' },

@@ -8,7 +8,7 @@ import { isDue } from '../../config/due.ts';
 import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { sessionOf } from '../../session/session.ts';
-import type { AnyStep, StepReturn } from '../../step/define.ts';
+import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
@@ -18,7 +18,7 @@ import type { Timestamp } from '../../step/timestamp.ts';
 import { ObjectExistsError } from '../../stores/errors.ts';
 import type { Store } from '../../stores/store.ts';
 import { azureInputs, lockInputs } from '../inputs.ts';
-import { mongodbBackup } from '../mongodb-backup.ts';
+import { backupStep } from '../kind-backup.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from '../backup-all/inputs.ts';
 import type { OutlookRecord } from './outlook.ts';
@@ -28,9 +28,6 @@ import { commandBlock, heading, page, table } from './summary.ts';
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
 const MADE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
-
-/** The backup step of each kind of component. */
-const STEP_OF_KIND: Record<string, AnyStep> = { mongodb: mongodbBackup };
 
 interface Part {
   member: PointMember;
@@ -181,8 +178,7 @@ async function keepPoint({ signal }: Context, point: RecoveryPoint, stores: Read
 async function backUp(context: Context, dr: DrConfig, component: string, timestamp: Timestamp): Promise<Part> {
   const { host, clock } = context;
   const { kind } = dr.component(component);
-  const step = STEP_OF_KIND[kind];
-  if (!step) throw new Error(`no backup step for components of kind ${kind}`);
+  const step = backupStep(sessionOf(context).kinds.get(kind));
   const started = clock.monotonic();
   const part = new PartHost(host, {
     label: component,

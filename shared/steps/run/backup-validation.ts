@@ -3,9 +3,10 @@ import { pickBackup } from '../../catalog/pick.ts';
 import { listBackups, type ListedBackup } from '../../catalog/list.ts';
 import { openBackup } from '../../backup/read.ts';
 import { markInUse } from '../../catalog/in-use.ts';
+import { sessionOf } from '../../session/session.ts';
 import type { Effects, StepReturn } from '../../step/define.ts';
 import { UserError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, formatRate, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatRate, formatSeconds, items, plural } from '../../step/format.ts';
 import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../backup-validation/inputs.ts';
@@ -41,7 +42,7 @@ async function validate(context: Context, inputs: Inputs, place: Place, notes: R
   const skipped = chosen.filter(({ offline }) => offline !== undefined).map((backup) => archivedText(backup, place));
   for (const text of skipped) host.notice(text);
   const { depth, subset, repair } = inputs;
-  const job = { place, recipients, depth, subset, repair, host, clock, signal: context.signal };
+  const job = { kinds: sessionOf(context).kinds, place, recipients, depth, subset, repair, host, clock, signal: context.signal };
   const checked: Checked[] = [];
   for (const backup of backups) {
     const release = await kept(context, place, backup);
@@ -182,13 +183,13 @@ function summary(checked: readonly Checked[], failed: number, { depth, subset }:
       ? heading('good', `${plural(checked.length, 'backup')} validated: ${what}`)
       : heading('bad', `${failed} of ${plural(checked.length, 'backup')} FAILED validation`),
     table(
-      ['timestamp', 'component', 'verdict', 'stored', 'documents', 'time', 'speed'],
+      ['timestamp', 'component', 'verdict', 'stored', 'items', 'time', 'speed'],
       checked.map((row) => [
         row.timestamp,
         row.component,
         row.problem === undefined ? (GOOD[row.verdict] ?? '') + (row.repaired ? ', metadata mended' : '') : `FAILED: ${row.problem}`,
         formatBytes(row.storedBytes),
-        row.documents === undefined ? '-' : row.documents.toLocaleString('en-US'),
+        row.items === undefined ? '-' : items(row.items.count, row.items.unit),
         formatSeconds(row.seconds),
         row.plainBytes > 0 ? formatRate(row.plainBytes, row.seconds) : '-',
       ]),

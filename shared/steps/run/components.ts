@@ -1,28 +1,27 @@
 // Which component a step is about when none is named: the only one there is, or all of them; never one that nobody mentioned.
 import { safetyOf } from '../../backup/layout.ts';
 import { listBackups } from '../../catalog/list.ts';
+import { Kinds, type AnyKind } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { sessionOf } from '../../session/session.ts';
 import { UsageError } from '../../step/errors.ts';
-import { nearestSpelling } from '../../config/spelling.ts';
+import { nearestSpelling } from '../../schema/spelling.ts';
 import type { PlaceInputs, targetInputs } from '../inputs.ts';
 import { openPlaceAt, type Place } from './open.ts';
-
-/** The name of the first backup that is made without dr.yml and without a name; the help of `component` says so. */
-const DEFAULT_COMPONENT = 'mongodb';
 
 type ComponentInputs = Pick<typeof targetInputs, 'config' | 'component'>;
 
 /**
- * The component that a MongoDB is backed up as. With dr.yml its only component of that kind has been taken already.
+ * The component that a backup of a kind is made as. With dr.yml its only component of that kind has been taken already; without, the kind's
+ * name is that of the first one, as the help of `component` says.
  * @throws UsageError when dr.yml has none
  */
-export async function mongodbComponent(context: StepContext<ComponentInputs>): Promise<string> {
+export async function newComponent(context: StepContext<ComponentInputs>, { kind }: AnyKind): Promise<string> {
   const { component } = context.inputs;
   if (component !== undefined) return component;
   const dr = await sessionOf(context).dr();
-  if (dr === undefined) return DEFAULT_COMPONENT;
-  throw new UsageError(`${dr.label} has no component of kind mongodb.`, {
+  if (dr === undefined) return kind;
+  throw new UsageError(`${dr.label} has no component of kind ${kind}.`, {
     fix: `Add one, or set ${context.host.spell('component')}${dr.componentNames().length > 0 ? ` (there are: ${dr.componentNames().join(', ')})` : ''}.`,
   });
 }
@@ -31,14 +30,15 @@ export async function mongodbComponent(context: StepContext<ComponentInputs>): P
  * The component whose backups are read: the one that is named, the only one in dr.yml, or else the only one in the store.
  * @throws UsageError listing those that there are
  */
-export async function storedComponent(context: StepContext<ComponentInputs & PlaceInputs>): Promise<string> {
+export async function storedComponent(context: StepContext<ComponentInputs & PlaceInputs>, fitting: AnyKind | Kinds): Promise<string> {
   const { component, store } = context.inputs;
   if (component !== undefined) return component;
   const { host } = context;
   const names = (await sessionOf(context).dr())?.componentNames() ?? (store === undefined ? [] : await storedComponents(context, store));
   const [only] = names;
+  const onlyKind = fitting instanceof Kinds ? (fitting.all.length === 1 ? fitting.names[0] : undefined) : fitting.kind;
   if (only !== undefined && names.length === 1) return only;
-  if (names.length === 0 && store !== undefined) return DEFAULT_COMPONENT;
+  if (onlyKind !== undefined && names.length === 0 && store !== undefined) return onlyKind;
   throw new UsageError(
     `${host.spell('component')} is missing: ${names.length === 0 ? 'say whose backups are meant' : 'there is more than one'}.`,
     {

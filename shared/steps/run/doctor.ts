@@ -1,28 +1,25 @@
 // What `doctor` does: opens what is configured, runs every check side by side, and shows what each saw.
 import { resolve } from 'node:path';
 import { findDrFile } from '../../config/source.ts';
-import { findingOf, runChecks, skipped, type Check, type CheckResult, type CheckStatus } from '../../doctor/check.ts';
+import { findingOf, skipped, type Check, type CheckStatus } from '../../backup/finding.ts';
+import { runChecks, type CheckResult } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
 import { encryptionCheck, keyAccessCheck, keyOverview, recipientsCheck, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
-import { podMongoChecks } from '../../doctor/mongodb-pod.ts';
-import { mongoChecks, type MongoChecks } from '../../doctor/mongodb.ts';
+import type { KindChecks } from '../../backup/kind.ts';
 import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor/azure-roles.ts';
 import { scheduleChecks } from '../../doctor/schedule.ts';
 import { storeChecks } from '../../doctor/store.ts';
-import type { Selection } from '../../mongodb/namespaces.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
-import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import { runStep } from '../../step/run.ts';
 import { vaultConfig } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
-import { doctor } from '../doctor.ts';
+import { doctorStep } from '../doctor.ts';
 import type { Context } from '../doctor/inputs.ts';
 import { keysBeside } from './key-place.ts';
-import { podAddress, podOptions } from './mongodb-address.ts';
 import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { PartHost } from './part-host.ts';
 import { commandBlock, details, page, table } from './summary.ts';
@@ -35,15 +32,15 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
   requireSubject(context, inputs);
   const components = inputs.component === undefined ? ((await sessionOf(context).dr())?.componentNames() ?? []) : [];
   if (components.length > 1) return checkComponents(context, components);
-  const mongo = await databaseChecks(context, inputs);
+  const thing = await thingChecks(context);
   let keys: Promise<KeyFacts[]> | undefined;
   try {
     const place = inputs.store === undefined ? undefined : await openPlaceAt(context, inputs.store);
     const overview = (stop: AbortSignal): Promise<KeyFacts[]> =>
       (keys ??= place ? keyOverview(place.store, place.prefix, clock.now(), stop) : Promise.resolve([]));
     const checks = wanted(inputs.only, [
-      ...mongo.checks,
-      ...(place ? placeChecks(context, place, mongo.estimate) : withoutStore('store-access', 'clock', 'space')),
+      ...thing.checks,
+      ...(place ? placeChecks(context, place, thing.estimate) : withoutStore('store-access', 'clock', 'space')),
       await vaultAccess(context, inputs),
       ...(await keyChecks(context, inputs, place)),
       keyPlaceCheck(inputs, place),
@@ -66,7 +63,7 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
     const results = await runChecks(checks, { timeout: inputs.timeout, signal, monotonic: () => clock.monotonic() });
     return await report(context, results, (await keys?.catch(() => undefined)) ?? []);
   } finally {
-    await mongo.close();
+    await thing.close();
   }
 }
 
@@ -74,6 +71,7 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
 async function checkComponents(context: Context, components: readonly string[]): Promise<StepReturn> {
   const { host, clock } = context;
   const found: { component: string; checks: CheckResult[]; keys: KeyFacts[] }[] = [];
+  const doctor = doctorStep(sessionOf(context).kinds);
   for (const component of components) {
     const shared = Object.keys(doctor.inputs).filter((name) => name !== 'component');
     const part = new PartHost(host, { label: component, inputs: { component }, shared, withoutSummary: true });
@@ -110,14 +108,19 @@ function merged(found: readonly { component: string; checks: readonly CheckResul
 }
 
 /** @throws UsageError when nothing is given that could be checked, as in a wrong folder */
-function requireSubject({ host }: Context, { config, only, store, vault, mongodbUri, kubernetesNamespace }: DoctorInputs): void {
-  const subjects = [findDrFile(config), store, vault, mongodbUri, kubernetesNamespace, only?.[0]];
+function requireSubject(context: Context, { config, only, store, vault }: DoctorInputs): void {
+  const { host } = context;
+  const { kinds } = sessionOf(context);
+  const things = Object.keys(kinds.inputs).filter((name) => host.rawInput(name));
+  const subjects = [findDrFile(config), store, vault, ...things, only?.[0]];
   if (subjects.some((subject) => subject !== undefined)) return;
-  throw new UsageError('There is nothing to check: no dr.yml in the working folder, and no store, vault or database given.', {
+  const thing = kinds.all.map((kind) => kind.thing).join(', ');
+  const [address = 'component'] = Object.keys(kinds.inputs);
+  throw new UsageError(`There is nothing to check: no dr.yml in the working folder, and no store, vault or ${thing} given.`, {
     fix:
       host.kind === 'terminal'
         ? 'Go to the folder of your dr.yml, or write one: lifeboat init'
-        : `Check out the repository with dr.yml, or set ${host.spell('store')}, ${host.spell('vault')} and ${host.spell('mongodbUri')}.`,
+        : `Check out the repository with dr.yml, or set ${host.spell('store')}, ${host.spell('vault')} and ${host.spell(address)}.`,
   });
 }
 
@@ -219,33 +222,26 @@ function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): bool
   return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
 }
 
-async function databaseChecks(context: Context, inputs: DoctorInputs): Promise<MongoChecks> {
-  const found = await connectionString(context, inputs);
-  const selection: Selection = {
-    ...(inputs.include ? { include: inputs.include } : {}),
-    ...(inputs.exclude ? { exclude: inputs.exclude } : {}),
-  };
-  const pod = inputs.kubernetesNamespace === undefined ? undefined : podAddress(context, found.uri);
-  return pod && !found.problem
-    ? podMongoChecks(podOptions(context, pod), selection)
-    : mongoChecks({ ...found, engine: inputs.engine, ...selection });
-}
-
-/** The connection string, or why the one that dr.yml names cannot be had. */
-async function connectionString(context: Context, inputs: DoctorInputs): Promise<{ uri: Secret | undefined; problem?: UserError }> {
-  const { mongodbUri, component } = inputs;
-  const { host } = context;
+/** The checks of the thing itself: of the component's kind, or of every kind where no component says which. */
+async function thingChecks(context: Context): Promise<KindChecks> {
+  const { component } = context.inputs;
+  const { kinds } = sessionOf(context);
   const dr = await sessionOf(context).dr();
-  if (mongodbUri !== undefined || dr === undefined || component === undefined) return { uri: mongodbUri };
-  try {
-    const source = ['components', component, 'source'];
-    const text = (await dr.text([...source, 'uri'])) ?? (await dr.text([...source, 'kubernetes', 'uri']));
-    if (text !== undefined) host.mask(text);
-    return { uri: text === undefined ? undefined : new Secret(text) };
-  } catch (thrown) {
-    if (!(thrown instanceof UserError)) throw thrown;
-    return { uri: undefined, problem: thrown };
-  }
+  const known = component !== undefined && dr?.componentNames().includes(component) ? dr.component(component).kind : undefined;
+  const fitting = known === undefined ? kinds.all : [kinds.get(known)];
+  const lookUp = async (path: string): Promise<string | undefined> =>
+    known === undefined || component === undefined ? undefined : dr?.text(['components', component, ...path.split('.')]);
+  const all = await Promise.all(fitting.map(async (kind) => (await kind.load()).checks(context, lookUp)));
+  return {
+    checks: all.flatMap(({ checks }) => checks),
+    estimate: async () => {
+      const estimates = await Promise.all(all.map((one) => one.estimate()));
+      return estimates.find((estimate) => estimate !== undefined);
+    },
+    close: async () => {
+      await Promise.all(all.map((one) => one.close()));
+    },
+  };
 }
 
 async function scheduleOf(context: Context): Promise<string | null | undefined> {

@@ -16,10 +16,12 @@ import { prose } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../import-backup/inputs.ts';
-import { mongodbComponent } from './components.ts';
+import { newComponent } from './components.ts';
 import { copyPlaces, withCopies } from './copy-backups.ts';
-import { collectionRows, restoreCommand } from './mongodb-texts.ts';
 import { keysBesideDoubts } from './key-place.ts';
+import { mongodb } from '../../mongodb/kind.ts';
+import { collectionRows } from '../../mongodb/texts.ts';
+import { restoreCommand, restoreStepOf } from './restore-command.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
 import { commandBlock, details, facts, heading, page, table } from './summary.ts';
@@ -28,7 +30,7 @@ type Inputs = Context['inputs'];
 
 export async function runImportBackup(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = await mongodbComponent(context);
+  const component = await newComponent(context, mongodb);
   const timestamp = momentOf(context, inputs);
   return recorded(
     context,
@@ -62,7 +64,7 @@ interface Import {
 async function importOne(context: Context, { place, recipients, component, timestamp, old }: Import): Promise<StepReturn> {
   const { host, clock, signal } = context;
   const started = clock.monotonic();
-  const result = await writeBackup({
+  const result = await writeBackup<ArchiveReport>({
     ...place,
     component,
     kind: 'mongodb',
@@ -138,7 +140,8 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
   const content = manifest.content as ArchiveReport;
   const { documents, namespaces } = content.totals;
   const id = names.folder.replace(/\/$/, '');
-  const command = restoreCommand(context, { timestamp, component, name });
+  const restore = restoreStepOf(mongodb);
+  const command = restore && restoreCommand(context, restore, { timestamp, component, name });
   context.setOutput('timestamp', timestamp);
   context.setOutput('backup', id);
   context.setOutput('documents', documents);
@@ -162,8 +165,8 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
         ['Time', formatSeconds(seconds)],
         ['Where', `${id} in ${store.location}`],
       ]),
-      'Restore it with',
-      commandBlock(command),
+      command === undefined ? undefined : 'Restore it with',
+      command === undefined ? undefined : commandBlock(command),
       details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
     ),
   );

@@ -1,6 +1,6 @@
 // From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
 import type { DrConfig } from '../../config/dr-config.ts';
-import { nearestSpelling } from '../../config/spelling.ts';
+import { nearestSpelling } from '../../schema/spelling.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';

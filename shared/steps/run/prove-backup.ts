@@ -1,7 +1,8 @@
 // Proves one stored backup for `backup-validation`: what to look for, its opened manifest says, never a listing.
-import type { NewInspector } from '../../backup/inspector.ts';
+import { reportOf } from '../../backup/kind.ts';
 import type { Manifest } from '../../backup/manifest.ts';
 import { repairMetadata, type MetadataError } from '../../backup/metadata-check.ts';
+import type { Kinds } from '../../kinds/registry.ts';
 import { openBackup, proveBackup, type OpenedBackup } from '../../backup/read.ts';
 import type { ListedBackup } from '../../catalog/list.ts';
 import type { Host } from '../../step/host.ts';
@@ -27,6 +28,8 @@ export interface Checked {
   verdict: Verdict;
   seconds: number;
   plainBytes: number;
+  items?: { unit: string; count: number } | undefined;
+  /** The same of a backup of documents, as older versions put it out. */
   documents?: number | undefined;
   storedBytes: number;
   openedWith?: string | undefined;
@@ -42,6 +45,8 @@ export interface Checked {
 }
 
 export interface ProofJob {
+  /** The kinds that this version knows. */
+  kinds: Kinds;
   place: Place;
   recipients: readonly KeyRecipient[];
   depth: 'stored' | 'full';
@@ -53,11 +58,6 @@ export interface ProofJob {
   clock: Clock;
   signal: AbortSignal;
 }
-
-/** The inspector of each kind of backup. */
-const INSPECTORS: ReadonlyMap<string, () => Promise<NewInspector>> = new Map([
-  ['mongodb', async () => (await import('../../mongodb/archive-inspector.ts')).newArchiveInspector],
-]);
 
 /** Reads and proves a backup. What is wrong with it is in the result. @throws only what is no fault of the backup: a cancel, a bug */
 export async function checkBackup(job: ProofJob, { component, timestamp, dataBytes }: ListedBackup): Promise<Checked> {
@@ -105,6 +105,7 @@ export async function checkBackup(job: ProofJob, { component, timestamp, dataByt
 interface Read {
   /** What was read of the content, or of the stored bytes. */
   plainBytes: number;
+  items?: Checked['items'];
   documents?: number | undefined;
   /** This version knows its kind. */
   known: boolean;
@@ -112,22 +113,25 @@ interface Read {
 }
 
 async function prove(
-  { depth, subset, signal }: ProofJob,
+  { kinds, depth, subset, signal }: ProofJob,
   opened: OpenedBackup,
   tell: { onProgress: (bytes: number) => void; onMetadata: (fault: MetadataError) => void },
 ): Promise<Read> {
   const { manifest } = opened;
-  const inspector = INSPECTORS.get(manifest.kind);
-  const known = inspector !== undefined;
+  const kind = kinds.find(manifest.kind);
+  const known = kind !== undefined;
   if (subset !== undefined) {
     const [part, of] = subset.split('/').map(Number) as [number, number];
     const sample = { part: part - 1, of };
     const { storedBytesRead } = await proveBackup(opened, { ...tell, newInspector: noInspector, level: 'sample', sample, signal });
     return { plainBytes: storedBytesRead, known, proved: false };
   }
-  if (depth === 'full' && inspector) {
-    await proveBackup(opened, { ...tell, newInspector: await inspector(), signal });
-    return { plainBytes: manifest.sizes.plain, documents: documentsOf(manifest), known, proved: true };
+  if (depth === 'full' && kind) {
+    const { newInspector, count } = await kind.load();
+    await proveBackup(opened, { ...tell, newInspector, signal });
+    const { unit, units } = count(reportOf(kind, manifest));
+    const items = { unit, count: units };
+    return { plainBytes: manifest.sizes.plain, items, documents: unit === 'documents' ? units : undefined, known, proved: true };
   }
   const fault = await opened.metadataFault();
   if (fault) tell.onMetadata(fault);
@@ -140,10 +144,6 @@ async function prove(
 /** A subset proves stored regions; what is in them is not looked at. */
 function noInspector(): never {
   throw new Error('a subset has no content to inspect');
-}
-
-function documentsOf({ content }: Manifest): number | undefined {
-  return (content as { totals?: { documents?: number } } | null)?.totals?.documents;
 }
 
 function unknownText({ component, timestamp, kind }: Manifest): string {

@@ -3,7 +3,7 @@ import { openBackup, verifyBackup, type OpenedBackup, type OpenRequest } from '.
 import { markInUse } from '../../catalog/in-use.ts';
 import type { Candidate, Copies, PassedOver } from '../../catalog/nearest.ts';
 import { rehydrationOf } from '../../catalog/prediction.ts';
-import { newArchiveInspector } from '../../mongodb/archive-inspector.ts';
+import type { NewInspector } from '../../backup/inspector.ts';
 import type { StepContext } from '../../step/define.ts';
 import { RefusedError, VerificationError, type UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
@@ -24,6 +24,7 @@ export class RestoreSource {
   readonly #context: StepContext;
   readonly #copies: Copies;
   readonly #wishes: ReadWishes;
+  readonly #newInspector: NewInspector;
   /** Archived ones that were brought back. */
   readonly #back = new Set<Candidate>();
   #opened: { of: Candidate; backup: OpenedBackup } | undefined;
@@ -31,7 +32,13 @@ export class RestoreSource {
   #keyTrouble: string | undefined;
   #mark: { of: Candidate; release: () => Promise<void> } | undefined;
 
-  constructor(context: StepContext, copies: Copies, recipients: readonly KeyRecipient[], wishes: ReadWishes) {
+  constructor(
+    context: StepContext,
+    copies: Copies,
+    { recipients, newInspector }: { recipients: readonly KeyRecipient[]; newInspector: NewInspector },
+    wishes: ReadWishes,
+  ) {
+    this.#newInspector = newInspector;
     this.#context = context;
     this.#copies = copies;
     this.recipients = recipients;
@@ -88,7 +95,7 @@ export class RestoreSource {
       const total = opened.manifest.sizes.stored;
       await verifyBackup({
         ...this.#request(candidate),
-        newInspector: newArchiveInspector,
+        newInspector: this.#newInspector,
         // Said when it was opened.
         onMetadata: () => undefined,
         onProgress: (done) => {

@@ -4,16 +4,15 @@ import { safetyComponent } from '../../backup/layout.ts';
 import type { Manifest } from '../../backup/manifest.ts';
 import { writeHold } from '../../catalog/hold.ts';
 import { listBackups } from '../../catalog/list.ts';
-import type { Restore } from '../../mongodb/restore.ts';
+import type { Target } from '../../backup/kind.ts';
+import type { AnyKind } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { errorMessage } from '../../step/errors.ts';
-import { plural } from '../../step/format.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
-import type { Context } from '../mongodb-restore/inputs.ts';
+import type { RestoreContext as Context } from '../kind-restore/inputs.ts';
 import { copyPlaces } from './copy-backups.ts';
-import { openDumpOf } from './mongodb-address.ts';
-import { backUpDump } from './mongodb-backup.ts';
+import { backUpSource } from './backup.ts';
 import type { Sources } from './sources.ts';
 
 /** How long retention stays away from a safety backup. */
@@ -21,7 +20,7 @@ const HOLD_DAYS = 30;
 
 export interface SafetyBackup {
   /** The restore that is going to replace something. */
-  restore: Restore;
+  target: Target;
   place: Sources;
   recipients: readonly KeyRecipient[];
   /** The component that is restored. */
@@ -33,19 +32,16 @@ export interface SafetyBackup {
 
 /**
  * Backs up what a restore is going to replace.
- * @returns the timestamp of the safety backup; undefined when nothing that holds documents is replaced
- * @throws what `openDumpOf` and `backUpDump` throw: without a way back nothing is replaced
+ * @returns the timestamp of the safety backup; undefined when nothing is replaced
+ * @throws what the target and `backUpSource` throw: without a way back nothing is replaced
  */
-export async function backUpReplaced(context: Context, safety: SafetyBackup): Promise<Timestamp | undefined> {
-  const { restore, place, recipients, replacedBy, limitRate } = safety;
-  const { occupied, namespaces } = restore.plan;
-  if (occupied.length === 0) return undefined;
-  context.host.info(`Backing up ${plural(occupied.length, 'collection')} that will be replaced.`);
+export async function backUpReplaced(context: Context, kind: AnyKind, safety: SafetyBackup): Promise<Timestamp | undefined> {
+  const { target, place, recipients, replacedBy, limitRate } = safety;
+  const present = target.present();
+  if (present === undefined) return undefined;
+  context.host.info(`Backing up ${present.said} that will be replaced.`);
   const component = safetyComponent(safety.component);
-  // Empty collections and views, too: a rollback must leave them as they were, not full.
-  const present = restore.present();
-  const dump = await openDumpOf(context, present);
-  const { timestamp } = await backUpDump(context, {
+  const { timestamp } = await backUpSource(context, kind, {
     place,
     recipients,
     component,
@@ -55,19 +51,18 @@ export async function backUpReplaced(context: Context, safety: SafetyBackup): Pr
       compression: 'zstd',
       compressionLevel: 3,
       maxShrink: 100,
-      include: present.include,
-      exclude: present.exclude,
       limitRate,
     },
-    dump,
+    selection: present.selection,
+    source: await present.open(),
     copies: await copyPlaces(context, place.copies),
-    source: { replacedBy, made: namespaces.filter(({ existing }) => existing === undefined).map(({ to }) => to) },
+    facts: { replacedBy, made: [...target.makes] },
   });
   await hold(context, place, { component, timestamp, reason: `what the restore of ${replacedBy} replaced` });
   return timestamp;
 }
 
-/** Collections that the restore made which a safety backup is from: a rollback drops them. */
+/** What the restore made which a safety backup is from: a rollback removes it. */
 export function madeBy({ source }: Pick<Manifest, 'source'>): string[] {
   const made: unknown = source['made'];
   return Array.isArray(made) ? made.map(String) : [];

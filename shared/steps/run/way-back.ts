@@ -6,12 +6,12 @@ import { safetyComponent } from '../../backup/layout.ts';
 import type { Manifest } from '../../backup/manifest.ts';
 import { backupsEverywhere } from '../../catalog/everywhere.ts';
 import { listRuns } from '../../catalog/runs.ts';
-import { namespaceName } from '../../mongodb/archive.ts';
-import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
+import { reportOf } from '../../backup/kind.ts';
+import type { AnyKind } from '../../kinds/registry.ts';
 import { CancelledError, errorMessage } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
-import type { Context } from '../mongodb-restore/inputs.ts';
+import type { RestoreContext as Context } from '../kind-restore/inputs.ts';
 import { madeBy } from './safety-backup.ts';
 import { seenPlaces, type Sources } from './sources.ts';
 
@@ -23,7 +23,7 @@ export interface WayBack {
   halfRestored: Timestamp[];
   /** The last restore that replaced something did not end well. */
   interrupted: boolean;
-  /** Collections that the restores after the last whole state had made. */
+  /** What the restores after the last whole state had made. */
   made: string[];
 }
 
@@ -35,6 +35,7 @@ const ended = z.object({ result: z.object({ safetyTimestamp: z.string().nullish(
  */
 export async function findWayBack(
   context: Context,
+  kind: AnyKind,
   { sources, recipients, component }: { sources: Sources; recipients: readonly KeyRecipient[]; component: string },
 ): Promise<WayBack> {
   const backups = backupsEverywhere({ seen: seenPlaces(sources) }).filter((backup) => backup.component === safetyComponent(component));
@@ -47,7 +48,7 @@ export async function findWayBack(
     let at = safeties.length - 1;
     while (at > 0) {
       const [before, after] = [safeties[at - 1] as Timestamp, safeties[at] as Timestamp];
-      if (finished(before) || !sameTarget(await open(before), await open(after))) break;
+      if (finished(before) || !(await sameTarget(kind, await open(before), await open(after)))) break;
       at -= 1;
     }
     const halfRestored = safeties.slice(at + 1);
@@ -104,15 +105,12 @@ async function manifestOf(
   return opened.manifest;
 }
 
-/** Two restores had to do with the same data when they went to one server and replaced some of the same collections. */
-function sameTarget(one: Manifest, other: Manifest): boolean {
-  const names = new Set(namesOf(one));
-  return one.source.fingerprint === other.source.fingerprint && namesOf(other).some((name) => names.has(name));
-}
-
-/** Collections that were replaced or made. */
-function namesOf(manifest: Manifest): string[] {
-  return [...(manifest.content as ArchiveReport).namespaces.map(namespaceName), ...madeBy(manifest)];
+/** Two restores had to do with the same data when they went to one target and replaced or made some of the same things there. */
+async function sameTarget(kind: AnyKind, one: Manifest, other: Manifest): Promise<boolean> {
+  const { names } = await kind.load();
+  const namesOf = (manifest: Manifest): string[] => [...names(reportOf(kind, manifest)), ...madeBy(manifest)];
+  const known = new Set(namesOf(one));
+  return one.source.fingerprint === other.source.fingerprint && namesOf(other).some((name) => known.has(name));
 }
 
 /** Lines of a plan about it; empty when every restore before ended well. */

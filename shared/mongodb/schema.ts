@@ -1,8 +1,6 @@
-// A component of kind `mongodb` in dr.yml.
+// What dr.yml says of a MongoDB, besides what it says of every component.
 import { z } from 'zod';
-import { about, choice, integer, plainText, text } from '../fields.ts';
-import { retentionSchema } from '../retention.ts';
-import { scheduleSchema } from '../schedule.ts';
+import { about, choice, plainText, text } from '../schema/fields.ts';
 
 /** `shop` or `shop.orders`, with `*` for anything; commas separate them where inputs are written as one text. */
 const namespaces = (description: string, example: string[]) =>
@@ -18,9 +16,6 @@ const namespaces = (description: string, example: string[]) =>
       .min(1, { error: `expected at least one entry, such as [${example.join(', ')}]` }),
     { description, example },
   ).optional();
-
-const storeName = (description: string, example: string) =>
-  plainText({ description, example }, { expected: `expected the name of a store under stores, such as ${example}` });
 
 /** A misspelt key is told by itself; that it is also missing would only confuse. */
 const isWell = ({ issues }: { issues: readonly unknown[] }): boolean => issues.length === 0;
@@ -80,8 +75,7 @@ const kubernetesSchema = about(
   },
 );
 
-export const mongodbSchema = z.strictObject({
-  kind: about(z.literal('mongodb'), { description: 'A MongoDB server, replica set or sharded cluster.', example: 'mongodb' }),
+export const shape = {
   source: about(
     z
       .strictObject(
@@ -103,42 +97,4 @@ export const mongodbSchema = z.strictObject({
   }).default('auto'),
   include: namespaces('Only these databases or collections; everything when absent.', ['rocketchat']),
   exclude: namespaces('Leave out these databases or collections.', ['rocketchat.rocketchat_sessions']),
-  store: storeName('Store where the backups go, by name. Not needed when there is only one.', 'primary').optional(),
-  copies: about(
-    z.array(storeName('A further store, by name.', 'offsite'), { error: 'expected a list of store names, such as [offsite]' }).min(1, {
-      error: 'expected at least one store name, such as [offsite]',
-    }),
-    { description: 'Further stores that get a copy of each backup, by name.', example: ['offsite'] },
-  ).optional(),
-  verify: choice(['full', 'sample', 'none'], {
-    description: 'How much of a backup is read back from the store before it counts. Only full makes it verified.',
-    example: 'full',
-  }).default('full'),
-  compression: about(
-    z.strictObject(
-      {
-        kind: choice(['zstd', 'none'], { description: 'How the dump is compressed.', example: 'zstd' }).default('zstd'),
-        level: integer({ min: 1, max: 19 }, { description: 'zstd level, 1 (fast) to 19 (small).', example: 3 }).default(3),
-      },
-      { error: 'expected a mapping, such as { kind: zstd, level: 3 }' },
-    ),
-    { description: 'How the dump is compressed.', example: { kind: 'zstd', level: 3 } },
-  ).prefault({}),
-  limits: about(
-    z.strictObject({
-      maxShrink: integer(
-        { min: 1, max: 100 },
-        {
-          description:
-            'A backup is suspect when a collection, or the whole, has lost more than this percentage of its documents since the last verified one.',
-          example: 50,
-        },
-      ).default(50),
-    }),
-    { description: 'When a backup counts as suspect (outcome partial).', example: { maxShrink: 50 } },
-  ).prefault({}),
-  retention: retentionSchema.optional(),
-  schedule: scheduleSchema.optional(),
-});
-
-export type MongodbComponent = z.infer<typeof mongodbSchema>;
+};

@@ -1,28 +1,25 @@
-// What `mongodb-restore` does: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
+// What a restore step does, for every kind: choose → plan → guards → prove the backup → safety backup → restore → prove the target.
 import { lockName, restoreLockName, safetyComponent } from '../../backup/layout.ts';
 import { lookEverywhere, placesText } from '../../catalog/everywhere.ts';
 import { predictionText, predictRestore, type Prediction } from '../../catalog/prediction.ts';
-import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import type { Comparison } from '../../mongodb/compare.ts';
-import { namespaceName } from '../../mongodb/archive.ts';
-import { restoreProblem, type Restore, type RestoreOutcome, type RestorePlan, type RestoreWishes } from '../../mongodb/restore.ts';
+import { reportOf, type Proof, type Target } from '../../backup/kind.ts';
+import type { AnyKind } from '../../kinds/registry.ts';
 import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { CancelledError, errorMessage, RefusedError, UserError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, plural } from '../../step/format.ts';
+import { formatBytes, items } from '../../step/format.ts';
 import { printable } from '../../step/prose.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
-import type { Context } from '../mongodb-restore/inputs.ts';
+import type { RestoreContext as Context } from '../kind-restore/inputs.ts';
 import { lockInTurn } from '../../stores/lock-wait.ts';
 import { StoreError } from '../../stores/errors.ts';
 import type { Lock, LockOptions } from '../../stores/store.ts';
 import { openKeys } from './open.ts';
 import { withCopies } from './copy-backups.ts';
 import { storedComponent } from './components.ts';
-import { openRestoreInto } from './mongodb-address.ts';
-import { restoreCommand } from './mongodb-texts.ts';
+import { restoreCommand } from './restore-command.ts';
 import { lockOwner, recorded } from './record.ts';
 import { RestoreSource } from './restore-source.ts';
-import { engineText, keepsText, occupiedLines, planSummary, renamingText, restoreSummary, staysText } from './restore-summary.ts';
+import { planSummary, restoreSummary } from './restore-summary.ts';
 import { backUpReplaced, madeBy } from './safety-backup.ts';
 import { chooseBackup, openSources, seenPlaces, type ChosenBackup, type Sources } from './sources.ts';
 import { findWayBack, wayBackFacts, type WayBack } from './way-back.ts';
@@ -31,9 +28,10 @@ const LOCK_EXPIRY_MS = 60_000;
 
 type Inputs = Context['inputs'];
 
-export async function runMongodbRestore(context: Context): Promise<StepReturn> {
+/** Restores a backup of a component. */
+export async function runRestore(kind: AnyKind, context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = await storedComponent(context);
+  const component = await storedComponent(context, kind);
   const run = { component, effects: 'destroys' } as const;
   const restored = inputs.rollback ? safetyComponent(component) : component;
   return recorded(
@@ -42,13 +40,23 @@ export async function runMongodbRestore(context: Context): Promise<StepReturn> {
     run,
     async (sources, notes) => {
       const recipients = await openKeys(context);
-      const wayBack = await findWayBack(context, { sources: await safetySources(context, sources, component), recipients, component });
+      const wayBack = await findWayBack(context, kind, {
+        sources: await safetySources(context, sources, component),
+        recipients,
+        component,
+      });
       const { timestamp, copies, doubts } = choose(context, sources, { component, inputs, whole: wayBack.whole });
       notes.usedBackup = timestamp;
-      const source = new RestoreSource(context, copies, recipients, inputs);
+      const work = await kind.load();
+      const source = new RestoreSource(context, copies, { recipients, newInspector: work.newInspector }, inputs);
       const { manifest } = await source.open();
-      const look = (): Promise<Restore> => openRestoreInto(context, wishesOf(context, inputs, manifest.content as ArchiveReport));
-      const restore = new RestoreRun(context, { inputs, component, place: sources, source, doubts, wayBack, look, restore: await look() });
+      const { openTarget } = work;
+      if (!openTarget) throw new Error(`components of kind ${kind.kind} are not restored`);
+      const report = reportOf(kind, manifest);
+      const { rollback, replace } = inputs;
+      const look = (): Promise<Target> => openTarget(context, { report, rollback, replace });
+      const job = { inputs, component, place: sources, source, doubts, wayBack, look, target: await look() };
+      const restore = new RestoreRun(context, kind, job);
       try {
         const returned = await restore.run();
         return { ...returned, doubts: [...doubts, ...(returned.doubts ?? [])] };
@@ -83,22 +91,8 @@ function choose(
   const wanted = timestamp ?? whole;
   if (wanted !== undefined) return chooseBackup(context, sources, { component: safetyComponent(component), timestamp: wanted, allowOlder });
   throw new UserError(`There is nothing to roll back: ${placesText({ seen: seenPlaces(sources) })} has no safety backup of ${component}.`, {
-    fix: 'A restore makes one when it replaces collections that hold documents.',
+    fix: 'A restore makes one when it replaces something.',
   });
-}
-
-function wishesOf({ host, signal }: Context, inputs: Inputs, report: ArchiveReport): RestoreWishes {
-  return {
-    report,
-    // A rollback puts back all that was replaced.
-    ...(inputs.rollback || !inputs.include ? {} : { include: inputs.include }),
-    ...(inputs.rollback || !inputs.exclude ? {} : { exclude: inputs.exclude }),
-    ...(inputs.rename ? { renames: inputs.rename } : {}),
-    ...(inputs.targetDatabase === undefined ? {} : { targetDatabase: inputs.targetDatabase }),
-    replace: inputs.replace,
-    spell: (input) => host.spell(input),
-    signal,
-  };
 }
 
 interface RestoreJob {
@@ -112,16 +106,16 @@ interface RestoreJob {
   /** The safety backups of restores before. */
   wayBack: WayBack;
   /** Looks at the target anew. */
-  look: () => Promise<Restore>;
-  restore: Restore;
+  look: () => Promise<Target>;
+  target: Target;
 }
 
 /** A restore that was written and read back. */
 interface Restored {
-  outcome: RestoreOutcome;
-  comparison: Comparison;
-  /** Collections that a rollback has no way to drop. */
-  stays: string[];
+  written: Awaited<ReturnType<Target['write']>>;
+  proof: Proof;
+  /** What a rollback has no way to remove. */
+  stays: string | undefined;
   seconds: { all: number; writing: number; proving: number };
 }
 
@@ -133,14 +127,16 @@ class RestoreRun {
   readonly #source: RestoreSource;
   readonly #doubts: readonly string[];
   readonly #wayBack: WayBack;
-  readonly #look: () => Promise<Restore>;
-  #restore: Restore;
+  readonly #look: () => Promise<Target>;
+  readonly #kind: AnyKind;
+  #target: Target;
   #started: number;
   #safety: Timestamp | undefined;
   /** Seconds of what came before the writing. */
   #before = { proof: 0, safety: 0 };
 
-  constructor(context: Context, { inputs, component, place, source, doubts, wayBack, look, restore }: RestoreJob) {
+  constructor(context: Context, kind: AnyKind, { inputs, component, place, source, doubts, wayBack, look, target }: RestoreJob) {
+    this.#kind = kind;
     this.#context = context;
     this.#inputs = inputs;
     this.#component = component;
@@ -149,32 +145,34 @@ class RestoreRun {
     this.#doubts = doubts;
     this.#wayBack = wayBack;
     this.#look = look;
-    this.#restore = restore;
+    this.#target = target;
     this.#started = context.clock.monotonic();
   }
 
   async run(): Promise<StepReturn> {
     const { host, signal } = this.#context;
     const { store, prefix } = this.#place;
-    for (const warning of this.#restore.plan.warnings) host.warning(warning);
+    for (const warning of this.#target.warnings) host.warning(warning);
     if (!this.#inputs.dryRun) {
       this.#source.refuseArchived();
-      this.#restore.refuseOccupied();
+      this.#target.refuseOccupied();
     }
     const predicted = await this.#predict();
-    const plan = this.#plan(predicted.text);
+    const plan = await this.#plan(predicted.text);
     // Whoever started it from a phone sees the job's summary first; a terminal shows the plan anyway.
     const goesOn = !this.#inputs.dryRun && this.#inputs.confirm === plan.confirmation;
     if (host.kind !== 'terminal' && !goesOn) await host.summary(planSummary(plan));
     if (!(await this.#context.confirmDestruction(plan))) {
       const { seconds, rehydrationSeconds } = predicted;
       return {
-        result: { dryRun: true, source: this.#source.location, predictedSeconds: seconds, rehydrationSeconds, plan: this.#restore.plan },
+        result: { dryRun: true, source: this.#source.location, predictedSeconds: seconds, rehydrationSeconds, plan: this.#target.plan },
       };
     }
     if (await this.#source.bringBack()) await this.#lookAgain();
     // A backup of a database that is half restored would be a trap: the component is locked meanwhile. What is restored elsewhere only reads.
-    const name = this.#writesOwnData() ? lockName(prefix, this.#component) : restoreLockName(prefix, this.#component);
+    const name = this.#target.isHome(this.#source.opened.manifest.source.fingerprint)
+      ? lockName(prefix, this.#component)
+      : restoreLockName(prefix, this.#component);
     const onNotice = (message: string): void => {
       host.notice(message);
     };
@@ -211,16 +209,6 @@ class RestoreRun {
     }
   }
 
-  /** False for a restore under other names, or into another server: what the component's backups are made of stays as it is. */
-  #writesOwnData(): boolean {
-    const { fingerprint: source } = this.#source.opened.manifest.source;
-    const { fingerprint, namespaces } = this.#restore.plan;
-    const isPod = (address: string): boolean => address.startsWith('kubernetes:');
-    // One server may be reached from outside and from inside its pod.
-    const elsewhere = source !== undefined && isPod(source) === isPod(fingerprint) && source !== fingerprint;
-    return !elsewhere && namespaces.some(({ from, to }) => from === to);
-  }
-
   /** When the database is back: nobody waits for copies at 3 a.m. */
   async #copySafety(returned: StepReturn): Promise<StepReturn> {
     if (this.#safety === undefined) return returned;
@@ -231,17 +219,17 @@ class RestoreRun {
 
   async close(): Promise<void> {
     await this.#source.release();
-    await this.#restore.close();
+    await this.#target.close();
   }
 
   /** Hours may have passed since the plan was confirmed. @throws RefusedError when it would no longer be the same */
   async #lookAgain(): Promise<void> {
-    const confirmed = this.#losses(this.#restore.plan).join();
-    await this.#restore.close();
-    this.#restore = await this.#look();
+    const confirmed = (await this.#losses()).join();
+    await this.#target.close();
+    this.#target = await this.#look();
     this.#started = this.#context.clock.monotonic();
-    this.#restore.refuseOccupied();
-    if (this.#losses(this.#restore.plan).join() !== confirmed) {
+    this.#target.refuseOccupied();
+    if ((await this.#losses()).join() !== confirmed) {
       throw new RefusedError('The target changed while the backup was brought back from the archive. Nothing was touched.', {
         fix: 'Look at the plan again, and run the restore again: the backup can be read now.',
       });
@@ -257,7 +245,7 @@ class RestoreRun {
     try {
       const without = [
         ...(this.#inputs.verifyFirst ? [] : (['proof'] as const)),
-        ...(this.#inputs.safetyBackup && this.#restore.plan.occupied.length > 0 ? [] : (['safety'] as const)),
+        ...(this.#inputs.safetyBackup && this.#target.present() !== undefined ? [] : (['safety'] as const)),
       ];
       const about = { step: this.#context.step, component: this.#component, plainBytes: sizes.plain, durationMs, without };
       prediction = await predictRestore(this.#place, about, signal);
@@ -270,25 +258,19 @@ class RestoreRun {
     return { text: predictionText(prediction, rehydration), seconds, rehydrationSeconds };
   }
 
-  #plan(takes: string): DestructionPlan {
+  async #plan(takes: string): Promise<DestructionPlan> {
     const { manifest } = this.#source.opened;
-    const { plan } = this.#restore;
-    const documents = plan.namespaces.reduce((sum, one) => sum + one.documents, 0);
-    const renaming = renamingText(plan);
     return {
-      title: this.#inputs.rollback ? 'Plan: put back what the last restore replaced' : 'Plan: restore a MongoDB backup',
+      title: this.#inputs.rollback ? 'Plan: put back what the last restore replaced' : `Plan: restore a ${this.#kind.noun} backup`,
       facts: [
         ['Backup', `${this.#source.label}, ${formatBytes(manifest.sizes.plain)}, in ${this.#source.location}`],
         ['Made from', manifest.source.fingerprint ?? 'unknown'],
-        ['Target', `${plan.fingerprint} (version ${plan.targetVersion})`],
-        ['Restores', `${plural(documents, 'document')} in ${plural(plan.namespaces.length, 'collection')}, with ${engineText(plan)}`],
-        ...(renaming === undefined ? [] : [['Restores as', renaming] as [string, string]]),
-        ['Keeps', keepsText(plan)],
+        ...this.#target.facts.map(([label, value]): [string, string] => [label, value]),
         ['Takes', takes],
         ...this.#wayBackFacts(),
         ...this.#doubts.map((doubt): [string, string] => ['Doubtful', doubt]),
       ],
-      losses: this.#losses(plan),
+      losses: await this.#losses(),
       confirmation: this.#inputs.name,
     };
   }
@@ -298,19 +280,20 @@ class RestoreRun {
     return wayBackFacts(this.#wayBack, { component: this.#component, rollback, chosen: this.#source.timestamp });
   }
 
-  #losses({ occupied }: RestorePlan): string[] {
+  async #losses(): Promise<string[]> {
     const after = this.#inputs.replace ? 'replaced' : `in the way (allow it with ${this.#context.host.spell('replace')})`;
     return [
-      ...occupiedLines(occupied, after),
-      ...this.#madeByRestore().map((name) => `${printable(name)}: made by that restore, is dropped`),
+      ...this.#target.losses(after),
+      ...(await this.#madeByRestore()).map((name) => `${printable(name)}: made by that restore, is dropped`),
     ];
   }
 
-  /** Collections that the restore to be rolled back had made. */
-  #madeByRestore(): string[] {
+  /** What the restore to be rolled back had made. */
+  async #madeByRestore(): Promise<string[]> {
     if (!this.#inputs.rollback) return [];
     const { manifest } = this.#source.opened;
-    const kept = new Set((manifest.content as ArchiveReport).namespaces.map(namespaceName));
+    const work = await this.#kind.load();
+    const kept = new Set(work.names(reportOf(this.#kind, manifest)));
     const later = this.#source.timestamp === this.#wayBack.whole ? this.#wayBack.made : [];
     return [...new Set([...madeBy(manifest), ...later])].filter((name) => !kept.has(name));
   }
@@ -328,8 +311,8 @@ class RestoreRun {
 
   async #backUpTarget(): Promise<void> {
     if (!this.#inputs.safetyBackup) return;
-    this.#safety = await backUpReplaced(this.#context, {
-      restore: this.#restore,
+    this.#safety = await backUpReplaced(this.#context, this.#kind, {
+      target: this.#target,
       place: this.#place,
       recipients: this.#source.recipients,
       component: this.#component,
@@ -354,30 +337,35 @@ class RestoreRun {
       host.progress(update);
     };
     const writing = clock.monotonic();
-    const outcome = await this.#restore.run(this.#source.opened.plain({ reuse: true }), progress);
-    const made = this.#madeByRestore();
-    const stays = made.length > 0 ? await this.#restore.drop(made) : [];
+    const written = await this.#target.write(this.#source.opened.plain({ reuse: true }), progress);
+    const made = await this.#madeByRestore();
+    const stays = made.length > 0 ? await this.#target.remove?.(made) : undefined;
     const proving = clock.monotonic();
-    host.info(`${plural(outcome.documents, 'document')} sent. Reading the target back: what arrived counts.`);
-    const comparison = await this.#restore.prove(progress);
+    host.info(`${items(written.units, this.#kind.unit)} sent. Reading the target back: what arrived counts.`);
+    const proof = await this.#target.prove(progress);
     const ended = clock.monotonic();
     return this.#report({
-      outcome,
-      comparison,
+      written,
+      proof,
       stays,
       seconds: { all: (ended - this.#started) / 1000, writing: (proving - writing) / 1000, proving: (ended - proving) / 1000 },
     });
   }
 
   /** Says what came of it. @throws VerificationError when the target is not what the backup holds */
-  async #report({ outcome, comparison, stays, seconds }: Restored): Promise<StepReturn> {
+  async #report({ written, proof, stays, seconds }: Restored): Promise<StepReturn> {
     const { component, timestamp, label, location, passed } = this.#source;
-    const { fingerprint } = this.#restore.plan;
-    const plainBytes = this.#source.opened.manifest.sizes.plain;
-    const problem = restoreProblem(outcome, comparison);
-    const doubts = [...outcome.notes, ...(stays.length === 0 ? [] : [staysText(stays)])];
+    const { fingerprint } = this.#target;
+    const { manifest } = this.#source.opened;
+    const plainBytes = manifest.sizes.plain;
+    const { found, rows, problem, verdict } = proof;
+    const { unit, groups, noun } = this.#kind;
+    const { group } = (await this.#kind.load()).count(reportOf(this.#kind, manifest));
+    const doubts = [...written.notes, ...(stays === undefined ? [] : [stays])];
     this.#context.setOutput('timestamp', timestamp);
-    this.#context.setOutput('documents', comparison.totals.found);
+    this.#context.setOutput('items', found);
+    // The step's definition has the name of the kind's own unit, too.
+    this.#context.setOutput(unit as 'items', found);
     this.#context.setOutput('safetyTimestamp', this.#safety ?? '');
     this.#context.setOutput('seconds', seconds.all.toFixed(1));
     const safety =
@@ -385,13 +373,16 @@ class RestoreRun {
         ? undefined
         : { label: `${safetyComponent(this.#component)} ${this.#safety}`, rollback: this.#rollbackCommand() };
     await this.#context.host.summary(
-      restoreSummary({ label, timestamp, location, passed, fingerprint, comparison, problem, doubts, plainBytes, seconds, safety }),
+      restoreSummary({
+        ...{ noun, unit, group, label, timestamp, location, passed, fingerprint, rows, found, problem, doubts, plainBytes },
+        ...{ seconds, safety },
+      }),
     );
     if (problem !== undefined) {
       throw new VerificationError(`The restore from ${component} ${timestamp} is not what the backup holds: ${problem}`, {
         fix:
           safety === undefined
-            ? 'The table in the summary says which collections differ. Nothing was replaced.'
+            ? 'The table in the summary says what differs. Nothing was replaced.'
             : `Put back what was replaced: ${safety.rollback}`,
       });
     }
@@ -404,9 +395,10 @@ class RestoreRun {
         passedOver: passed,
         target: fingerprint,
         plainBytes,
-        documents: comparison.totals.found,
-        collections: comparison.rows.length,
-        verdict: comparison.verdict,
+        items: { unit, count: found },
+        [unit]: found,
+        [groups]: rows.length,
+        verdict,
         safetyTimestamp: this.#safety ?? null,
         seconds: Number(seconds.all.toFixed(1)),
         phases: {
@@ -415,8 +407,8 @@ class RestoreRun {
           writing: toTenths(seconds.writing),
           readBack: toTenths(seconds.proving),
         },
-        notes: outcome.notes,
-        rows: comparison.rows,
+        notes: written.notes,
+        rows,
       },
     };
   }
@@ -436,7 +428,13 @@ class RestoreRun {
     // Its safety backup lies where something answered.
     const away = everywhere.unseen.some(({ label }) => label === everywhere.home);
     const { name } = this.#inputs;
-    return restoreCommand(this.#context, { component: this.#component, name, rollback: true, store: away ? store.location : undefined });
+    const again = { step: this.#context.step, address: this.#kind.address };
+    return restoreCommand(this.#context, again, {
+      component: this.#component,
+      name,
+      rollback: true,
+      store: away ? store.location : undefined,
+    });
   }
 }
 

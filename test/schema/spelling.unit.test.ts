@@ -1,6 +1,6 @@
 // What counts as a slip of the hand.
 import { expect, test } from '@jest/globals';
-import { nearestSpelling } from '../../shared/config/spelling.ts';
+import { nearestSpelling } from '../../shared/schema/spelling.ts';
 
 test.each([
   ['dialy', 'daily'],

@@ -1,14 +1,14 @@
 // Checks of the database: reached, let in, allowed to read everything; and which engine will do the work.
 import { MongoServerError } from 'mongodb';
-import { connectMongo, type MongoServer } from '../mongodb/connect.ts';
-import { databaseNames, estimateBytes, readCatalog } from '../mongodb/catalog.ts';
-import type { EngineChoice } from '../mongodb/engine.ts';
-import { compileSelection, type Selection } from '../mongodb/namespaces.ts';
+import { connectMongo, type MongoServer } from './connect.ts';
+import { databaseNames, estimateBytes, readCatalog } from './catalog.ts';
+import type { EngineChoice } from './engine.ts';
+import { compileSelection, type Selection } from './namespaces.ts';
 import { errorMessage, type UserError } from '../step/errors.ts';
 import { plural } from '../step/format.ts';
 import type { Secret } from '../step/input.ts';
 import { findTool, type Tool } from '../tools/find-tool.ts';
-import { findingOf, skipped, type Check, type Finding } from './check.ts';
+import { findingOf, skipped, type Check, type Finding } from '../backup/finding.ts';
 
 export interface MongoSubject extends Selection {
   uri: Secret | undefined;

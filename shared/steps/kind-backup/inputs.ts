@@ -1,22 +1,11 @@
-// What `mongodb-backup` takes and puts out.
+// What a backup step takes and puts out, whatever the kind; `inputsOf` and `outputsOf` add what is the kind's own.
+import type { AnyKind } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import {
-  azureInputs,
-  copyInputs,
-  keyInputs,
-  kubernetesInputs,
-  lockInputs,
-  mongodbInputs,
-  storeInputs,
-  newTargetInputs,
-  trafficInputs,
-} from '../inputs.ts';
+import { azureInputs, copyInputs, keyInputs, lockInputs, storeInputs, newTargetInputs, trafficInputs } from '../inputs.ts';
 
 export const inputs = {
   ...newTargetInputs,
-  ...mongodbInputs,
-  ...kubernetesInputs,
   ...storeInputs,
   ...copyInputs,
   ...trafficInputs,
@@ -34,8 +23,7 @@ export const inputs = {
   compression: input.choice(['zstd', 'none'], { summary: 'How the dump is compressed.', config: 'compression.kind', default: 'zstd' }),
   compressionLevel: input.integer({ summary: 'zstd level, 1 (fast) to 19 (small).', config: 'compression.level', default: '3' }),
   maxShrink: input.integer({
-    summary:
-      'Mark the backup as suspect when a collection, or the whole, has lost more than this percentage of its documents since the last verified backup.',
+    summary: 'Mark the backup as suspect when it has lost more than this percentage since the last verified backup.',
     config: 'limits.maxShrink',
     default: '50',
   }),
@@ -46,11 +34,26 @@ export const outputs = {
   timestamp: { summary: 'Timestamp of the backup, for --timestamp of the other steps.' },
   backup: { summary: 'The backup within the store: <name>/<component>/<timestamp>.' },
   location: { summary: 'Where the backup is kept.' },
-  documents: { summary: 'Number of documents.' },
+  items: { summary: 'How many things are in it.' },
   plainBytes: { summary: 'Size of the dump in bytes, before compression.' },
   storedBytes: { summary: 'Size in the store in bytes.' },
   verified: { summary: 'true when the backup was read back in full and proved equal.' },
   seconds: { summary: 'Duration in seconds, the reading back included.' },
 };
 
-export type Context = StepContext<typeof inputs, keyof typeof outputs>;
+/** The inputs of a kind's step, in the order in which people read them. */
+export function inputsOf(kind: AnyKind): typeof inputs {
+  const maxShrink = {
+    ...inputs.maxShrink,
+    summary: `Mark the backup as suspect when ${kind.steps.shrink} since the last verified backup.`,
+  };
+  return { ...newTargetInputs, ...kind.inputs, ...inputs, maxShrink };
+}
+
+/** The outputs of a kind's step: the number of its items also has their name. */
+export function outputsOf({ unit }: AnyKind): typeof outputs {
+  const { items, ...others } = outputs;
+  return { ...others, [unit]: { summary: `Number of ${unit}.` }, items };
+}
+
+export type BackupContext = StepContext<typeof inputs, keyof typeof outputs>;

@@ -1,16 +1,16 @@
 // Which MongoDB a step is about: one that a connection string reaches, or one inside a pod; and the dump, restore or comparison of it.
-import type { ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import { dumpPod } from '../../mongodb/dump-pod.ts';
-import { dumpMongo, type MongoDump } from '../../mongodb/dump.ts';
-import type { EngineChoice } from '../../mongodb/engine.ts';
-import { compareWithPod, compareWithServer, type Integrity, type IntegrityWishes } from '../../mongodb/integrity.ts';
-import type { Selection } from '../../mongodb/namespaces.ts';
-import type { PodAddress, PodOptions } from '../../mongodb/pod-mongo.ts';
-import { openPodRestore, openRestore, type Restore, type RestoreWishes } from '../../mongodb/restore.ts';
-import type { StepContext } from '../../step/define.ts';
-import { UsageError } from '../../step/errors.ts';
-import type { Secret } from '../../step/input.ts';
-import type { kubernetesInputs, mongodbInputs } from '../inputs.ts';
+import type { ArchiveReport } from './archive-inspector.ts';
+import { dumpPod } from './dump-pod.ts';
+import { dumpMongo, type MongoDump } from './dump.ts';
+import type { EngineChoice } from './engine.ts';
+import { compareWithPod, compareWithServer, type Integrity, type IntegrityWishes } from './integrity.ts';
+import type { Selection } from './namespaces.ts';
+import type { PodAddress, PodOptions } from './pod-mongo.ts';
+import { openPodRestore, openRestore, type Restore, type RestoreWishes } from './restore.ts';
+import type { StepContext } from '../step/define.ts';
+import { UsageError } from '../step/errors.ts';
+import type { Secret } from '../step/input.ts';
+import type { kubernetesInputs, mongodbInputs } from './inputs.ts';
 
 /** The inputs that say where the database is. */
 export type AddressInputs = Pick<typeof mongodbInputs, 'mongodbUri' | 'engine'> & typeof kubernetesInputs;

@@ -1,11 +1,11 @@
 // Checks of a database inside a pod: kubectl and the pod, the login, what may be read, and the tools that are there.
 import { kubectlFix } from '../kubernetes/kubectl-errors.ts';
-import { openDump } from '../mongodb/dump-pod.ts';
-import { compileSelection, type Selection } from '../mongodb/namespaces.ts';
-import { openPodMongo, podToolVersion, type PodMongo, type PodOptions } from '../mongodb/pod-mongo.ts';
+import { openDump } from './dump-pod.ts';
+import { compileSelection, type Selection } from './namespaces.ts';
+import { openPodMongo, podToolVersion, type PodMongo, type PodOptions } from './pod-mongo.ts';
 import { plural } from '../step/format.ts';
-import { skipped, type Check, type Finding } from './check.ts';
-import type { MongoChecks } from './mongodb.ts';
+import { skipped, type Check, type Finding } from '../backup/finding.ts';
+import type { MongoChecks } from './checks.ts';
 
 /** The same checks as for a database that is reached from here, looked at through the pod. */
 export function podMongoChecks(options: PodOptions, selection: Selection): MongoChecks {
