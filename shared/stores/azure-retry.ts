@@ -1,13 +1,14 @@
 // Repeats a request that failed for a passing reason. The SDK's own policy ignores Retry-After and 429 and gives a hung connection no limit.
-import { setTimeout as delay } from 'node:timers/promises';
 import { cancelled, throwIfCancelled } from '../step/errors.ts';
 import { SignInUnreachableError } from '../azure/sign-in-errors.ts';
+import { systemClock } from '../tools/clock.ts';
+import { delayAfter, retryAfterMs, type Backoff } from '../tools/retry.ts';
 import { azureFailure } from './azure-errors.ts';
 import { isTimeout, type Away } from './patience.ts';
 
 const MAX_ATTEMPTS = 6;
-const FIRST_DELAY_MS = 400;
-const MAX_DELAY_MS = 30_000;
+/** Between half and all of the doubling delay. */
+const BACKOFF: Backoff = { firstMs: 400, longestMs: 30_000, spread: [0.5, 1] };
 /** The longest Retry-After that is waited for; a longer one is an outage and is reported. */
 const MAX_RETRY_AFTER_MS = 120_000;
 
@@ -58,7 +59,7 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
       const wait = delayBefore(reason, attempt, options.random ?? Math.random);
       if (wait === undefined) throw reason;
       try {
-        await (options.sleep ?? pause)(wait, options.signal);
+        await (options.sleep ?? systemClock.sleep)(wait, options.signal);
       } catch (cause) {
         if (isTimeout(options.signal)) throw reason;
         throw options.signal ? cancelled(options.signal) : cause;
@@ -67,10 +68,6 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
       clearTimeout(timer);
     }
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<unknown> {
-  return delay(milliseconds, undefined, signal ? { signal } : undefined);
 }
 
 /** The SDK says "aborted" as well of an answer whose connection broke in the middle: when nobody of ours aborted anything, that is it. */
@@ -91,10 +88,9 @@ function delayBefore(thrown: unknown, attempt: number, random: () => number): nu
   } else if (!RETRYABLE_STATUS.has(status) && !DAMAGED.has(code)) {
     return undefined;
   }
-  const asked = retryAfterMs(failure.headers);
+  const asked = retryAfterMs((name) => failure.headers?.get(name));
   if (asked !== undefined) return asked > MAX_RETRY_AFTER_MS ? undefined : asked;
-  // Between half and all of the doubling delay, so that many clients do not come back at the same moment.
-  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
+  return delayAfter(attempt, BACKOFF, random);
 }
 
 /** Whether a failure that stayed after all attempts says that the service, or the way to it, is away for a while. */
@@ -104,16 +100,5 @@ export function azureAway(thrown: unknown): Away | undefined {
   if (!failure) return undefined;
   const { status, code, headers } = failure;
   if (status === 0 ? FINAL_NETWORK_CODES.test(code) : !RETRYABLE_STATUS.has(status)) return undefined;
-  return { reason: status === 0 ? code || 'no answer' : `status ${status}`, retryAfterMs: retryAfterMs(headers) };
-}
-
-/** `Retry-After` in seconds or as a date, or Azure's `retry-after-ms`. */
-function retryAfterMs(headers: { get(name: string): string | undefined } | undefined): number | undefined {
-  const milliseconds = headers?.get('retry-after-ms') ?? headers?.get('x-ms-retry-after-ms');
-  if (milliseconds !== undefined && /^\d+$/.test(milliseconds)) return Number(milliseconds);
-  const text = headers?.get('retry-after');
-  if (text === undefined) return undefined;
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+  return { reason: status === 0 ? code || 'no answer' : `status ${status}`, retryAfterMs: retryAfterMs((name) => headers?.get(name)) };
 }

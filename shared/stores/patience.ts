@@ -2,12 +2,12 @@
 import { errorMessage, isDefect, UserError } from '../step/errors.ts';
 import { formatSeconds } from '../step/format.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { delayAfter, type Backoff } from '../tools/retry.ts';
 import { StoreError } from './errors.ts';
 
 /** As long as restic waits. A server's session, and with it the dump that stands still meanwhile, lives for 30 minutes. */
 export const DEFAULT_PATIENCE_MS = 15 * 60_000;
-const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 30_000;
+const BACKOFF: Backoff = { firstMs: 5_000, longestMs: 30_000 };
 
 export interface PatienceOptions {
   /** How long a store that has answered before is waited for, milliseconds; 0: not at all. Default 15 minutes. */
@@ -89,7 +89,7 @@ export class Patience {
   ): Promise<void> {
     if (!this.#answered || this.limitMs === 0) throw thrown;
     const waited = this.clock.monotonic() - since;
-    const pause = Math.max(away.retryAfterMs ?? 0, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (round - 1), this.limitMs / 4));
+    const pause = Math.max(away.retryAfterMs ?? 0, Math.min(delayAfter(round, BACKOFF), this.limitMs / 4));
     // A short limit is asked at its end once more; a Retry-After beyond it is not waited for.
     if (waited + pause > this.limitMs) {
       this.#giveUp();

@@ -1,5 +1,5 @@
 // Reading from S3: ranges fetched ahead in parallel, delivered in order, all pinned to one version.
-import { setTimeout as delay } from 'node:timers/promises';
+import { delayAfter, type Backoff } from '../tools/retry.ts';
 import { ObjectMissingError, StoreError } from './errors.ts';
 import { isConditionFailed, isMissing, plainEtag, s3Failure, type S3Bucket } from './s3-bucket.ts';
 import { readMetadata } from './s3-metadata.ts';
@@ -13,6 +13,7 @@ const RANGE_BYTES = 4 << 20;
 const RANGES_AHEAD = 8;
 /** The SDK repeats a request without an answer; an answer that breaks off is ours to repeat. */
 const BODY_ATTEMPTS = 5;
+const BODY_BACKOFF: Backoff = { firstMs: 400 };
 
 /** What is known of an object; undefined when it is not there. */
 export async function statS3(bucket: S3Bucket, name: string, signal: AbortSignal | undefined): Promise<ObjectInfo | undefined> {
@@ -106,7 +107,7 @@ async function wholeBody(bucket: S3Bucket, signal: AbortSignal | undefined, read
         // An answer with a status is final: the SDK has repeated what can be repeated.
         const final = thrown instanceof StoreError || (s3Failure(thrown)?.status ?? 0) !== 0;
         if (final || signal?.aborted || attempt >= BODY_ATTEMPTS) throw thrown;
-        await delay(200 * 2 ** attempt, undefined, signal ? { signal } : {});
+        await bucket.patience.clock.sleep(delayAfter(attempt, BODY_BACKOFF), signal);
       }
     }
   }, signal);

@@ -4,6 +4,7 @@ import https from 'node:https';
 import { isDefect, UserError } from '../step/errors.ts';
 import { systemClock, type Clock } from './clock.ts';
 import { proxyAgents } from './proxy.ts';
+import { delayAfter, retryAfterMs, type Backoff } from './retry.ts';
 
 export interface HttpRequest {
   method: 'GET' | 'POST' | 'PUT';
@@ -24,7 +25,7 @@ export interface HttpRequest {
 /** The service could not be reached, or it refused. */
 export class HttpError extends UserError {}
 
-const FIRST_WAIT_MS = 500;
+const BACKOFF: Backoff = { firstMs: 500 };
 /** Letters of an answer that are shown. */
 const SHOWN = 120;
 /** Bytes of an answer that are read: whoever answers may go on for ever. */
@@ -41,7 +42,7 @@ export async function sendHttp(request: HttpRequest): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await attemptOnce(request);
     if (answer === undefined) return;
-    const wait = answer.retryAfterMs ?? FIRST_WAIT_MS * 2 ** (attempt - 1);
+    const wait = answer.retryAfterMs ?? delayAfter(attempt, BACKOFF);
     if (!answer.again || attempt >= attempts || signal?.aborted || clock.monotonic() + wait > deadline) {
       throw new HttpError(`${hostOf(request.url)} ${answer.problem}${attempt > 1 ? `, after ${attempt} attempts` : ''}.`, {
         cause: answer.cause,
@@ -122,7 +123,7 @@ export async function exchangeHttp({ method, url, headers = {}, body = '', signa
 
 function refusal({ status, headers }: HttpAnswer, text: string): Refusal {
   const problem = `answered ${status}${text === '' ? '' : `: ${text}`}`;
-  if (status === 429 || status === 503) return { problem, again: true, retryAfterMs: retryAfter(headers['retry-after']) };
+  if (status === 429 || status === 503) return { problem, again: true, retryAfterMs: askedFor(headers) };
   if (status === 408 || status >= 500) return { problem, again: true };
   if (status >= 300 && status < 400) return { problem, again: false, fix: 'Redirects are not followed: use the address it leads to.' };
   if (status === 401 || status === 403 || status === 404 || status === 410) {
@@ -131,11 +132,8 @@ function refusal({ status, headers }: HttpAnswer, text: string): Refusal {
   return { problem, again: false };
 }
 
-/** Seconds, or a date (RFC 9110 10.2.3). */
-function retryAfter(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const seconds = /^\d+$/.test(text.trim()) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000);
+function askedFor(headers: IncomingHttpHeaders): number | undefined {
+  return retryAfterMs((name) => [headers[name]].flat()[0]);
 }
 
 /** The beginning of an answer, in one line, without anything of the request's address. */

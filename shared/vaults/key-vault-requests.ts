@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import { CancelledError, errorMessage, isDefect, throwIfCancelled, UserError } from '../step/errors.ts';
 import { azureProxy, type ProxySettings } from '../tools/proxy.ts';
 import { systemClock, type Clock } from '../tools/clock.ts';
+import { delayAfter, retryAfterMs, type Backoff } from '../tools/retry.ts';
 import { VaultError } from './errors.ts';
 
 export interface KeyVaultOptions {
@@ -16,8 +17,8 @@ export interface KeyVaultOptions {
 
 /** Milliseconds one HTTP request may take. */
 const REQUEST_TIMEOUT = 30_000;
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 15_000;
+/** Up to half more than the doubling pause. */
+const BACKOFF: Backoff = { firstMs: 500, longestMs: 15_000, spread: [1, 1.5] };
 const BUSY = new Set([408, 429, 500, 502, 503, 504]);
 const BROKEN_CONNECTION = new Set([
   'ECONNRESET',
@@ -116,7 +117,7 @@ export class KeyVaultRequests {
         unsure ||= (thrown as ServiceError).statusCode !== 429;
         const limit = NOBODY_THERE.has((thrown as ServiceError).code ?? '') ? Math.min(patience, PATIENCE_FOR_NOBODY) : patience;
         const left = limit - (this.#clock.monotonic() - started);
-        const pause = pauseBefore(thrown as ServiceError, tries);
+        const pause = pauseBefore(thrown as ServiceError, tries, this.#clock.now());
         if (pause > left) throw this.#gaveUp(thrown as ServiceError, subject, tries);
         await this.#clock.sleep(pause, signal);
       }
@@ -239,12 +240,9 @@ function mayPass(thrown: unknown): boolean {
   return name === 'AbortError' || BROKEN_CONNECTION.has(code ?? '');
 }
 
-function pauseBefore(error: ServiceError, tries: number): number {
-  const asked = Number(error.response?.headers.get('retry-after'));
-  const grown = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1));
-  // Up to half more, so that runs that were refused together do not come back together.
-  const spread = grown * (1 + Math.random() / 2);
-  return Number.isFinite(asked) && asked > 0 ? Math.max(asked * 1000, spread) : spread;
+function pauseBefore(error: ServiceError, tries: number, now: Date): number {
+  const asked = retryAfterMs((name) => error.response?.headers.get(name), now) ?? 0;
+  return Math.max(asked, delayAfter(tries, BACKOFF));
 }
 
 function firstLine(message: string): string {
