@@ -1,5 +1,5 @@
 // The manifest: the JSON document written last. Its schema, its HMAC, its one serialisation, and a parser that survives hostile input.
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { UserError, VerificationError } from '../step/errors.ts';
 import { parseTimestamp, type Timestamp } from '../step/timestamp.ts';
@@ -54,6 +54,7 @@ const schema = z.object({
   suspect: z.array(line).max(100),
   verified: z.object({ level: z.enum(['full', 'sample', 'none']), at: moment.nullable() }),
   attempt: line.optional(),
+  textSha256: sha256.optional(),
 });
 
 /** How thoroughly a backup was read back before it was committed. `docs/format.md` says what each level proves. */
@@ -96,6 +97,8 @@ export interface Manifest {
   verified: { level: VerifyLevel; at: string | null };
   /** The random id of the run that wrote it, as in the data's metadata; absent in older manifests. */
   attempt?: string;
+  /** Of the manifest's text without this field and `hmac`: the order of the keys is part of the spelling. Absent in older manifests. */
+  textSha256?: string;
 }
 
 /** A manifest as it was stored: `checkHmac` proves it once the content key is there. Until then nothing in it is to be trusted. */
@@ -109,7 +112,7 @@ export interface StoredManifest {
  * The bytes of a manifest: indented JSON for people, in exactly the serialisation that `parseManifest` asks for, with the HMAC inside.
  * @throws UserError when the content report is too large
  */
-export function serializeManifest(manifest: Manifest, contentKey: Uint8Array): Buffer {
+export function serializeManifest(manifest: Manifest, contentKey: Uint8Array, { noteText = false } = {}): Buffer {
   const tooLarge = (length: number): UserError =>
     new UserError(
       `${manifest.component} ${manifest.timestamp}: the list of what is in it takes ${length} bytes, more than a manifest may have (${MAX_MANIFEST_BYTES}).`,
@@ -119,7 +122,9 @@ export function serializeManifest(manifest: Manifest, contentKey: Uint8Array): B
   // Already too long without its indentation: nobody should wait for the rest.
   if (compact.length > MAX_MANIFEST_BYTES) throw tooLarge(compact.length);
   // As it will be read: without undefined fields.
-  const body = JSON.parse(compact) as Record<string, JsonValue>;
+  const rest = inOrder(JSON.parse(compact) as Record<string, JsonValue>);
+  delete rest['textSha256'];
+  const body = noteText ? { ...rest, textSha256: createHash('sha256').update(exactText(rest)).digest('hex') } : rest;
   const bytes = Buffer.from(exactText({ ...body, hmac: hmacOf(body, contentKey) }));
   if (bytes.length > MAX_MANIFEST_BYTES) throw tooLarge(bytes.length);
   const checked = schema.safeParse(JSON.parse(bytes.toString()));
@@ -134,6 +139,11 @@ export function serializeManifest(manifest: Manifest, contentKey: Uint8Array): B
  */
 export function parseManifest(bytes: Uint8Array, label: string): StoredManifest {
   if (bytes.length > MAX_MANIFEST_BYTES) throw new VerificationError(`${label} is larger than a manifest can be (${bytes.length} bytes).`);
+  if (BYTE_ORDER_MARK.every((byte, at) => bytes[at] === byte)) {
+    throw new VerificationError(`${label} was changed after it was written: it begins with a byte order mark (EF BB BF).`, {
+      fix: 'A program opened it and saved it as text. Take the three bytes away, or take manifest.json from a copy of the backup.',
+    });
+  }
   const text = decodeUtf8(bytes, label);
   checkDepth(text, label);
   const json = parseJson(text, label);
@@ -147,6 +157,7 @@ export function parseManifest(bytes: Uint8Array, label: string): StoredManifest 
       `${label} was changed after it was written: its text differs at byte ${differsAt(exactText(json as JsonValue), text)}.`,
     );
   }
+  checkOrder(json as Record<string, JsonValue>, text, label);
   // Unknown fields of a later minor version stay part of what the HMAC covers.
   const manifest = body as unknown as Manifest;
   checkSums(manifest, label);
@@ -160,6 +171,58 @@ export function parseManifest(bytes: Uint8Array, label: string): StoredManifest 
       });
     },
   };
+}
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
+
+/** The keys of the manifest and of its parts, in the order in which they are written. `tools`, `source` and `content` have their own. */
+const KEYS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    '': 'formatVersion component kind timestamp created tools source consistency compression encryption sizes sha256 content durationMs keyRecipients suspect verified attempt textSha256 hmac',
+    compression: 'algorithm level frameBytes frames',
+    encryption: 'protocol algorithm regionBytes regions',
+    sizes: 'plain compressed stored',
+    keyRecipients: 'kind keyId algorithm encryptedKey',
+    verified: 'level at',
+  }).map(([part, keys]) => [part, keys.split(' ')]),
+);
+
+/** Known keys in their order, unknown ones after them. */
+function inOrder(value: Record<string, JsonValue>, part = ''): Record<string, JsonValue> {
+  const known = KEYS.get(part) ?? [];
+  const keys = [...known.filter((key) => Object.hasOwn(value, key)), ...Object.keys(value).filter((key) => !known.includes(key))];
+  return Object.fromEntries(
+    keys.map((key) => [key, part === '' && KEYS.has(key) ? partInOrder(value[key] as JsonValue, key) : value[key]]),
+  ) as Record<string, JsonValue>;
+}
+
+function partInOrder(value: JsonValue, part: string): JsonValue {
+  if (Array.isArray(value)) return value.map((item: JsonValue) => partInOrder(item, part));
+  return value !== null && typeof value === 'object' ? inOrder(value as Record<string, JsonValue>, part) : value;
+}
+
+/** The order of keys is part of the spelling: of the known ones in any manifest, of all of them where the text's own digest is noted. */
+function checkOrder(json: Record<string, JsonValue>, text: string, label: string): void {
+  const changed = (field: string): VerificationError =>
+    new VerificationError(`${label} was changed after it was written: its field "${field}" is not where it was written.`);
+  for (const [part, known] of KEYS) {
+    const value = part === '' ? json : (json[part] as JsonValue);
+    for (const one of Array.isArray(value) ? (value as JsonValue[]) : [value]) {
+      const found = Object.keys(one as object).filter((key) => known.includes(key));
+      const expected = known.filter((key) => Object.hasOwn(one as object, key));
+      const wrong = expected.find((key, at) => found[at] !== key);
+      if (wrong !== undefined) throw changed(part === '' ? wrong : `${part}.${wrong}`);
+    }
+  }
+  const { textSha256, hmac } = json;
+  if (typeof textSha256 !== 'string') return;
+  const end = `,\n  "textSha256": "${textSha256}",\n  "hmac": "${hmac as string}"\n}\n`;
+  if (!text.endsWith(end)) throw changed('textSha256');
+  const digest = createHash('sha256')
+    .update(`${text.slice(0, -end.length)}\n}\n`)
+    .digest('hex');
+  if (digest !== textSha256)
+    throw new VerificationError(`${label} was changed after it was written: its text is not the one of its field "textSha256".`);
 }
 
 function hmacOf(body: Record<string, JsonValue>, contentKey: Uint8Array): string {
@@ -184,16 +247,36 @@ function parseJson(text: string, label: string): object {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    const where = /at position (\d+)/.exec(String(cause))?.[1];
-    throw new VerificationError(
-      `${label} is damaged${where === undefined ? ` or cut at byte ${text.length}` : ` near byte ${where}`}: it is not JSON.`,
-      {
-        cause,
-      },
-    );
+    const { at, cut } = breakOf(text, String(cause));
+    const byte = Buffer.byteLength(text.slice(0, at));
+    throw new VerificationError(`${label} is ${cut ? 'cut at' : 'damaged near'} byte ${byte}: it is not JSON any more.`, { cause });
   }
   if (json === null || typeof json !== 'object' || Array.isArray(json)) throw new VerificationError(`${label} is not a manifest.`);
   return json;
+}
+
+/** Where a text stops being JSON, and whether it is cut there. The engine's message does not always say where. */
+function breakOf(text: string, message: string): { at: number; cut: boolean } {
+  const told = /at position (\d+)/.exec(message)?.[1];
+  if (/end of JSON input|Unterminated string/.test(message) || Number(told) >= text.length) return { at: text.length, cut: true };
+  if (told !== undefined) return { at: Number(told), cut: false };
+  // A beginning that is not wrong yet is only cut.
+  let [good, bad] = [0, text.length];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (isWrong(text.slice(0, middle))) bad = middle;
+    else good = middle;
+  }
+  return { at: good, cut: false };
+}
+
+function isWrong(beginning: string): boolean {
+  try {
+    JSON.parse(beginning);
+    return false;
+  } catch (thrown) {
+    return String(thrown).includes('Unexpected token') && !String(thrown).includes('Unexpected end');
+  }
 }
 
 /** Refuses nesting on which recursive code would overflow the stack. */

@@ -125,12 +125,23 @@ async function unwrapManifestKeys(request: OpenRequest, names: BackupNames, mani
   } catch (thrown) {
     if (request.signal?.aborted) throw thrown;
     const info = await request.store.stat(names.data, request.signal);
-    const beside = info && wrappedKeysOf(info.metadata, names.data);
+    const beside = info && keysBeside(info.metadata, names.data);
     if (!beside || canonicalJson(beside) === canonicalJson(manifest.keyRecipients)) throw thrown;
+    // Metadata prove nothing: only keys that open something tell that the manifest's are not the right ones.
+    const opened = await unwrapWithAny(beside, { ...request, onNotice: undefined }).catch(() => undefined);
+    if (!opened) throw thrown;
     throw new VerificationError(`${label} was changed after it was written: its field "keyRecipients" is not what lies beside the data.`, {
       cause: thrown,
       fix: 'Restore from another backup or a copy. "lifeboat decrypt" can still open the data without the manifest.',
     });
+  }
+}
+
+function keysBeside(metadata: Readonly<Record<string, string>>, name: string): WrappedKey[] | undefined {
+  try {
+    return wrappedKeysOf(metadata, name);
+  } catch {
+    return undefined;
   }
 }
 
@@ -146,7 +157,10 @@ export interface UnwrappedKey {
 export async function unwrapWithAny(keys: readonly WrappedKey[], request: Omit<OpenRequest, 'store' | 'prefix'>): Promise<UnwrappedKey> {
   const { component, timestamp, signal } = request;
   const failures: unknown[] = [];
-  for (const recipient of request.recipients) {
+  // What cannot open by nature says nothing about the key; it is asked only when there is nothing else, and says what is needed.
+  const able = request.recipients.filter(({ wrapsOnly }) => wrapsOnly !== true);
+  const isMeant = (recipient: KeyRecipient): boolean => keys.some((key) => recipient.matches(key));
+  for (const recipient of able.some(isMeant) ? able : request.recipients) {
     for (const wrapped of keys.filter((key) => recipient.matches(key))) {
       try {
         const payload = await recipient.unwrap(wrapped, { component, timestamp, signal });
@@ -166,13 +180,14 @@ export async function unwrapWithAny(keys: readonly WrappedKey[], request: Omit<O
   throw new KeyMissingError(`None of the keys given opens the backup ${component} ${timestamp}.`, { fix: `It opens with ${needed}.` });
 }
 
-/** Damage weighs more than absence: all tried must agree that it is verification for that exit code. */
+/** Damage weighs more than absence; a vault that does not answer may still have a good key. */
 function severalFailures(what: string, failures: unknown[]): UserError {
   const message = `${what}: ${failures.map(errorMessage).join(' ')}`;
   const cause = new AggregateError(failures);
   const fix = failures.map((failure) => (failure instanceof UserError ? failure.fix : undefined)).find((text) => text !== undefined);
   const options = fix === undefined ? { cause } : { cause, fix };
-  return failures.every((failure) => failure instanceof VerificationError)
+  const certain = failures.every((failure) => failure instanceof VerificationError || failure instanceof KeyMissingError);
+  return certain && failures.some((failure) => failure instanceof VerificationError)
     ? new VerificationError(message, options)
     : new KeyMissingError(message, options);
 }

@@ -386,7 +386,7 @@ class BackupRun<R extends JsonValue> {
    */
   async #commit(manifest: Manifest): Promise<void> {
     const { store } = this.#request;
-    const bytes = serializeManifest(manifest, this.#contentKey);
+    const bytes = serializeManifest(manifest, this.#contentKey, { noteText: true });
     const options = { ifAbsent: true, contentType: 'application/json', metadata: manifestMetadata(manifest), signal: this.#signal };
     try {
       await store.write(this.#names.manifest, bytes, options);

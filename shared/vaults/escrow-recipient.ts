@@ -50,6 +50,10 @@ export class EscrowRecipient implements KeyRecipient {
     return new EscrowRecipient(shown, opened);
   }
 
+  get wrapsOnly(): boolean {
+    return this.#privateKey === undefined;
+  }
+
   async wrap(key: Uint8Array): Promise<WrappedKey> {
     const encryptedKey = publicEncrypt({ key: this.#publicKey, ...OAEP }, key).toString('base64');
     return { kind: this.kind, keyId: this.location, algorithm: ALGORITHM, encryptedKey };

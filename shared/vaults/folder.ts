@@ -7,7 +7,7 @@ import { systemClock, type Clock } from '../tools/clock.ts';
 import { fileReason } from '../tools/file-errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { syncFolder } from '../tools/sync-folder.ts';
-import { VaultError } from './errors.ts';
+import { DamagedSecretError, VaultError } from './errors.ts';
 import { checkSecretName } from './secret-name.ts';
 import type { Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from './vault.ts';
 
@@ -154,7 +154,7 @@ export class FolderVault implements Vault {
       await this.#checkPrivate(file, '600');
       const stored = parseStored(await handle.readFile('utf8'), name);
       if (stored) return stored;
-      throw new VaultError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not what a vault writes.`, {
+      throw new DamagedSecretError(`The secret ${name} in ${this.location} is damaged: ${version}.json is not what a vault writes.`, {
         fix: 'Restore the file from a copy of the folder.',
       });
     } finally {

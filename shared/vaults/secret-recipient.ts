@@ -1,7 +1,7 @@
 // The recipients `key-vault-secret` and `folder`: a key-encryption key of its own for each backup, kept as a secret in a vault.
 import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto';
 import { VerificationError } from '../step/errors.ts';
-import { KeyMissingError, VaultError } from './errors.ts';
+import { DamagedSecretError, KeyMissingError, VaultError } from './errors.ts';
 import { backupKeyName } from './secret-name.ts';
 import type { KeyContext, KeyRecipient, Vault, WrappedKey } from './vault.ts';
 
@@ -51,7 +51,13 @@ export class SecretRecipient implements KeyRecipient {
   async unwrap(wrapped: WrappedKey, { component, timestamp, signal }: KeyContext): Promise<Uint8Array> {
     const subject = `the key of backup ${component} ${timestamp}`;
     const { name, version } = this.#parse(wrapped);
-    const secret = await this.#vault.get(name, signal, version);
+    const secret = await this.#vault.get(name, signal, version).catch((thrown: unknown) => {
+      if (!(thrown instanceof DamagedSecretError)) throw thrown;
+      throw new VerificationError(`${capital(subject)} is damaged. ${thrown.message}`, {
+        fix: 'Put its file back from a copy of the vault, or open the backup with another recipient, such as the escrow key.',
+        cause: thrown,
+      });
+    });
     if (!secret) throw await this.#missing(subject, name, version, signal);
     const kek = Buffer.from(secret.value, 'base64');
     try {

@@ -103,6 +103,8 @@ export interface KeyRecipient {
   wrap(key: Uint8Array, context: KeyContext): Promise<WrappedKey>;
   /** Unwraps. @throws KeyMissingError saying which key is missing where and what to do; VerificationError when the unwrapping fails its check. */
   unwrap(wrapped: WrappedKey, context: KeyContext): Promise<Uint8Array>;
+  /** True for one that cannot open by nature, such as the public half of an escrow key. */
+  readonly wrapsOnly?: boolean;
   /** True when this recipient is the one to ask for that wrapped key. */
   matches(wrapped: WrappedKey): boolean;
   /** Timestamps of the component's backups in a store (the context's digest) whose keys are kept; absent where no key tells of its backup. */

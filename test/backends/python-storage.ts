@@ -4,12 +4,24 @@ import { cachedBuild, contentKey, findProgram, runProgram } from './support.ts';
 
 const REQUIREMENTS = ['azure-storage-blob==12.31.1', 'cryptography==50.0.2'];
 
+/** What docs/read-backup.py says to install. */
+const READER = ['cryptography==50.0.2', 'zstandard==0.25.0', 'xxhash==4.1.0', 'pymongo==4.20.1'];
+
 /** The path of a `python` that has the SDK. Takes half a minute the first time. */
 export async function pythonWithAzureStorage(): Promise<string> {
+  return pythonWith('python-storage', REQUIREMENTS);
+}
+
+/** The path of a `python` that runs docs/read-backup.py. */
+export async function pythonForReader(): Promise<string> {
+  return pythonWith('python-reader', READER);
+}
+
+async function pythonWith(name: string, requirements: readonly string[]): Promise<string> {
   const version = await runProgram('python3', ['--version']);
-  const folder = await cachedBuild('python-storage', contentKey(version, ...REQUIREMENTS), async (target) => {
+  const folder = await cachedBuild(name, contentKey(version, ...requirements), async (target) => {
     await runProgram('python3', ['-m', 'venv', target]);
-    await runProgram(join(target, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', ...REQUIREMENTS]);
+    await runProgram(join(target, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', ...requirements]);
   });
   return join(folder, 'bin', 'python');
 }
