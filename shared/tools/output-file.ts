@@ -4,30 +4,28 @@ import { constants, type Stats } from 'node:fs';
 import { link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RefusedError, UsageError, UserError } from '../step/errors.ts';
+import { errorCode, fileReason } from './file-errors.ts';
 
-/** What the operating system says, and what helps. `usage`: the path itself is wrong. */
-const REASONS: Record<string, [reason: string, fix: string, usage?: 'usage']> = {
-  ENOSPC: ['the disk is full', 'Free space there, or choose a place on another disk. Nothing half-written was kept.'],
-  EDQUOT: ['the disk quota is used up', 'Free space there, or choose a place on another disk. Nothing half-written was kept.'],
-  EFBIG: ['the file would be larger than the file system or the limit of this process allows', 'Choose another place, or raise the limit.'],
-  EIO: ['the disk reported an input/output error', 'Check the disk and the system log.'],
-  ENOENT: ['there is no such file or folder', 'Check the path; a folder is not made for it.', 'usage'],
-  ENOTDIR: ['a file is in the place of a folder', 'Check the path.', 'usage'],
-  EISDIR: ['it is a folder', 'Give the path of a file.', 'usage'],
-  ELOOP: ['a link there leads to itself', 'Check the path.', 'usage'],
-  ENAMETOOLONG: ['the name is too long', 'Choose a shorter one.', 'usage'],
-  EACCES: ['permission denied', 'Check your rights there.', 'usage'],
-  EPERM: ['the operation is not permitted', 'Check your rights there.', 'usage'],
-  EROFS: ['the file system is read-only', 'Choose another place.', 'usage'],
+/** What says that the path itself is wrong, and what helps; all else is told as file-errors.ts has it. */
+const GIVEN_WRONG: Record<string, [reason: string, fix: string]> = {
+  ENOENT: ['there is no such file or folder', 'Check the path; a folder is not made for it.'],
+  ENOTDIR: ['a file is in the place of a folder', 'Check the path.'],
+  EISDIR: ['it is a folder', 'Give the path of a file.'],
+  ELOOP: ['a link there leads to itself', 'Check the path.'],
+  ENAMETOOLONG: ['the name is too long', 'Choose a shorter one.'],
+  EACCES: ['permission denied', 'Check your rights there.'],
+  EPERM: ['the operation is not permitted', 'Check your rights there.'],
+  EROFS: ['the file system is read-only', 'Choose another place.'],
 };
 
 /** The sentence of a file error: a UsageError where the path is wrong, else a UserError; what is no file error stays what it is. */
 export function fileError(what: string, thrown: unknown): unknown {
-  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined;
-  if (thrown instanceof UserError || typeof code !== 'string') return thrown;
-  const [reason, fix, usage] = REASONS[code] ?? [code, 'Check the path, the disk and your rights.'];
-  const options = { fix, cause: thrown };
-  return usage ? new UsageError(`${what}: ${reason}.`, options) : new UserError(`${what}: ${reason}.`, options);
+  const code = errorCode(thrown);
+  if (thrown instanceof UserError || code === undefined) return thrown;
+  const given = GIVEN_WRONG[code];
+  if (given) return new UsageError(`${what}: ${given[0]}.`, { fix: given[1], cause: thrown });
+  const { reason = code, fix = 'Check the path, the disk and your rights.' } = fileReason(thrown) ?? {};
+  return new UserError(`${what}: ${reason}.`, { fix, cause: thrown });
 }
 
 export class OutputFile {

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { inPieces } from '../../scripts/campaign/small-backup.ts';
+import { inPieces } from '../campaign/small-backup.ts';
 import type { Compression } from '../../shared/backup/frames.ts';
 import type { BackupRequest } from '../../shared/backup/write-request.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
