@@ -222,7 +222,8 @@ class Damaging {
     const run = await this.#steps.run('backup-validation', '--component', 'chat');
     this.#trial.holds(`${label}: backup-validation ends with ${String(run.code)}: ${tail(run)}`, [0, 3].includes(run.code ?? -1));
     this.#noDefect(label, run);
-    const unreadable = change.changed !== undefined && !isObject(change.changed.bytes);
+    const own = !subject.title.startsWith('metadata');
+    const unreadable = own && change.changed !== undefined && !isObject(change.changed.bytes);
     if (subject.kind === 'hold' && unreadable) {
       const plan = await this.#steps.run('apply-retention', '--component', 'chat', '--dry-run');
       const goes = plan.code === 0 && removed(plan).includes(OLD);
@@ -230,7 +231,17 @@ class Damaging {
     }
     if (subject.kind === 'point' && unreadable) this.#refused(label, await this.#steps.run('verify', this.#new), this.#new);
     if (subject.kind === 'lock') {
-      const held = await this.#steps.run('import-backup', '--component', 'chat', '--file', 'old.archive', '--timestamp', '20241101_120000');
+      const held = await this.#steps.run(
+        'import-backup',
+        '--component',
+        'chat',
+        '--file',
+        'old.archive',
+        '--timestamp',
+        '20241101_120000',
+        '--lock-wait',
+        '0s',
+      );
       const fix = Number(/free (?:with)?in (\d+) seconds/.exec(held.said)?.[1] ?? 0);
       this.#trial.holds(
         `${label}: a writing run ends with ${String(held.code)}: ${tail(held)}`,

@@ -27,6 +27,8 @@ export interface RawStore {
   restore(name: string, original: Stored): Promise<void>;
   /** Makes locks look as if nobody had renewed them since. */
   expireLocks(since: Date): Promise<void>;
+  /** Makes what interrupted writes left look as if it were from then, where files have times that can be set. */
+  ageUnfinished(then: Date): Promise<void>;
   /** Uploads that were begun and never ended, where the service keeps them apart from objects. */
   unfinished(): Promise<string[]>;
 }
@@ -77,10 +79,17 @@ export class RawFiles implements RawStore {
   }
 
   async expireLocks(since: Date): Promise<void> {
-    for (const name of await this.names()) {
-      // A living run may give its lock back at the same moment.
-      if (LOCK.test(name) && existsSync(join(this.#root, name))) utimesSync(join(this.#root, name), since, since);
-    }
+    await this.#age(LOCK, since);
+  }
+
+  async ageUnfinished(then: Date): Promise<void> {
+    await this.#age(/\/temporary\//, then);
+  }
+
+  async #age(which: RegExp, then: Date): Promise<void> {
+    // A living run may take its file away at the same moment.
+    for (const name of await this.names())
+      if (which.test(name) && existsSync(join(this.#root, name))) utimesSync(join(this.#root, name), then, then);
   }
 
   async unfinished(): Promise<string[]> {
@@ -135,6 +144,10 @@ export class RawBlobs implements RawStore {
     }
   }
 
+  async ageUnfinished(): Promise<void> {
+    // The service stamps them itself; runs judge by their clocks.
+  }
+
   async unfinished(): Promise<string[]> {
     const committed = new Set(await this.names());
     const found: string[] = [];
@@ -185,6 +198,10 @@ export class RawBucket implements RawStore {
       const record = JSON.parse((await this.read(name)).bytes.toString()) as { owner?: string };
       if (record.owner !== undefined) await this.put(name, { bytes: Buffer.from(JSON.stringify({ ...record, expiresAfter: 1 })) });
     }
+  }
+
+  async ageUnfinished(): Promise<void> {
+    // The service stamps them itself; runs judge by their clocks.
   }
 
   async unfinished(): Promise<string[]> {

@@ -130,17 +130,19 @@ export class SoakWorld {
 
   #args(action: Action, seen: Seen, random: SeededRandom): string[] {
     const held = seen.main.backups.find(({ holds }) => holds.length > 0);
+    // Long enough for another run to end, too short for the lock of a killed one.
+    const turn = ['--lock-wait', '5s'];
     switch (action) {
       case 'backup':
-        return ['mongodb-backup'];
+        return ['mongodb-backup', ...turn];
       case 'copy':
-        return ['copy-backups', '--days', '0'];
+        return ['copy-backups', '--days', '0', ...turn];
       case 'retention':
-        return ['apply-retention', '--confirm', NAME];
+        return ['apply-retention', '--confirm', NAME, ...turn];
       case 'validation':
         return ['backup-validation', '--days', '3000', '--store', random.pick(STORES)];
       case 'restore':
-        return ['mongodb-restore', '--target-database', `aside_${(this.#restores += 1)}`, '--allow-older', '--confirm', NAME];
+        return ['mongodb-restore', '--target-database', `aside_${(this.#restores += 1)}`, '--allow-older', '--confirm', NAME, ...turn];
       case 'hold':
         return ['hold-backup', '--reason', 'soak', '--hold-for', '1d'];
       case 'release':
@@ -261,6 +263,9 @@ export class SoakWorld {
     await must(0, 'mongodb-backup');
     await must(0, 'copy-backups', '--days', '0');
     for (const days of [1.2, 2.4]) {
+      // To a folder it is as late as its file system says, whatever the clocks of runs say.
+      const then = new Date(Date.now() - days * DAY_MS);
+      for (const { raw } of Object.values(this.#places)) await raw.ageUnfinished(then);
       await must(days, 'mongodb-backup');
       await must(days, 'copy-backups', '--days', '0');
       await must(days, 'apply-retention', '--confirm', NAME);
