@@ -1,7 +1,7 @@
 // `lifeboat config validate|show|schema`: is dr.yml right, what does it amount to, what may be in it.
 import type { Command } from 'commander';
 import type { DrConfig } from '../config/dr-config.ts';
-import { findDrFile } from '../config/source.ts';
+import { absentDr, findDrFile } from '../config/source.ts';
 import { EXIT_CODES, UsageError, UserError } from '../step/errors.ts';
 import { plural } from '../step/format.ts';
 import { endWithError } from './step-command.ts';
@@ -36,7 +36,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
     config
       .command(name)
       .description(description)
-      .option('--config <file>', 'path of dr.yml; the one in this folder when absent')
+      .option('--config <file>', 'path of dr.yml; when absent, the one in this folder or above it in the repository')
       .option('--json', 'print JSON for machines')
       .addHelpText('after', `\nExamples:\n  lifeboat config ${name}\n  lifeboat config ${name} --config clusters/west/dr.yml --json`)
       .action(async (options: Options) => {
@@ -60,7 +60,7 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
     const parts = [counted(loaded.componentNames(), 'component'), counted(Object.keys(loaded.dr.stores ?? {}), 'store')];
     return [
       `${loaded.label} is valid: ${parts.join(', ')}.`,
-      ...loaded.notices.map((notice) => `note: ${problemLine(loaded.label, notice)}`),
+      ...notices.map((notice) => `note: ${problemLine(loaded.label, notice)}`),
     ].join('\n');
   });
 
@@ -90,7 +90,7 @@ function registerSchema(config: Command, out: (text: string) => void): void {
 async function load(given: string | undefined): Promise<DrConfig> {
   const file = findDrFile(given);
   if (file === undefined) {
-    throw new UsageError('There is no dr.yml in this folder.', {
+    throw new UsageError(`${absentDr()}.`, {
       fix: 'Go to the folder of your dr.yml, or name it: --config path/to/dr.yml. "lifeboat init" writes a new one.',
     });
   }

@@ -1,4 +1,5 @@
 // A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
+import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Kinds } from '../kinds/registry.ts';
 import { UsageError } from '../step/errors.ts';
@@ -7,7 +8,7 @@ import type { ComponentEntry } from './components/index.ts';
 import type { ChannelEntry } from './notify.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
-import { resolveReferences } from './references.ts';
+import { findReferences, resolveReferences } from './references.ts';
 import { isSecretPath, type Dr } from './schema.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
 
@@ -85,6 +86,31 @@ export class DrConfig {
     return Object.entries(this.dr.components)
       .filter(([, component]) => kind === undefined || component.kind === kind)
       .map(([name]) => name);
+  }
+
+  /** What the file names and this machine does not have: variables, files and folders. Another machine may well have them. */
+  missingHere(): ConfigProblem[] {
+    const { env = process.env } = this.#sources;
+    const found: ConfigProblem[] = [];
+    for (const { path, text, position } of this.#yaml.texts) {
+      const say = (message: string): void => void found.push({ ...position, path: pathText(path), message });
+      const unset = new Set(findReferences(text).flatMap(({ kind, name }) => (kind === 'env' && !env[name] ? [name] : [])));
+      for (const name of unset) say(`the variable ${name} is ${env[name] === '' ? 'empty' : 'not set'} here`);
+      const key = this.#yaml.locate(path, 'key');
+      const isKey = text === path.at(-1) && position.line === key.line && position.column === key.column;
+      const what = isKey ? undefined : placeOnDisk(path);
+      // The path of an SFTP store is a folder on its server.
+      const isRemote = path[0] === 'stores' && path[2] === 'path' && this.dr.stores?.[String(path[1])]?.kind !== 'folder';
+      if (what === undefined || isRemote || unset.size > 0 || text.includes('${vault:')) continue;
+      const place = this.#onDisk(
+        this.#home(
+          text.replace(/\$\{env:([^}]*)\}/g, (_reference, name: string) => env[name] ?? ''),
+          path,
+        ),
+      );
+      if (!existsSync(place)) say(`there is no ${what} ${place} here`);
+    }
+    return found;
   }
 
   /** A component by name. @throws UsageError naming those there are */
@@ -216,7 +242,10 @@ export class DrConfig {
   }
 
   async #path(path: readonly PropertyKey[]): Promise<string> {
-    const value = this.#home(await this.#required(path), path);
+    return this.#onDisk(this.#home(await this.#required(path), path));
+  }
+
+  #onDisk(value: string): string {
     return isAbsolute(value) ? value : resolve(this.#folder, value);
   }
 
@@ -240,6 +269,13 @@ export class DrConfig {
       fix: near === undefined ? `It has: ${names.join(', ') || 'none'}.` : `Did you mean ${near}?`,
     });
   }
+}
+
+/** What kind of place on this machine a text of dr.yml names; undefined for every other text. */
+function placeOnDisk(path: readonly PropertyKey[]): 'file' | 'folder' | undefined {
+  const [part, , field] = path;
+  if ((part === 'stores' && field === 'path') || (part === 'vault' && path[1] === 'path')) return 'folder';
+  return (part === 'stores' && field === 'keyFile') || (part === 'keys' && field === 'publicKey') ? 'file' : undefined;
 }
 
 /** What `keys` means when the file does not say: one key per backup in the vault. */

@@ -1,6 +1,6 @@
 // dr.yml as the source of a step's inputs below what the host gives: finds the file, picks the component, answers lookups.
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Host } from '../step/host.ts';
@@ -9,10 +9,34 @@ import type { DrConfig, VaultConfig } from './dr-config.ts';
 
 export const DEFAULT_FILE = 'dr.yml';
 
-/** The file to use: the one given, else dr.yml in the working folder when there is one. */
+/**
+ * The file to use: the one given, else dr.yml in the working folder or, as git looks for its own, in a folder above it up to the root of the
+ * repository. Outside of a repository no folder above is looked into: what lies there may be another user's.
+ * @returns a path to open and to call it by, such as `../dr.yml`
+ */
 export function findDrFile(given: string | undefined, workingFolder = process.cwd()): string | undefined {
   if (given !== undefined && given !== '') return expandHome(given);
-  return existsSync(join(workingFolder, DEFAULT_FILE)) ? DEFAULT_FILE : undefined;
+  const folders = foldersUpwards(workingFolder);
+  const root = folders.findIndex((folder) => existsSync(join(folder, '.git')));
+  const found = folders.slice(0, Math.max(root, 0) + 1).findIndex((folder) => existsSync(join(folder, DEFAULT_FILE)));
+  return found < 0 ? undefined : above(found, DEFAULT_FILE);
+}
+
+/** That there is no dr.yml to use, and where there is one: `There is no dr.yml here; there is one in ..`, without a full stop. */
+export function absentDr(workingFolder = process.cwd()): string {
+  const elsewhere = foldersUpwards(workingFolder).findIndex((folder) => existsSync(join(folder, DEFAULT_FILE)));
+  return `There is no ${DEFAULT_FILE} here${elsewhere < 0 ? '' : `; there is one in ${above(elsewhere)}`}`;
+}
+
+function foldersUpwards(start: string): string[] {
+  const folders = [resolve(start)];
+  for (let folder = dirname(folders[0] as string); folder !== folders.at(-1); folder = dirname(folder)) folders.push(folder);
+  return folders;
+}
+
+/** `../..`, with a name behind it. */
+function above(levels: number, name = ''): string {
+  return [...Array<string>(levels).fill('..'), ...(name === '' ? [] : [name])].join('/');
 }
 
 /**

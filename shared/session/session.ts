@@ -1,7 +1,7 @@
 // What one run keeps: dr.yml is read once, the sign-in made once, every store and vault opened once, and each secret known on the way.
 import type { TokenCredential } from '@azure/core-auth';
 import type { DrConfig, DrSources, VaultConfig } from '../config/dr-config.ts';
-import { componentSource, findDrFile } from '../config/source.ts';
+import { absentDr, componentSource, DEFAULT_FILE, findDrFile } from '../config/source.ts';
 import { problemLine } from '../config/problem.ts';
 import { KINDS, type Kinds } from '../kinds/registry.ts';
 import type { StepContext } from '../step/define.ts';
@@ -60,11 +60,16 @@ export class Session {
   readonly config: OpenConfig = async (raw, host, step): Promise<OpenedConfig> => {
     // A step that takes nothing from dr.yml must work beside one that is broken: decrypt, init.
     const dr = Object.values(step.inputs).some((spec) => spec.config !== undefined) ? await this.dr() : undefined;
-    if (!dr) return { session: this };
+    if (!dr) return { session: this, absent: this.#absent() };
     if (!this.#noticed) for (const notice of dr.notices) host.notice(problemLine(dr.label, notice));
     this.#noticed = true;
     return { session: this, source: componentSource(dr, raw('component'), step.componentKind, host) };
   };
+
+  /** Why nothing came from dr.yml. */
+  #absent(): string {
+    return `${absentDr()}${this.#host.kind === 'terminal' ? '.' : ': is the repository checked out?'}`;
+  }
 
   /** The credential of the run. @throws UsageError when the inputs make no way to sign in */
   credential(): Promise<TokenCredential> {
@@ -113,6 +118,8 @@ export class Session {
     if (file === undefined) return undefined;
     // YAML, zod and cron are loaded only where there is a file to read.
     const { loadDr } = await import('../config/load.ts');
+    // Found where it was not looked for by the user: said, because its stores may be others.
+    if (file.endsWith(`../${DEFAULT_FILE}`) && !this.#raw('config')) this.#host.notice(`Using ${file}.`);
     this.#host.debug(`Reading ${file}.`);
     return loadDr(file, {
       ...this.#options,

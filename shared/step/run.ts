@@ -30,6 +30,8 @@ export interface ConfigSource {
 export interface OpenedConfig {
   /** Absent where there is no file. */
   source?: ConfigSource;
+  /** A sentence about the file that is not there, where it is. */
+  absent?: string | undefined;
   /** What the run keeps for its step. */
   session?: unknown;
 }
@@ -188,7 +190,7 @@ interface ParsedInputs {
 async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | undefined): Promise<ParsedInputs> {
   const raw = (name: string): string | undefined => host.rawInput(name) || undefined;
   const problems = renamedInputs(step, host);
-  const { source: config, session } = (await openConfig?.(raw, host, step)) ?? {};
+  const { source: config, session, absent } = (await openConfig?.(raw, host, step)) ?? {};
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
   const wrong: string[] = [];
@@ -223,7 +225,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
     }
   }
   problems.push(...crossFieldProblems(step, values, host, wrong));
-  if (problems.length > 0) throw inputError(step, host, problems, missesConfig);
+  if (problems.length > 0) throw inputError(step, host, problems, missesConfig, absent);
   return { values: Object.freeze(values), origins, session };
 }
 
@@ -277,7 +279,7 @@ function mentions(text: string, name: string): boolean {
   return around.slice(1).some((after, index) => !/[\w-]$/.test(around[index] as string) && !/^[\w-]/.test(after));
 }
 
-function inputError(step: AnyStep, host: Host, problems: readonly string[], missesConfig: boolean): UsageError {
+function inputError(step: AnyStep, host: Host, problems: readonly string[], missesConfig: boolean, absent?: string): UsageError {
   const text =
     problems.length === 1
       ? (problems[0] as string)
@@ -285,6 +287,8 @@ function inputError(step: AnyStep, host: Host, problems: readonly string[], miss
   const terminal = host.kind === 'terminal';
   const noConfig = terminal ? 'There is no dr.yml in this folder. ' : 'No dr.yml was found: is the repository checked out? ';
   const see = terminal ? `See "lifeboat ${step.name} --help".` : `See the inputs of ${step.name} in the README.`;
+  // The cause before its consequences.
+  if (missesConfig && absent !== undefined) return new UsageError(`${absent}\n${text}`, { fix: see });
   return new UsageError(text, { fix: missesConfig ? noConfig + see : see });
 }
 

@@ -198,7 +198,7 @@ describe('config validate', () => {
     try {
       expect(await lifeboat('validate')).toMatchObject({
         code: 2,
-        err: expect.stringMatching(/^There is no dr\.yml in this folder\.\n.*lifeboat init/),
+        err: expect.stringMatching(/^There is no dr\.yml here\.\n.*lifeboat init/),
       });
     } finally {
       process.chdir(folder);

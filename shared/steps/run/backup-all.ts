@@ -4,6 +4,7 @@ import { isAhead, listBackups, type BackupState } from '../../catalog/list.ts';
 import { listPoints, writePoint, type PointMember, type RecoveryPoint } from '../../catalog/points.ts';
 import { nextFreeTimestamp } from '../../backup/free-timestamp.ts';
 import { pointName } from '../../backup/layout.ts';
+import { absentDr } from '../../config/source.ts';
 import { isDue } from '../../config/due.ts';
 import { nextRuns } from '../../config/schedule.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
@@ -71,7 +72,7 @@ export async function runBackupAll(context: Context): Promise<StepReturn> {
 async function loadConfig(context: Context): Promise<DrConfig> {
   const dr = await sessionOf(context).dr();
   if (dr) return dr;
-  throw new UsageError('There is no dr.yml in the working folder, and only it can say what "all" is.', {
+  throw new UsageError(`${absentDr()}, and only it can say what "all" is.`, {
     fix: `Go to its folder, set ${context.host.spell('config')}, or write one: lifeboat init.`,
   });
 }

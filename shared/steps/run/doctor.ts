@@ -1,6 +1,6 @@
 // What `doctor` does: opens what is configured, runs every check side by side, and shows what each saw.
 import { resolve } from 'node:path';
-import { findDrFile } from '../../config/source.ts';
+import { absentDr, findDrFile } from '../../config/source.ts';
 import { findingOf, skipped, type Check, type CheckStatus } from '../../backup/finding.ts';
 import { runChecks, type CheckResult } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
@@ -116,7 +116,7 @@ function requireSubject(context: Context, { config, only, store, vault }: Doctor
   if (subjects.some((subject) => subject !== undefined)) return;
   const thing = kinds.all.map((kind) => kind.thing).join(', ');
   const [address = 'component'] = Object.keys(kinds.inputs);
-  throw new UsageError(`There is nothing to check: no dr.yml in the working folder, and no store, vault or ${thing} given.`, {
+  throw new UsageError(`${absentDr()}, and no store, vault or ${thing} is given: there is nothing to check.`, {
     fix:
       host.kind === 'terminal'
         ? 'Go to the folder of your dr.yml, or write one: lifeboat init'

@@ -1,5 +1,6 @@
 // The stores that a reading step looks at when it is about more than one component: the one that was given, else every store that dr.yml names
 // as the home of a component.
+import { absentDr } from '../../config/source.ts';
 import type { StepContext } from '../../step/define.ts';
 import { sessionOf } from '../../session/session.ts';
 import { UsageError } from '../../step/errors.ts';
@@ -28,7 +29,7 @@ export async function openReadingPlaces(
   if (first) return [first, ...rest];
   const { host } = context;
   throw new UsageError(
-    `${host.spell('store')} is missing: ${dr ? `${dr.label} names no store` : 'there is no dr.yml here that names one'}.`,
+    dr ? `${host.spell('store')} is missing: ${dr.label} names no store.` : `${absentDr()}, and ${host.spell('store')} is missing.`,
     {
       fix: `Set ${host.spell('store')} to the store of the backups${dr ? ', or add stores to the file' : ', or go to the folder of your dr.yml'}.`,
     },
