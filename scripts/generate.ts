@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { drJsonSchema } from '../shared/config/json-schema.ts';
 import { steps } from '../shared/steps/index.ts';
 import { parseScript, scriptCommand } from './command.ts';
+import { renewArchitecture } from './generators/architecture.ts';
 import { editorSchema, extensionManifest, extensionOverview, taskFolder, taskJson } from './generators/azure-tasks.ts';
 import { actionYaml, rootActionYaml } from './generators/github-actions.ts';
 import { lifeBuoyPng } from './generators/icon.ts';
@@ -33,6 +34,8 @@ export async function generate(): Promise<Map<string, string | Buffer>> {
   files.set('azure-tasks/lifeboat.tasks.schema.json', editorSchema(steps));
   for (const [path, content] of pipelineFiles()) files.set(path, content);
   files.set('README.md', renewReadme(readFileSync('README.md', 'utf8'), steps));
+  const rules = readFileSync('test/layout/rooms.unit.test.ts', 'utf8');
+  files.set('docs/architecture.md', renewArchitecture(readFileSync('docs/architecture.md', 'utf8'), rules));
   files.set('dr.schema.json', `${JSON.stringify(drJsonSchema(), null, 2)}\n`);
   files.set(WASM_MODULE, await wasmModule());
   return files;

@@ -6,6 +6,7 @@ import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
 import { describeInput, mustBeGiven, taskName } from '../../shared/cli/describe.ts';
 import { OUTCOME_OUTPUT } from './github-actions.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
+import { row, section } from './markdown.ts';
 
 /** `actions/<step>/README.md`. */
 export function actionReadme(step: AnyStep): string {
@@ -72,10 +73,6 @@ function inputRow(name: string, spec: InputSpec<unknown>): string {
   ]);
 }
 
-function row(cells: string[]): string {
-  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-}
-
 /** `<name>` would be taken for HTML, `*` for emphasis. */
 function escape(text: string): string {
   return text.replace(/[<*]/g, '\\$&');
@@ -89,15 +86,6 @@ export function renewReadme(readme: string, steps: readonly AnyStep[]): string {
   const codeRows = Object.entries(EXIT_CODES).map(([name, code]) =>
     row([String(code), `\`${name}\``, EXIT_CODE_MEANINGS[name as keyof typeof EXIT_CODES]]),
   );
-  const withSteps = between(readme, 'steps', ['| Step | Azure task | What it does |', '| --- | --- | --- |', ...stepRows]);
-  return between(withSteps, 'exit-codes', ['| Code | Outcome | Meaning |', '| --- | --- | --- |', ...codeRows]);
-}
-
-function between(text: string, marker: string, lines: string[]): string {
-  const begin = `<!-- generated: ${marker} -->`;
-  const end = '<!-- end generated -->';
-  const from = text.indexOf(begin);
-  const to = text.indexOf(end, from);
-  if (from < 0 || to < 0) throw new Error(`README.md lost its markers ${begin} … ${end}`);
-  return `${text.slice(0, from)}${[begin, ...lines].join('\n')}\n${text.slice(to)}`;
+  const withSteps = section(readme, 'steps', ['| Step | Azure task | What it does |', '| --- | --- | --- |', ...stepRows]);
+  return section(withSteps, 'exit-codes', ['| Code | Outcome | Meaning |', '| --- | --- | --- |', ...codeRows]);
 }

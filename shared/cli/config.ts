@@ -55,7 +55,8 @@ export function register(program: Command, context: ConfigCommandContext = {}): 
   };
 
   command('validate', 'Checks dr.yml and names every problem with its line and what to write instead.', async (loaded, options) => {
-    if (options.json) return JSON.stringify({ file: loaded.label, valid: true, problems: [], notices: loaded.notices }, null, 2);
+    const notices = [...loaded.notices, ...loaded.missingHere()];
+    if (options.json) return JSON.stringify({ file: loaded.label, valid: true, problems: [], notices }, null, 2);
     const { problemLine } = await import('../config/problem.ts');
     const parts = [counted(loaded.componentNames(), 'component'), counted(Object.keys(loaded.dr.stores ?? {}), 'store')];
     return [

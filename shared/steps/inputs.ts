@@ -14,7 +14,8 @@ const component = {
 /** Which file and which component a step is about. */
 export const targetInputs = {
   config: input.path({
-    summary: 'Path of dr.yml; when absent, the one in the working folder, or above it in the same repository. A step also works from inputs alone.',
+    summary:
+      'Path of dr.yml; when absent, the one in the working folder, or above it in the same repository. A step also works from inputs alone.',
     example: 'dr.yml',
   }),
   component: input.name(componentProblem, component),
