@@ -1,6 +1,7 @@
 // The catalog of a component over all stores that have its backups: what there is, where each backup lies, which store cannot be seen.
 import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
 import type { CopyPlace } from '../backup/leftovers.ts';
+import { isUnbegun } from '../backup/unbegun.ts';
 import { readCatalog } from './known.ts';
 import type { BackupState, ListedBackup } from './list.ts';
 import { failedAttempts, type Attempt } from './pick.ts';
@@ -60,7 +61,18 @@ export async function lookEverywhere(
     return result;
   });
   try {
-    const results = await Promise.all(looks);
+    const looked = await Promise.all(looks);
+    const results = await Promise.all(
+      looked.map(async (result, index) => {
+        const place = places[index];
+        if (!('problem' in result) || place === undefined || !('store' in place)) return result;
+        const others = looked.flatMap((other) => ('place' in other ? [other.place] : []));
+        // Only beside the store of the backups, which knows where copies are.
+        const isHomeSeen = index > 0 && looked[0] !== undefined && 'place' in looked[0];
+        const unbegun = isHomeSeen && (await isUnbegun(result.problem, place, { component, others, signal }));
+        return unbegun ? { place, backups: [], failed: [] } : result;
+      }),
+    );
     const seen = results.filter((result) => 'place' in result);
     const unseen = results.filter((result) => 'problem' in result);
     if (seen.length === 0) throw unseen[0]?.problem ?? new Error('a component without a store');

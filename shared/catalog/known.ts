@@ -39,11 +39,15 @@ export function findingsIn(
 export function withFindings(backups: readonly ListedBackup[], findings: Findings): ListedBackup[] {
   return backups.map((backup) => {
     const finding = findings.get(`${backup.component}/${backup.timestamp}`);
-    // A backup that was made after the finding, under a timestamp that was free again, is another one.
-    if (finding === undefined || !WHOLE.has(backup.state) || (backup.created && backup.created > finding.at)) return backup;
+    if (finding === undefined || !WHOLE.has(backup.state) || isAnother(backup, finding)) return backup;
     if (finding.verdict === 'damaged' || finding.verdict === 'keyless') return { ...backup, state: finding.verdict, found: finding.at };
     return finding.verdict === 'proved' && backup.state === 'committed' ? { ...backup, state: 'verified' } : backup;
   });
+}
+
+/** A backup that was made after the finding, under a timestamp that was free again. Findings know the second only. */
+function isAnother({ created }: Pick<ListedBackup, 'created'>, { at }: Finding): boolean {
+  return created !== undefined && Math.floor(created.getTime() / 1000) * 1000 > at.getTime();
 }
 
 /** Backups and run records of one place. */

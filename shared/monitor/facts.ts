@@ -1,5 +1,6 @@
 // What is known of backups, from the catalog and the run records alone: data times, never whether a workflow was green.
 import { safetyOf } from '../backup/layout.ts';
+import { isUnbegun } from '../backup/unbegun.ts';
 import { readCatalog } from '../catalog/known.ts';
 import { isAhead, type ListedBackup } from '../catalog/list.ts';
 import { readRun, type ListedRun } from '../catalog/runs.ts';
@@ -117,7 +118,8 @@ export async function gatherFacts(request: GatherRequest): Promise<Facts> {
   return { components, stores: listings.map(storeFacts) };
 }
 
-async function listing({ name, store }: WatchedStore, { prefix, expectations, now, signal }: GatherRequest): Promise<Listing> {
+async function listing({ name, store }: WatchedStore, request: GatherRequest): Promise<Listing> {
+  const { prefix, expectations, now, signal } = request;
   try {
     const [{ backups: listed, runs }, space] = await Promise.all([readCatalog(store, prefix, { signal }), store.space?.()]);
     const [ahead, backups] = [listed.filter((backup) => isAhead(backup, now)), listed.filter((backup) => !isAhead(backup, now))];
@@ -125,8 +127,22 @@ async function listing({ name, store }: WatchedStore, { prefix, expectations, no
   } catch (thrown) {
     const isForCopies = expectations.length > 0 && expectations.every((expectation) => expectation.store !== name);
     if (!isForCopies || signal?.aborted || !(thrown instanceof UserError)) throw thrown;
+    if (await isUnbegunCopy(thrown, { name, store }, request)) return { name, store, backups: [], ahead: [], runs: [], space: undefined };
     return { name, store, backups: [], ahead: [], runs: [], space: undefined, problem: errorMessage(thrown) };
   }
+}
+
+/** True for a store that dr.yml names for copies, and that never got one. */
+async function isUnbegunCopy(
+  problem: UserError,
+  { name, store }: WatchedStore,
+  { stores, prefix, expectations, signal }: GatherRequest,
+): Promise<boolean> {
+  for (const { component, store: home, copies = [] } of expectations) {
+    const others = stores.filter((other) => other.name === home).map((other) => ({ store: other.store, prefix }));
+    if (copies.includes(name) && !(await isUnbegun(problem, { store, prefix }, { component, others, signal }))) return false;
+  }
+  return true;
 }
 
 /** Components of a store that nobody named. Safety backups of restores have no schedule and no successor. */

@@ -13,9 +13,12 @@ export class ObjectExistsError extends StoreError {}
 /** Somebody else holds the lock. */
 export class LockedError extends RefusedError {}
 
+/** The folder of the store itself is not there: a wrong path, a disk that is not mounted, or a store that never got anything. */
+export class RootMissingError extends StoreError {}
+
 /** The error of a folder that should have backups and does not exist. */
-export function noRoot(location: string): StoreError {
-  return new StoreError(`There is no folder ${location}.`, {
+export function noRoot(location: string): RootMissingError {
+  return new RootMissingError(`There is no folder ${location}.`, {
     fix: 'Correct the path, or mount the disk that it lies on. The folder of a new store is made by its first backup.',
   });
 }

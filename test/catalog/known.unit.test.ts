@@ -56,6 +56,14 @@ describe('a backup that a validation found damaged', () => {
     ]);
   });
 
+  test('is damaged also when it was made in the second in which the finding is dated', async () => {
+    await backup(4, { created: '2024-12-04T08:00:00.900Z' });
+    await found({ badBackups: [name(4)] });
+    expect((await knownBackups(store, 'prod')).at(-1)).toMatchObject({ state: 'damaged' });
+    await backup(4, { created: '2024-12-04T08:00:01.000Z' });
+    expect((await knownBackups(store, 'prod')).at(-1)).toMatchObject({ state: 'verified' });
+  });
+
   test('is passed over by a restore, which names the last good one', async () => {
     const pick = { store, prefix: 'prod', component: 'mongodb' };
     const sentence = `The latest verified backup of mongodb is ${at(2)}, older than the newest attempt, ${at(3)}, which was found damaged on 2024-12-04 08:00 UTC.`;

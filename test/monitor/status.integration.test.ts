@@ -10,6 +10,7 @@ import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { metricFamilies, renderMetrics } from '../../shared/monitor/metrics.ts';
 import type { StatusDocument } from '../../shared/monitor/status.ts';
 import { runStep } from '../../shared/step/run.ts';
+import { recordCopies } from '../../shared/backup/copy-record.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
 import { statusStep } from '../../shared/steps/status.ts';
 import { FolderStore } from '../../shared/stores/folder.ts';
@@ -34,7 +35,8 @@ afterAll(async () => {
 });
 beforeEach(() => {
   rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(scratch);
+  // As init leaves it: a folder that is not there is an error.
+  mkdirSync(join(scratch, 'store'), { recursive: true });
   receiver.requests.length = 0;
   store = new FolderStore(join(scratch, 'store'));
   writeFileSync(
@@ -84,7 +86,7 @@ async function backUp(time: number, durationMs = 60_000): Promise<void> {
 async function look(now: number, inputs: Record<string, string> = {}) {
   const host = new MemoryHost({ inputs: { config: join(scratch, 'dr.yml'), ...inputs } });
   const clock = { ...systemClock, now: () => new Date(now) };
-  const finish = await runStep(statusStep, host, { clock, openConfig: drSource({ env: { URI: 'mongodb://x/' } }) });
+  const finish = await runStep(statusStep, host, { clock, openConfig: drSource({ env: { ...process.env, URI: 'mongodb://x/' } }) });
   return { host, finish, status: JSON.parse(host.outputs['document'] ?? '{}') as StatusDocument };
 }
 
@@ -143,6 +145,23 @@ describe('the document', () => {
       error: { message: expect.stringContaining('more than twice the average') },
     });
     expect((await look(DUE + 9 * DAY, { failOn: 'never' })).finish).toMatchObject({ outcome: 'succeeded' });
+  });
+
+  test('a store for copies whose disk is not mounted is told as one that cannot be looked at', async () => {
+    withOffsite();
+    await backUp(DUE);
+    const offsite = new FolderStore(join(scratch, 'offsite'));
+    await recordCopies({ store, prefix: 'shop' }, { store: offsite, prefix: 'shop' }, 'mongodb', new Date(DUE));
+    rmSync(join(scratch, 'offsite'), { recursive: true });
+    const { status } = await look(DUE + 2 * HOUR);
+    expect(status.findings).toMatchObject([
+      {
+        rule: 'unreachable',
+        severity: 'warning',
+        message: `The store offsite cannot be looked at: There is no folder ${scratch}/offsite.`,
+      },
+    ]);
+    expect(existsSync(join(scratch, 'offsite'))).toBe(false);
   });
 
   test('a store for copies that never got one is told, with what to run', async () => {
@@ -261,7 +280,7 @@ describe('who is told', () => {
     const whole = await store.read('shop/status.json');
     for (const part of [{ component: 'mongodb' }, { store: 'primary' }, { store: 'offsite' }] as Record<string, string>[]) {
       const { host } = await look(DUE + 1.5 * HOUR, part);
-      expect(host.log.join('\n')).toContain('nobody is told, and status.json stays as it is');
+      expect(host.log.join('\n')).toContain('no one is told, and status.json stays as it is');
     }
     expect(events()).toEqual(['alert']);
     expect(await store.read('shop/status.json')).toEqual(whole);

@@ -34,7 +34,8 @@ afterAll(async () => {
 });
 beforeEach(() => {
   rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(scratch);
+  // A backup and init make the folder, and no other run.
+  mkdirSync(join(scratch, 'store'), { recursive: true });
   receiver.requests.length = 0;
   receiver.answers.length = 0;
   now = new Date('2024-12-01T12:00:00Z');
@@ -145,7 +146,7 @@ describe('messages', () => {
   test('a dry run is nobody’s business', async () => {
     await run('destroys', fails, { dryRun: 'true' });
     expect(receiver.requests).toEqual([]);
-    expect(readdirSync(scratch)).toEqual(['dr.yml']);
+    expect(readdirSync(scratch, { recursive: true })).toEqual(['dr.yml', 'store']);
   });
 
   test('a heartbeat beats at the start and the end of a backup, and not for a restore', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -85,6 +85,25 @@ describe('apply-retention', () => {
     const secrets: string[] = [];
     for await (const { name } of vault.list()) secrets.push(name);
     expect(secrets).toHaveLength(2);
+  });
+
+  test('a store for copies that is gone after it had some keeps everything, also where only the vault remembers', async () => {
+    expect((await run('copy-backups', { component: 'mongodb', days: '0' })).finish.exitCode).toBe(0);
+    renameSync(at('b'), at('unmounted'));
+    const gone = await run('apply-retention', { confirm: 'prod' });
+    expect(gone.finish).toMatchObject({ exitCode: 1, error: { message: `There is no folder ${at('b')}.` } });
+    expect(await listed()).toEqual(timestamps);
+    // The backups were made in what is now the store of the copies, and nothing in the other one says so.
+    renameSync(at('a'), at('made-here'));
+    mkdirSync(at('b'));
+    writeFileSync(at('dr.yml'), readFileSync(at('dr.yml'), 'utf8').replace(at('a'), at('c')).replace(at('b'), at('a')));
+    cpSync(join(at('made-here'), 'prod'), join(at('c'), 'prod'), { recursive: true });
+    cpSync(join(at('made-here'), '.lifeboat'), join(at('c'), '.lifeboat'), { recursive: true });
+    rmSync(join(at('c'), 'prod', 'mongodb', 'copies'), { recursive: true, force: true });
+    const moved = await run('apply-retention', { confirm: 'prod' });
+    expect(moved.finish).toMatchObject({ exitCode: 1, error: { message: `There is no folder ${at('a')}.` } });
+    expect(await listed(new FolderStore(at('c')))).toEqual(timestamps);
+    expect(existsSync(at('a'))).toBe(false);
   });
 
   test('takes a saved plan instead of the confirmation, once, and refuses it when the catalog has changed', async () => {
@@ -175,6 +194,9 @@ describe('apply-retention', () => {
     // Its disk is not mounted: what is there now cannot vouch for what is on the disk.
     await backUp('mongodb', formatTimestamp(new Date()));
     renameSync(at('b'), at('unplugged'));
+    const gone = await apply('a', { copies: at('b') });
+    expect(gone.finish).toMatchObject({ outcome: 'failed', error: { message: `There is no folder ${at('b')}.` } });
+    mkdirSync(at('b'));
     const unplugged = await apply('a', { copies: at('b') });
     expect(unplugged.finish).toMatchObject({ outcome: 'partial', result: { removed: 0, keysForgotten: 0 } });
     expect(unplugged.finish.warnings.join()).toContain(`its keys stay until ${at('b')}, which had copies, is there again`);
@@ -204,19 +226,20 @@ describe('apply-retention', () => {
   test('what a validation found bad does not count: no good backup goes in its favour, and nothing goes while it is the newest', async () => {
     const [first, second, third, last] = timestamps as [Timestamp, Timestamp, Timestamp, Timestamp];
     const validated = async (minutes: number, badBackups: string[], goodBackups: string[]): Promise<void> => {
-      const when = new Date(Date.now() + (minutes - 60) * 60_000);
+      // After the backups, which were made just now.
+      const when = new Date(Date.now() + minutes * 60_000);
       await writeRunRecord(store, 'prod', formatTimestamp(when), {
         ...{ step: 'backup-validation', outcome: 'failed', component: 'mongodb', badBackups, goodBackups },
         ...{ started: when, finished: when, run: { id: '1' } },
       });
     };
-    await validated(0, [`mongodb/${last}`], []);
+    await validated(1, [`mongodb/${last}`], []);
     const doubtful = await run('apply-retention', { confirm: 'prod' });
     expect(doubtful.finish).toMatchObject({ outcome: 'partial', result: { removed: 0 } });
     expect(doubtful.finish.warnings.join()).toContain(`${last}, was found damaged on `);
     expect(await listed()).toEqual(timestamps);
 
-    await validated(1, [`mongodb/${third}`], [`mongodb/${last}`]);
+    await validated(2, [`mongodb/${third}`], [`mongodb/${last}`]);
     await run('apply-retention', { dryRun: 'true', savePlan: at('plan.json') });
     const done = await run('apply-retention', { plan: at('plan.json') });
     expect(done.finish).toMatchObject({ exitCode: 0, result: { removed: 1 } });
@@ -330,10 +353,10 @@ describe('hold-backup and release-hold', () => {
     expect(await listed()).toEqual(timestamps.slice(2));
   });
 
-  test('a hold on a backup that retention is removing at this moment comes too late, and says so', async () => {
+  test('a backup that retention is removing at this moment cannot be held any more, and says so', async () => {
     await store.write(backupNames('prod', 'mongodb', timestamps[0] as Timestamp).prune, Buffer.from('{}'));
     const { finish } = await run('hold-backup', { timestamp: timestamps[0] as string, reason: 'INC-4711' });
-    expect(finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('the hold came too late') } });
+    expect(finish).toMatchObject({ exitCode: 1, error: { message: expect.stringContaining('is being removed by retention') } });
   });
 
   test.each([

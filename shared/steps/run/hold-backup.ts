@@ -11,12 +11,13 @@ import type { PlaceInputs, targetInputs } from '../inputs.ts';
 import type { Context as ReleaseContext } from '../release-hold/inputs.ts';
 import { sessionOf } from '../../session/session.ts';
 import { storedComponent } from './components.ts';
-import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { begunPlaces, placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { recorded } from './record.ts';
 import { facts, page } from './summary.ts';
 
 async function heldPlaces(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
-  return placesOf(context, await storedComponent(context, sessionOf(context).kinds), context.inputs.store);
+  const places = await placesOf(context, await storedComponent(context, sessionOf(context).kinds), context.inputs.store);
+  return begunPlaces(places, { recipients: [], signal: context.signal });
 }
 
 export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {

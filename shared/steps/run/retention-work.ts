@@ -12,7 +12,7 @@ import { errorMessage, RefusedError, UsageError, withFix } from '../../step/erro
 import { StoreError } from '../../stores/errors.ts';
 import type { Context } from '../apply-retention/inputs.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
-import { placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
+import { begunPlaces, placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { openKeys } from './open.ts';
 import { componentsOf, rulesFor } from './retention-rules.ts';
 
@@ -94,7 +94,7 @@ function componentPlanner(
     return work;
   };
   return async (component) => {
-    const places = await placesOf(context, component, store, copies);
+    const places = await begunPlaces(await placesOf(context, component, store, copies), { recipients, signal });
     const work = await plan(component, places);
     // What restores replaced ages by the same rules, once its hold has ended.
     const safety = safetyOf(component) === undefined ? safetyComponent(component) : undefined;
@@ -126,15 +126,17 @@ async function readPlan({ host }: Context, file: string, name: string): Promise<
 
 /** The stores of a saved plan, opened again. @throws RefusedError when one of them is not there any more */
 async function workOf(context: Context, { sections }: RetentionPlan, copies: readonly string[] | undefined): Promise<Work[]> {
+  const recipients = await keysOf(context);
   return Promise.all(
     sections.map(async (section) => {
       const known = await placesOf(context, section.component, undefined, copies).catch((thrown: unknown) => {
         if (thrown instanceof UsageError) return undefined;
         throw thrown;
       });
-      const places = known?.all.some(({ store }) => store.location === section.store)
+      const named = known?.all.some(({ store }) => store.location === section.store)
         ? known
         : await placesOf(context, section.component, section.store, copies);
+      const places = await begunPlaces(named, { recipients, signal: context.signal });
       const place = places.all.find(({ store, prefix }) => store.location === section.store && prefix === section.prefix);
       if (place) return { section, places, place };
       throw new RefusedError(`The plan removes backups of ${section.component} from ${section.store}, which is not where they are now.`, {
