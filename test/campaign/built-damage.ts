@@ -150,7 +150,7 @@ class Damaging {
   async #damage(thing: Thing, before: ReadonlyMap<string, Stored>): Promise<void> {
     const { place, name, stored, subject } = thing;
     const changes = changesOf(this.#trial, subject, stored, before);
-    for (const change of chosen(this.#trial, changes, subject.backup ? 9 : 4)) {
+    for (const change of chosen(this.#trial, changes, subject.backup ? 6 : 3)) {
       this.#trial.goOn();
       if (change.changed) await place.put(name, change.changed);
       else await place.remove(name);

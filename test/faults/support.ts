@@ -21,7 +21,7 @@ export function campaignTests(parts: readonly Part[], rounds = ROUNDS): void {
         if (row.skipped !== undefined) process.stderr.write(`skipped: ${part.name}: ${row.skipped}\n`);
         // The seed is in the failure's text, so that the run can be repeated from a log.
         expect({ seed, slipped: row.slipped }).toEqual({ seed, slipped: [] });
-      }, 300_000);
+      }, 600_000);
     }
   });
 }
