@@ -29,8 +29,8 @@ export default tseslint.config(
     ignores: [
       'shared/backup/manifest.ts',
       'shared/mongodb/legacy/dump-folder.ts',
-      'shared/stores/s3-read.ts',
-      'shared/stores/sftp-files.ts',
+      'shared/stores/s3/read.ts',
+      'shared/stores/sftp/files.ts',
       'shared/cli/init-run.ts',
     ],
     rules: {

@@ -5,12 +5,12 @@ import { UsageError } from '../step/errors.ts';
 import type { Clock } from '../tools/clock.ts';
 import { pathOfFileUrl } from '../tools/file-url.ts';
 import { expandHome } from '../step/home-path.ts';
-import { azureBlobAddress, parseAzureBlobAddress } from './azure-address.ts';
-import type { AzureTier } from './azure-tier.ts';
+import { azureBlobAddress, parseAzureBlobAddress } from './azure/address.ts';
+import type { AzureTier } from './azure/tier.ts';
 import type { PatienceOptions } from './patience.ts';
-import { S3_CLASSES } from './s3-tier.ts';
-import type { S3StoreConfig } from './s3.ts';
-import type { SftpStoreConfig } from './sftp.ts';
+import { S3_CLASSES } from './s3/tier.ts';
+import type { S3StoreConfig } from './s3/index.ts';
+import type { SftpStoreConfig } from './sftp/index.ts';
 import type { Store } from './store.ts';
 
 /** `dr.yml`: `{ kind: azure-blob, account: stdrprod, container: backups }`. */
@@ -58,9 +58,10 @@ type Open<C> = (config: C, options: OpenStoreOptions) => Promise<Store>;
 /** Every kind of store. */
 const KINDS: { [K in StoreConfig['kind']]: Open<Extract<StoreConfig, { kind: K }>> } = {
   'azure-blob': async (config, options) => openAzure(config, options),
-  folder: async ({ path }, { mustExist }) => new (await import('./folder.ts')).FolderStore(resolve(expandHome(path)), { mustExist }),
-  s3: async (config, options) => (await import('./s3.ts')).openS3Store(config, waiting(options)),
-  sftp: async (config, options) => (await import('./sftp.ts')).openSftpStore(config, { ...waiting(options), mustExist: options.mustExist }),
+  folder: async ({ path }, { mustExist }) => new (await import('./folder/index.ts')).FolderStore(resolve(expandHome(path)), { mustExist }),
+  s3: async (config, options) => (await import('./s3/index.ts')).openS3Store(config, waiting(options)),
+  sftp: async (config, options) =>
+    (await import('./sftp/index.ts')).openSftpStore(config, { ...waiting(options), mustExist: options.mustExist }),
 };
 
 function waiting({ patience, notice, clock }: OpenStoreOptions): PatienceOptions {
@@ -201,7 +202,7 @@ async function openAzure(config: AzureBlobStoreConfig, options: OpenStoreOptions
     container,
     prefix: config.prefix ?? '',
   });
-  const { openAzureBlob } = await import('./azure-blob.ts');
+  const { openAzureBlob } = await import('./azure/index.ts');
   const wanted = { debug: options.debug, tier: config.tier, ...waiting(options) };
   if (sas !== undefined) return openAzureBlob(address, { sas: sas.replace(/^\?/, '') }, wanted);
   if (connectionString !== undefined) return openAzureBlob(address, { connectionString }, wanted);

@@ -9,7 +9,7 @@ import { copyBackups } from '../../shared/catalog/copy.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { planSection, removals } from '../../shared/catalog/retention-plan.ts';
 import { StoreError } from '../../shared/stores/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { VaultError } from '../../shared/vaults/errors.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';

@@ -7,7 +7,7 @@ import type { Db } from 'mongodb';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { pickBackup } from '../../shared/catalog/pick.ts';
 import { LockedError } from '../../shared/stores/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { systemClock, type Clock } from '../../shared/tools/clock.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BlockBlobClient } from '@azure/storage-blob';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { VerificationError } from '../../shared/step/errors.ts';
-import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
+import { sidecarFolder } from '../../shared/stores/folder/sidecar.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { startAzurite } from '../backends/azurite.ts';
 import type { Expected, Part, Trial } from './part.ts';

@@ -9,7 +9,7 @@ import { dumpWithTools } from '../../shared/mongodb/dump-tools.ts';
 import { localProgram } from '../../shared/mongodb/tool-program.ts';
 import { errorMessage, type ErrorKind, UserError } from '../../shared/step/errors.ts';
 import { Secret } from '../../shared/step/input.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import { kubectlStandIn, readyPod, type KubectlStandIn, type KubectlBehaviour, type KubectlOrders } from '../backends/kubectl-stand-in.ts';

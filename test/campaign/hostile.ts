@@ -8,7 +8,7 @@ import { backupNames } from '../../shared/backup/layout.ts';
 import { parseManifest, serializeManifest, type Manifest } from '../../shared/backup/manifest.ts';
 import { dataMetadata, manifestMetadata } from '../../shared/backup/metadata.ts';
 import type { ArchiveReport } from '../../shared/mongodb/archive-inspector.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { startAzurite } from '../backends/azurite.ts';
 import { buildArchive } from '../mongodb/archives.ts';

@@ -3,7 +3,7 @@
 // `change:7`, before the seventh change to a file, an object, a secret or the database; `change:none` kills nobody and prints all changes.
 // To a parent with a channel it tells when the first look at a store or a vault is taken: random kills count from there.
 import { openStore } from '../../shared/stores/open.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { runCli } from '../../shared/cli/program.ts';

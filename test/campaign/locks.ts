@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ContainerClient } from '@azure/storage-blob';
 import { LockedError } from '../../shared/stores/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import type { Lock, Store } from '../../shared/stores/store.ts';
 import { startAzurite } from '../backends/azurite.ts';

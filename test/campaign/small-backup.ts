@@ -5,7 +5,7 @@ import { writeBackup, type BackupRequest, type BackupResult } from '../../shared
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { BSON } from '../../shared/mongodb/bson.ts';
 import { parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';

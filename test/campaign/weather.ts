@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { listBackups } from '../../shared/catalog/list.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
@@ -26,7 +26,7 @@ const PASSING: readonly ProxyEffect[] = [
   { kind: 'answerLost' },
   { kind: 'delay', ms: 300 },
 ];
-/** shared/stores/azure-retry.ts: a request is sent at most so often, in one round. */
+/** shared/stores/azure/retry.ts: a request is sent at most so often, in one round. */
 const MOST_ATTEMPTS = 6;
 /** Longer than the client waits for a small request (30 s). */
 const TOO_LATE_MS = 33_000;

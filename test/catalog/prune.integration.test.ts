@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe } from '@jest/globals';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { startAzurite, type Azurite } from '../backends/azurite.ts';
 import { tempFolder } from '../backends/support.ts';

@@ -7,8 +7,8 @@ import { writeRunRecord } from '../../shared/catalog/runs.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import type { Outcome } from '../../shared/step/errors.ts';
 import type { ObjectTier } from '../../shared/stores/store.ts';
-import { tierOf } from '../../shared/stores/azure-tier.ts';
-import { s3TierOf } from '../../shared/stores/s3-tier.ts';
+import { tierOf } from '../../shared/stores/azure/tier.ts';
+import { s3TierOf } from '../../shared/stores/s3/tier.ts';
 import { noise, timestamp, world } from '../backup/support.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 

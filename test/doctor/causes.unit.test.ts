@@ -12,7 +12,7 @@ import { scheduleChecks } from '../../shared/doctor/schedule.ts';
 import { signInChecks } from '../../shared/doctor/sign-in.ts';
 import { storeChecks } from '../../shared/doctor/store.ts';
 import { UserError } from '../../shared/step/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { MemoryStore } from '../support/memory-store.ts';

@@ -10,7 +10,7 @@ import { contentKeyFromMetadata, decryptData } from '../../shared/backup/decrypt
 import { openBackup, verifyBackup } from '../../shared/backup/read.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { EscrowRecipient } from '../../shared/vaults/escrow-recipient.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { MongoClient } from 'mongodb';
 import { readPoint } from '../../shared/catalog/points.ts';
 import type { Timestamp } from '../../shared/step/timestamp.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { startFerretDb } from '../backends/ferretdb.ts';
 import { kubernetesProgram, LIMITED_USER, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
 import { mongoToolsStandIns } from '../backends/mongo-tools-stand-ins.ts';

@@ -3,10 +3,10 @@ import { describe, expect, test } from '@jest/globals';
 import { signInError } from '../../shared/azure/sign-in-errors.ts';
 import { findingOf } from '../../shared/backup/finding.ts';
 import { isDefect, UserError } from '../../shared/step/errors.ts';
-import { azureError } from '../../shared/stores/azure-errors.ts';
-import { folderError } from '../../shared/stores/folder-files.ts';
+import { azureError } from '../../shared/stores/azure/errors.ts';
+import { folderError } from '../../shared/stores/folder/files.ts';
 import { explained } from '../../shared/stores/patience.ts';
-import { sftpAway, sftpError } from '../../shared/stores/sftp-connection.ts';
+import { sftpAway, sftpError } from '../../shared/stores/sftp/connection.ts';
 import { KeyVaultRequests } from '../../shared/vaults/key-vault-requests.ts';
 
 const DEFECTS = [

@@ -14,7 +14,7 @@ import { azureInputs, storeInputs, targetInputs } from '../../shared/steps/input
 import { notifyStep } from '../../shared/steps/notify.ts';
 import { openPlace } from '../../shared/steps/run/open.ts';
 import { recorded } from '../../shared/steps/run/record.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { startHttpReceiver, type HttpReceiver } from '../backends/http-receiver.ts';
 import { tempFolder } from '../backends/support.ts';

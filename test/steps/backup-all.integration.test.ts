@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { readPoint } from '../../shared/catalog/points.ts';
 import { formatTimestamp, parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { describeIf } from '../support/needs.ts';
 import { fill, run, startBench, type Bench } from './bench.ts';

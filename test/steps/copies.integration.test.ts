@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';
 import { tempFolder } from '../backends/support.ts';
 import { describeIf } from '../support/needs.ts';

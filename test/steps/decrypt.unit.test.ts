@@ -10,8 +10,8 @@ import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { runStep } from '../../shared/step/run.ts';
 import type { Timestamp } from '../../shared/step/timestamp.ts';
-import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { sidecarFolder } from '../../shared/stores/folder/sidecar.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openRecipients, openVault } from '../../shared/vaults/open.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-decrypt-'));

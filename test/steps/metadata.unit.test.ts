@@ -10,10 +10,10 @@ import type { Finish } from '../../shared/step/host.ts';
 import type { AnyStep } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { findStep } from '../../shared/steps/index.ts';
-import { sidecarFolder } from '../../shared/stores/folder-sidecar.ts';
+import { sidecarFolder } from '../../shared/stores/folder/sidecar.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { pickBackup } from '../../shared/catalog/pick.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'lifeboat-metadata-'));
 const store = join(root, 'store');

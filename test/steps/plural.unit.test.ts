@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pointName } from '../../shared/backup/layout.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { writePoint } from '../../shared/catalog/points.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
 import { countingInspector, inPieces, TIME } from '../backup/support.ts';

@@ -13,7 +13,7 @@ import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { formatTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
 import { findStep } from '../../shared/steps/index.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openRecipients, openVault } from '../../shared/vaults/open.ts';
 import { countingInspector } from '../backup/support.ts';
 

@@ -11,7 +11,7 @@ import type { AnyStep } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
 import type { Timestamp } from '../../shared/step/timestamp.ts';
 import { findStep } from '../../shared/steps/index.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openRecipients, openVault } from '../../shared/vaults/open.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-subset-'));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ContainerClient } from '@azure/storage-blob';
 import type { PipelinePolicy, PipelineResponse } from '@azure/core-rest-pipeline';
-import { listPage, READING_LISTINGS, readListing } from '../../shared/stores/azure-listing.ts';
+import { listPage, READING_LISTINGS, readListing } from '../../shared/stores/azure/listing.ts';
 
 const blob = (name: string, properties = '', metadata = ''): string =>
   `<Blob>${name.startsWith('<') ? name : `<Name>${name}</Name>`}<Properties><Creation-Time>Sat, 21 Nov 2026 06:37:06 GMT</Creation-Time>` +

@@ -1,6 +1,6 @@
 // Block sizes, so that no backup runs into Azure's limits after hours of work.
 import { expect, test } from '@jest/globals';
-import { blockSize, readBlockId } from '../../shared/stores/azure-put.ts';
+import { blockSize, readBlockId } from '../../shared/stores/azure/put.ts';
 
 const MAX_BLOCKS = 50_000;
 const GIB = 2 ** 30;

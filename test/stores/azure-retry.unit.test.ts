@@ -1,8 +1,8 @@
 // When a request to Azure is sent again, and when not.
 import { expect, test } from '@jest/globals';
 import { CancelledError } from '../../shared/step/errors.ts';
-import { azureError, type AzurePlace } from '../../shared/stores/azure-errors.ts';
-import { retrying } from '../../shared/stores/azure-retry.ts';
+import { azureError, type AzurePlace } from '../../shared/stores/azure/errors.ts';
+import { retrying } from '../../shared/stores/azure/retry.ts';
 
 const answer = (status: number, code: string, headers: Record<string, string> = {}): Error =>
   Object.assign(new Error(code), { statusCode: status, code, response: { headers: new Headers(headers) } });

@@ -7,14 +7,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { StoreError } from '../../shared/stores/errors.ts';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { withWrongClock } from '../campaign/wrong-clock.ts';
 import { tempFolder } from '../backends/support.ts';
 import { listAll, storeConformance } from './conformance.ts';
 
 const root = tempFolder('folder-store');
 const folder = join(root, 'not', 'there', 'yet');
-const folderModule = fileURLToPath(new URL('../../shared/stores/folder.ts', import.meta.url));
+const folderModule = fileURLToPath(new URL('../../shared/stores/folder/index.ts', import.meta.url));
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 afterAll(() => {

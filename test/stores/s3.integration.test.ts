@@ -14,9 +14,9 @@ import {
 } from '@aws-sdk/client-s3';
 import { openStore } from '../../shared/stores/open.ts';
 import { Patience } from '../../shared/stores/patience.ts';
-import { S3Bucket } from '../../shared/stores/s3-bucket.ts';
-import { partSize, putS3 } from '../../shared/stores/s3-put.ts';
-import type { S3StoreConfig } from '../../shared/stores/s3.ts';
+import { S3Bucket } from '../../shared/stores/s3/bucket.ts';
+import { partSize, putS3 } from '../../shared/stores/s3/put.ts';
+import type { S3StoreConfig } from '../../shared/stores/s3/index.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { startVersitygw, versitygw, type Versitygw } from '../backends/versitygw.ts';
 import { describeIf } from '../support/needs.ts';
@@ -125,7 +125,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('S3', () =>
     await raw.send(
       new UploadPartCommand({ Bucket: 'backups', Key: 'swept/lost/data', UploadId: upload.UploadId, PartNumber: 1, Body: 'x' }),
     );
-    const { putSidecar } = await import('../../shared/stores/s3-metadata.ts');
+    const { putSidecar } = await import('../../shared/stores/s3/metadata.ts');
     const sdk = await import('@aws-sdk/client-s3');
     const bucket = new S3Bucket({
       sdk,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { fileReason } from '../../shared/tools/file-errors.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { FolderStore } from '../../shared/stores/folder.ts';
+import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { makeFolder } from '../../shared/tools/make-folder.ts';
 import { FolderVault } from '../../shared/vaults/folder.ts';
 import { describeIf } from '../support/needs.ts';
