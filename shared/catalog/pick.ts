@@ -24,11 +24,14 @@ export interface PickedBackup {
   backup: ListedBackup;
   /** What a person should know about this choice, one sentence each. */
   notices: string[];
+  /** Of the latest verified one: which newer ones are no use, and why. */
+  skipped?: string | undefined;
 }
 
 /**
- * Chooses a backup.
- * @throws UserError when there is none, naming near choices; RefusedError when the latest verified one is older than the newest attempt
+ * Chooses a backup. Newer ones that are damaged or without a key are passed over: nothing better can be had.
+ * @throws UserError when there is none, naming near choices; RefusedError when the latest verified one is older than the newest attempt that
+ * failed or is doubtful
  */
 export async function pickBackup(request: PickRequest): Promise<PickedBackup> {
   const { store, prefix, component, signal } = request;
@@ -53,8 +56,11 @@ export function pickFrom(
   const { component, now = new Date() } = request;
   if (request.timestamp !== undefined) return pickNamed(component, request.timestamp, backups, where);
   const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
-  const ahead = backups.findLast((backup) => isUsable(backup) && backup.damage === undefined && isAhead(backup, now));
-  const newest = ahead ? { timestamp: ahead.timestamp, what: 'a wrong clock has dated ahead of now' } : newestAttempt(backups, failed);
+  const ahead = backups.findLast((backup) => isUsable(backup) && !isBad(backup) && isAhead(backup, now));
+  const attempts = attemptsOf(backups, failed);
+  const newest = ahead
+    ? { timestamp: ahead.timestamp, what: 'a wrong clock has dated ahead of now' }
+    : newestOf(attempts.filter(({ bad }) => !bad));
   if (!latest) {
     const damaged = backups.findLast(({ state }) => state === 'damaged');
     const others = backups.filter(({ state }) => state === 'committed' || state === 'suspect');
@@ -73,12 +79,24 @@ export function pickFrom(
           : `There are: ${choices(backups)}. Name one by its timestamp.`,
     });
   }
-  if (newest === undefined || newest.timestamp <= latest.timestamp) return { backup: latest, notices: [] };
+  if (newest === undefined || newest.timestamp <= latest.timestamp) {
+    const skipped = newestOf(attempts.filter(({ bad, timestamp }) => bad && timestamp > latest.timestamp));
+    return { backup: latest, notices: [], skipped: skipped && skippedText(component, skipped, latest) };
+  }
   const sentence = `The latest verified backup of ${component} is ${latest.timestamp}, older than the newest attempt, ${newest.timestamp}, which ${newest.what}.`;
   if (request.allowOlder) return { backup: latest, notices: [sentence] };
   throw new RefusedError(sentence, {
     fix: `It lacks whatever changed since. To use one anyway, give its timestamp: ${choices(backups)}.`,
   });
+}
+
+/** Nothing can be restored from it, as far as is known: there is no surprise in taking an older one. */
+function isBad({ state }: ListedBackup): boolean {
+  return state === 'damaged' || state === 'keyless';
+}
+
+function skippedText(component: string, { timestamp, what }: Attempt, latest: ListedBackup): string {
+  return `The newest backup of ${component}, ${timestamp}, ${what}: ${latest.timestamp}, the last good one, is taken instead.`;
 }
 
 /** A damaged one is not among them: reading it says where it is damaged. */
@@ -133,20 +151,29 @@ function doubtOf(backup: ListedBackup, backups: readonly ListedBackup[]): string
 export interface Attempt {
   timestamp: string;
   what: string;
+  /** It became a backup, which is damaged or without a key now. */
+  bad?: boolean | undefined;
 }
 
 /** The newest of all that tried to be a backup. */
 export function newestAttempt(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt | undefined {
-  const listed = backups.flatMap((backup) =>
-    backup.state === 'pruning' ? [] : [{ timestamp: backup.timestamp, what: attemptText(backup) }],
-  );
-  const attempts = [...failed, ...listed];
+  return newestOf(attemptsOf(backups, failed));
+}
+
+/** All that tried to be a backup, in no order. */
+export function attemptsOf(backups: readonly ListedBackup[], failed: readonly Attempt[]): Attempt[] {
+  const listed = backups.filter(({ state }) => state !== 'pruning');
+  return [...failed, ...listed.map((backup) => ({ timestamp: backup.timestamp, what: attemptText(backup), bad: isBad(backup) }))];
+}
+
+function newestOf(attempts: readonly Attempt[]): Attempt | undefined {
   return attempts.reduce<Attempt | undefined>((newest, next) => (newest && newest.timestamp > next.timestamp ? newest : next), undefined);
 }
 
 /** What became of an attempt, after "which". */
 function attemptText(backup: ListedBackup): string {
-  const { state, found } = backup;
+  const { state, found, damage } = backup;
+  if (state === 'damaged' && damage !== undefined) return damage;
   if (state === 'suspect') return 'is marked suspect';
   if (state === 'leftover' || state === 'committed') return `was ${stateText(backup)}`;
   return `${found === undefined || state === 'keyless' ? 'is' : 'was'} ${stateText(backup)}`;

@@ -66,9 +66,8 @@ describe('a backup that a validation found damaged', () => {
 
   test('is passed over by a restore, which names the last good one', async () => {
     const pick = { store, prefix: 'prod', component: 'mongodb' };
-    const sentence = `The latest verified backup of mongodb is ${at(2)}, older than the newest attempt, ${at(3)}, which was found damaged on 2024-12-04 08:00 UTC.`;
-    await expect(pickBackup(pick)).rejects.toThrow(sentence);
-    await expect(pickBackup({ ...pick, allowOlder: true })).resolves.toMatchObject({ backup: { timestamp: at(2) }, notices: [sentence] });
+    const skipped = `The newest backup of mongodb, ${at(3)}, was found damaged on 2024-12-04 08:00 UTC: ${at(2)}, the last good one, is taken instead.`;
+    await expect(pickBackup(pick)).resolves.toMatchObject({ backup: { timestamp: at(2) }, notices: [], skipped });
     await expect(pickBackup({ ...pick, timestamp: at(3) })).resolves.toMatchObject({
       notices: [`The backup of mongodb at ${at(3)} was found damaged on 2024-12-04 08:00 UTC; the last good one is ${at(2)}.`],
     });
@@ -112,7 +111,10 @@ test('a backup without a key is no good one: not for status, restore or retentio
   await found({ keylessBackups: [name(3)] });
   expect(await states()).toEqual(['verified', 'verified', 'keyless']);
   expect(await findings()).toEqual([`1 backup of mongodb is without a key: ${at(3)}; the last good one is ${at(2)}.`]);
-  await expect(pickBackup({ store, prefix: 'prod', component: 'mongodb' })).rejects.toThrow(`${at(3)}, which is without a key`);
+  await expect(pickBackup({ store, prefix: 'prod', component: 'mongodb' })).resolves.toMatchObject({
+    backup: { timestamp: at(2) },
+    skipped: `The newest backup of mongodb, ${at(3)}, is without a key, as found on 2024-12-04 08:00 UTC: ${at(2)}, the last good one, is taken instead.`,
+  });
 });
 
 test('a backup that was not read back when it was made is verified once a validation has read it', async () => {

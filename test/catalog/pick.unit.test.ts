@@ -68,7 +68,6 @@ describe('pickBackup', () => {
     ['leftover', 'was never completed'],
     ['suspect', 'is marked suspect'],
     ['none', 'was not fully read back'],
-    ['damaged', 'is damaged'],
   ])('refuses to go behind a newer one that is %s, unless told', async (state, why) => {
     const store = await storeWith('verified', state);
     const refusal = pick(store);
@@ -80,6 +79,19 @@ describe('pickBackup', () => {
       backup: { timestamp: at(1) },
       notices: [expect.stringContaining(why)],
     });
+  });
+
+  test('passes over newer ones that are damaged, and says so; not where an attempt that failed or is suspect is newer, too', async () => {
+    const sentence = `The newest backup of mongodb, ${at(3)}, has lost its data: ${at(1)}, the last good one, is taken instead.`;
+    const store = await storeWith('verified', 'damaged', 'damaged');
+    await expect(pick(store)).resolves.toMatchObject({ backup: { timestamp: at(1) }, notices: [], skipped: sentence });
+    for (const state of ['suspect', 'leftover', 'none'] as const) {
+      await expect(pick(await storeWith('verified', state, 'damaged'))).rejects.toThrow(RefusedError);
+      await expect(pick(await storeWith('verified', 'damaged', state))).rejects.toThrow(RefusedError);
+    }
+    await expect(pick(await storeWith('damaged', 'verified'))).resolves.toMatchObject({ backup: { timestamp: at(2) }, skipped: undefined });
+    await record(store, 4, 'failed');
+    await expect(pick(store)).rejects.toThrow(`older than the newest attempt, ${at(4)}, which failed.`);
   });
 
   test('refuses to go behind a run that failed and left nothing but its record', async () => {

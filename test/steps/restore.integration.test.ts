@@ -127,6 +127,29 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       expect(validated.said).toContain('is damaged between byte 0');
     });
 
+    test('what a validation found damaged or without a key is passed over for the last good one, and said', async () => {
+      const newest = '20260401_020000';
+      expect((await backUp({ timestamp: newest })).outcome).toBe('succeeded');
+      const data = join(place.store, 'shop', 'mongodb', newest, 'data');
+      const whole = readFileSync(data);
+      const bytes = Buffer.from(whole);
+      bytes[2000] = (bytes[2000] ?? 0) ^ 1;
+      writeFileSync(data, bytes);
+      expect((await run('backup-validation', { ...place.reading, timestamp: newest })).exitCode).toBe(4);
+      const passed = await restore({ replace: 'true' });
+      expect([passed.outcome, passed.exitCode, passed.outputs['timestamp']]).toEqual(['partial', 3, TIMESTAMP]);
+      const sentence = new RegExp(
+        `The newest backup of mongodb, ${newest}, was found damaged on .*: ${TIMESTAMP}, the last good one, is taken instead`,
+      );
+      expect(passed.log.join('\n')).toMatch(sentence);
+      writeFileSync(data, whole);
+      for (const key of place.keys()) if (/20260401.?020000/.test(key)) renameSync(key, `${key}.gone`);
+      expect((await run('backup-validation', { ...place.reading, timestamp: newest })).outcome).toBe('failed');
+      const keyless = await restore({ replace: 'true' });
+      expect([keyless.outcome, keyless.outputs['timestamp']]).toEqual(['partial', TIMESTAMP]);
+      expect(keyless.log.join('\n')).toMatch(new RegExp(`${newest}, is without a key, as found on .*: ${TIMESTAMP}, the last good one`));
+    });
+
     test('a key that was deleted is missed by name', async () => {
       for (const key of place.keys()) renameSync(key, `${key}.gone`);
       const { outcome, exitCode, said } = await restore({ replace: 'true' });

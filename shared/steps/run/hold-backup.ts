@@ -29,10 +29,11 @@ export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {
   return recorded(context, home, { component, effects: 'writes' }, async () => {
     const now = clock.now();
     const until = holdFor === 'ever' ? undefined : after(now, holdFor);
-    const { backup } = await pickBackup({
+    const { backup, skipped } = await pickBackup({
       ...{ store: home.store, prefix: home.prefix, component, now, signal },
       ...(timestamp === undefined ? {} : { timestamp }),
     });
+    if (skipped !== undefined) host.warning(skipped);
     let id: string | undefined;
     for (const { store, prefix } of places.chosen) {
       const hold = { component, timestamp: backup.timestamp, reason, until, by: host.run, now, ...(id === undefined ? {} : { id }) };

@@ -2,7 +2,7 @@
 import { backupsEverywhere, lookEverywhere, placesText, reasonText } from '../../catalog/everywhere.ts';
 import type { CatalogPlace, Everywhere, SeenPlace, UnseenPlace } from '../../catalog/everywhere.ts';
 import { Copies } from '../../catalog/nearest.ts';
-import { newestAttempt, pickFrom, type Attempt } from '../../catalog/pick.ts';
+import { attemptsOf, pickFrom, type Attempt } from '../../catalog/pick.ts';
 import type { StepContext } from '../../step/define.ts';
 import { UserError } from '../../step/errors.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
@@ -88,13 +88,14 @@ export function chooseBackup(
   const { everywhere, only } = sources;
   const { host } = context;
   const seen = seenPlaces(sources);
-  const { backup, notices } = pickFrom(
+  const { backup, notices, skipped } = pickFrom(
     { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
     { component, allowOlder: allowOlder || planOnly, now: context.clock.now(), ...(wanted === undefined ? {} : { timestamp: wanted }) },
   );
   // Of a backup that nobody named, there is only one thing to say: that it is not the newest attempt.
   const guessed = wanted === undefined && !allowOlder;
   const older = guessed ? notices.map((notice) => `${notice} ${refusalText(host)}`) : [];
+  if (skipped !== undefined) older.push(skipped);
   if (!guessed) for (const notice of notices) host.notice(notice);
   const { timestamp } = backup;
   const copies = new Copies(everywhere, component, timestamp, only);
@@ -122,6 +123,5 @@ export function seenPlaces({ everywhere, only }: Sources): SeenPlace[] {
 /** Attempts that left nothing, and what other stores have than the one that is named. */
 function attemptsElsewhere({ everywhere, only }: Sources): Attempt[] {
   const failed = everywhere.seen.flatMap((place) => place.failed);
-  const newest = only === undefined ? undefined : newestAttempt(backupsEverywhere(everywhere), []);
-  return newest === undefined ? failed : [...failed, newest];
+  return only === undefined ? failed : attemptsOf(backupsEverywhere(everywhere), failed);
 }
