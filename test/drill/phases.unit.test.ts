@@ -2,6 +2,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { CancelledError, RefusedError, VerificationError } from '../../shared/step/errors.ts';
+import { formatSeconds } from '../../shared/step/format.ts';
 import type { Clock } from '../../shared/tools/clock.ts';
 import { phaseTable, wrap } from './phase-table.ts';
 import type { DrillResult, PhaseState } from './phase-facts.ts';
@@ -153,5 +154,17 @@ describe('the page', () => {
     expect(page).toContain('110% of the budget');
     expect(page).toContain("default-src 'none'");
     expect(page).not.toMatch(/<script|https?:|src=|url\(/);
+  });
+
+  test('shows the time of every phase on a phone: a card of its own each, with nothing to scroll sideways', async () => {
+    const { result } = await drill();
+    const page = reportPage(result, { title: 'drill' });
+    const ran = result.phases.filter(({ verdict }) => verdict !== 'skipped');
+    const times = [...page.matchAll(/<td class="number time" data-column="Time">([^<]+)<\/td>/g)].map(([, text]) => text);
+    expect(times).toEqual(ran.map(({ seconds }) => formatSeconds(seconds)));
+    for (const column of ['Budget', 'Data', 'Documents', 'Rate']) expect(page).toContain(`data-column="${column}"`);
+    expect(page).toMatch(/@media \(max-width: 54rem\) \{[^@]*tbody tr \{ display: flex; flex-wrap: wrap;/);
+    expect(page).toMatch(/td\.number:not\(\.time\)::before \{ content: attr\(data-column\)/);
+    expect(page).not.toMatch(/overflow-x|class="scroll"/);
   });
 });

@@ -38,7 +38,6 @@ export function reportPage(result: DrillResult, about: ReportFacts): string {
 <p>${meaning} ${budgetSentence(result)}</p>
 </header>
 ${factList({ Started: `${result.startedAt.replace('T', ' ').replace(/\.\d+Z$/, '')} UTC`, ...about.facts })}
-<div class="scroll" tabindex="0" role="region" aria-label="Phases">
 <table>
 <caption>Phases</caption>
 <thead><tr><th scope="col">Phase</th><th scope="col">Verdict</th><th scope="col" class="wide">Time against budget</th><th scope="col" class="number">Time</th><th scope="col" class="number">Budget</th><th scope="col" class="number">Data</th><th scope="col" class="number">Documents</th><th scope="col" class="number">Rate</th></tr></thead>
@@ -46,7 +45,6 @@ ${factList({ Started: `${result.startedAt.replace('T', ' ').replace(/\.\d+Z$/, '
 ${result.phases.map(row).join('\n')}
 </tbody>
 </table>
-</div>
 ${about.footer === undefined ? '' : `<footer>${escape(about.footer)}</footer>`}
 </main>
 </body>
@@ -69,19 +67,20 @@ function row(phase: PhaseResult): string {
   const ran = phase.verdict !== 'skipped';
   const cells = [
     `<th scope="row">${escape(phase.title)}${phase.note === undefined ? '' : `<small>${escape(phase.note)}</small>`}</th>`,
-    `<td><strong class="${phase.verdict}">${phase.verdict}</strong></td>`,
+    `<td class="verdict"><strong class="${phase.verdict}">${phase.verdict}</strong></td>`,
     `<td class="wide">${ran ? timeBar(phase) : ''}</td>`,
-    number(ran ? formatSeconds(phase.seconds) : ''),
-    number(formatSeconds(phase.budgetSeconds)),
-    number(phase.bytes === undefined ? '' : formatBytes(phase.bytes)),
-    number(phase.documents === undefined ? '' : formatCount(phase.documents)),
-    number(phase.bytes === undefined || !ran ? '' : formatRate(phase.bytes, phase.seconds)),
+    number('Time', ran ? formatSeconds(phase.seconds) : ''),
+    number('Budget', formatSeconds(phase.budgetSeconds)),
+    number('Data', phase.bytes === undefined ? '' : formatBytes(phase.bytes)),
+    number('Documents', phase.documents === undefined ? '' : formatCount(phase.documents)),
+    number('Rate', phase.bytes === undefined || !ran ? '' : formatRate(phase.bytes, phase.seconds)),
   ];
   return `<tr>${cells.join('')}</tr>`;
 }
 
-function number(text: string): string {
-  return `<td class="number">${text}</td>`;
+// On a phone the column heads are hidden, and each cell says its own.
+function number(column: string, text: string): string {
+  return `<td class="number${column === 'Time' ? ' time' : ''}" data-column="${column}">${text}</td>`;
 }
 
 // The whole width is the budget, or the time taken when that is longer: then a line marks the budget. SVG, since paper drops backgrounds.
@@ -118,7 +117,6 @@ h1 span { color: var(--text); font-weight: 400; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .75rem 1.5rem; margin: 1.75rem 0; padding: 1rem 1.25rem; background: var(--card); border-radius: 8px; }
 dt { color: var(--soft); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; font-weight: 600; padding-bottom: .5rem; }
 th, td { text-align: left; padding: .55rem .75rem .55rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -132,6 +130,21 @@ rect.track { fill: var(--track); }
 rect.passed { fill: var(--good); } rect.late { fill: var(--warn); } rect.failed, rect.refused, rect.cancelled { fill: var(--bad); }
 rect.mark { fill: var(--text); }
 strong.passed { color: var(--good); } strong.late { color: var(--warn); } strong.failed, strong.refused, strong.cancelled { color: var(--bad); } strong.skipped { color: var(--soft); font-weight: 400; }
+/* A phone, or paper as narrow, has no room for eight columns: each phase becomes a card that begins with its verdict and its time. */
+@media (max-width: 54rem) {
+  main { padding: 1.25rem 1rem; } h1 { font-size: 1.75rem; } dl { grid-template-columns: 1fr; }
+  table, tbody, caption { display: block; }
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  tbody tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem 1rem; padding: .75rem 0; border-bottom: 1px solid var(--line); }
+  tbody th, tbody td { padding: 0; border: 0; }
+  tbody th { flex: 1 1 100%; min-width: 0; }
+  td.verdict { flex: 1; order: 1; }
+  td.time { order: 2; font-size: 1.15rem; font-weight: 600; }
+  td.wide { flex: 1 1 100%; order: 3; width: auto; padding-bottom: .3rem; }
+  td.number:not(.time) { order: 4; font-size: .85rem; }
+  td.number:not(.time)::before { content: attr(data-column) " "; color: var(--soft); }
+  tbody td:empty { display: none; }
+}
 footer { margin-top: 2rem; color: var(--soft); overflow-wrap: anywhere; }
-@media print { :root { color-scheme: light; --text: #000; --soft: #444; --page: #fff; --card: #fff; --line: #999; --good: #14632b; --bad: #8f1c13; --warn: #6b4600; --track: #ddd; } main { padding: 0; max-width: none; } dl { border: 1px solid var(--line); } tr { break-inside: avoid; } .scroll { overflow: visible; } body { font-size: 11pt; } }
+@media print { :root { color-scheme: light; --text: #000; --soft: #444; --page: #fff; --card: #fff; --line: #999; --good: #14632b; --bad: #8f1c13; --warn: #6b4600; --track: #ddd; } main { padding: 0; max-width: none; } dl { border: 1px solid var(--line); } tr { break-inside: avoid; } body { font-size: 11pt; } }
 `.trim();
