@@ -42,12 +42,24 @@ async function until(condition: () => boolean, timeoutMs = 60_000): Promise<numb
   return performance.now() - started;
 }
 
-/** Files below a folder that hold the secret. */
+/** Files below a folder that hold the secret. What goes away meanwhile holds none. */
 function filesWithSecret(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => readFileSync(file, 'utf8').includes(SECRET));
+  const files: string[] = [];
+  for (const entry of orElse(() => readdirSync(folder, { withFileTypes: true }), [])) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) files.push(...filesWithSecret(path));
+    else if (orElse(() => readFileSync(path, 'utf8'), '').includes(SECRET)) files.push(path);
+  }
+  return files;
+}
+
+function orElse<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return otherwise;
+    throw thrown;
+  }
 }
 
 describeIf(process.platform !== 'win32' && (await canBuildFerretDb()), 'needs a POSIX system, and Go 1.24 to build FerretDB')(

@@ -8,6 +8,8 @@ const NOISE: readonly RegExp[] = [
   /^Force exiting Jest: /,
   /^A worker process has failed to exit gracefully and has been force exited\./,
   /^Running one project: /,
+  // About imports within packages; one of our own is shown.
+  /^Jest: importing JSON without an import attribute is deprecated .*\(from \S*[\\/]node_modules[\\/]/,
   // Node's own, from jest's worker processes.
   /^\(node:\d+\) (?:\[[A-Z0-9]+\] )?(?:ExperimentalWarning|DeprecationWarning|Warning): /,
   /^\(Use `node --trace-(?:warnings|deprecation) \.\.\.` to show where the warning was created\)/,

@@ -8,6 +8,7 @@ test.each([
   'Force exiting Jest: Have you considered using `--detectOpenHandles` to detect async operations that kept running after all tests finished?',
   'A worker process has failed to exit gracefully and has been force exited. This is likely caused by tests leaking due to improper teardown.',
   '\u001B[1mRunning one project: unit\u001B[22m',
+  'Jest: importing JSON without an import attribute is deprecated and will be a hard error in the next major. Update the import of "/x/node_modules/a/b.json" (from /x/node_modules/a/c.js): use `with { type: \'json\' }`',
   '(node:4711) ExperimentalWarning: Importing JSON modules is an experimental feature',
   '(node:4711) [DEP0040] DeprecationWarning: The `punycode` module is deprecated.',
   '(Use `node --trace-warnings ...` to show where the warning was created)',
@@ -21,6 +22,7 @@ test.each([
   '  ● a test › Test results written to: somewhere',
   'Tests:       1 failed, 2 passed, 3 total',
   'skipped: needs Go 1.24',
+  'Jest: importing JSON without an import attribute is deprecated and will be a hard error in the next major. Update the import of "/x/a.json" (from /x/shared/c.ts): use …',
   '',
 ])('shown: %s', (line) => {
   expect(isNoise(line)).toBe(false);
