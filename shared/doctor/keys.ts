@@ -7,8 +7,8 @@ import { listBackups } from '../catalog/list.ts';
 import { errorMessage } from '../step/errors.ts';
 import { plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
-import type { Store } from '../stores/store.ts';
-import type { KeyRecipient, RecipientKind, Vault } from '../vaults/vault.ts';
+import type { ObjectInfo, Store } from '../stores/store.ts';
+import type { KeyRecipient, RecipientKind, Vault, WrappedKey } from '../vaults/vault.ts';
 import { findingOf, skipped, type Check, type Finding } from '../backup/finding.ts';
 import { isForbidden } from './check.ts';
 
@@ -143,7 +143,7 @@ export function keyAccessCheck(
 export interface KeyFacts {
   component: string;
   timestamp: string;
-  /** When its content key was made: with the backup. */
+  /** When its content key was made: with the backup, which of an imported dump is years after its timestamp. */
   created: string;
   ageDays: number;
   /** Of the data; the one that the format has. */
@@ -152,23 +152,34 @@ export interface KeyFacts {
   recipients: { kind: RecipientKind; algorithm: string; keyId: string }[];
 }
 
-/** Every backup's key, from the metadata beside the data: one listing, no key is opened. Oldest first. */
+/** Every backup's key, from the metadata beside the data: two listings, no key is opened. Oldest first. */
 export async function keyOverview(store: Store, prefix: string, now: Date, signal: AbortSignal): Promise<KeyFacts[]> {
+  const nameOf = ({ component, timestamp }: { component: string; timestamp: string }): string => `${component}/${timestamp}`;
+  const made = new Map((await listBackups(store, prefix, { signal })).map((backup) => [nameOf(backup), backup.created]));
   const keys: KeyFacts[] = [];
   for await (const info of store.list(prefixFolder(prefix), signal)) {
     const object = parseBackupObject(prefix, info.name);
     if (object?.file !== 'data') continue;
-    const created = timestampToDate(object.timestamp);
+    const created = made.get(nameOf(object)) ?? timestampToDate(object.timestamp);
     keys.push({
       component: object.component,
       timestamp: object.timestamp,
       created: created.toISOString(),
       ageDays: Math.floor((now.getTime() - created.getTime()) / DAY_MS),
       cipher: 'AES-256-GCM',
-      recipients: (wrappedKeysOf(info.metadata, info.name) ?? []).map(({ kind, algorithm, keyId }) => ({ kind, algorithm, keyId })),
+      recipients: listedKeys(info).map(({ kind, algorithm, keyId }) => ({ kind, algorithm, keyId })),
     });
   }
   return keys.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+}
+
+/** Metadata that cannot be read are a finding of a validation, and hide nothing of the other backups. */
+function listedKeys({ name, metadata }: ObjectInfo): readonly WrappedKey[] {
+  try {
+    return wrappedKeysOf(metadata, name) ?? [];
+  } catch {
+    return [];
+  }
 }
 
 /** Which ciphers are in use, and whether a key that wraps many backups is due for rotation. */
@@ -187,10 +198,11 @@ export function encryptionCheck(overview: (signal: AbortSignal) => Promise<KeyFa
 
 /** A Key Vault key version that has wrapped backups for more than a quarter of a year. Per-backup keys do not age: each is used once. */
 function rotationFinding(keys: readonly KeyFacts[], seen: string): Finding {
-  const newest = keys.at(-1);
+  const byAge = keys.toSorted((a, b) => b.ageDays - a.ageDays);
+  const newest = byAge.at(-1);
   const inUse = newest?.recipients.filter(({ kind }) => kind === 'key-vault-key') ?? [];
   for (const { keyId } of inUse) {
-    const first = keys.find(({ recipients }) => recipients.some((recipient) => recipient.keyId === keyId));
+    const first = byAge.find(({ recipients }) => recipients.some((recipient) => recipient.keyId === keyId));
     if (first === undefined || first.ageDays <= MAX_KEY_AGE_DAYS) continue;
     return {
       status: 'warning',

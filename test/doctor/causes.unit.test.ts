@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { type Check } from '../../shared/backup/finding.ts';
 import { runChecks, type CheckResult } from '../../shared/doctor/check.ts';
-import { encryptionCheck, type KeyFacts } from '../../shared/doctor/keys.ts';
+import { encryptionCheck, keyOverview, type KeyFacts } from '../../shared/doctor/keys.ts';
 import { mongoChecks } from '../../shared/mongodb/checks.ts';
 import { scheduleChecks } from '../../shared/doctor/schedule.ts';
 import { signInChecks } from '../../shared/doctor/sign-in.ts';
@@ -101,6 +101,32 @@ test('encryption: a Key Vault key that wraps for more than a quarter of a year',
     seen: expect.stringContaining('has been in use for 91 days'),
     fix: expect.stringContaining('az keyvault key rotate --id https://kv.vault.azure.net/keys/backup.'),
   });
+});
+
+test('the key overview takes the age from the manifest: an imported dump is named after a moment years ago', async () => {
+  const store = new MemoryStore();
+  const keyId = 'https://kv.vault.azure.net/keys/backup/v1';
+  const wrapped = [{ kind: 'key-vault-key', keyId, algorithm: 'RSA-OAEP-256', encryptedKey: 'AAAA' }];
+  const backUp = async (time: string, created: string | undefined, lifeboatkeys = JSON.stringify(wrapped)): Promise<void> => {
+    await store.write(`shop/mongodb/${time}/data`, Buffer.alloc(1), { metadata: { lifeboatkeys } });
+    const metadata = { verified: 'full', storedbytes: '1', ...(created === undefined ? {} : { created }) };
+    await store.write(`shop/mongodb/${time}/manifest.json`, Buffer.from('{}'), { metadata });
+  };
+  const overview = () => keyOverview(store, 'shop', NOW, new AbortController().signal);
+  const status = async () => (await found([encryptionCheck(overview)], 'encryption'))?.status;
+  await backUp('20220101_020000', '2024-12-04T12:00:00Z');
+  await backUp('20241203_021700', undefined);
+  await backUp('20241205_021700', '2024-12-05T02:17:00Z', '[{');
+  expect(await overview()).toMatchObject([
+    { timestamp: '20220101_020000', created: '2024-12-04T12:00:00.000Z', ageDays: 1, recipients: [{ keyId }] },
+    { timestamp: '20241203_021700', created: '2024-12-03T02:17:00.000Z', ageDays: 2 },
+    { timestamp: '20241205_021700', ageDays: 0, recipients: [] },
+  ]);
+  await backUp('20241205_021700', '2024-12-05T02:17:00Z');
+  expect(await status()).toBe('ok');
+  // The one that has used the key for longest is not the first by its timestamp.
+  await backUp('20240101_021700', '2024-01-01T02:17:00Z');
+  expect(await status()).toBe('warning');
 });
 
 test('azure-sign-in and oidc-claims: nobody can be signed in, and the job has no token', async () => {
