@@ -1,6 +1,7 @@
 // `task.json` of each step and the extension's manifests: the Azure Pipelines face.
 import guids from '../../azure-tasks/guids.json' with { type: 'json' };
 import { randomUUID } from 'node:crypto';
+import { KINDS } from '../../shared/kinds/registry.ts';
 import type { AnyStep, Effects } from '../../shared/step/define.ts';
 import type { InputSpec } from '../../shared/step/input.ts';
 import { formGroup, groupName, helpOf, labelOf, visibleRule } from './azure-form.ts';
@@ -27,14 +28,14 @@ export function taskId(step: AnyStep, variant: Variant): string {
 }
 
 /** The text of `task.json`. */
-export function taskJson(step: AnyStep, variant: Variant = 'prod'): string {
+export function taskJson(step: AnyStep, variant: Variant = 'prod', id = taskId(step, variant)): string {
   const inputs = inputsFor(step, 'azure');
   const groups = [...new Set(inputs.map(([, spec]) => spec.group).filter((group) => group !== undefined))];
   const outputs = [...Object.entries(step.outputs).map(([name, { summary }]) => ({ name, summary })), OUTCOME_OUTPUT];
   const handler = { target: `azure/${step.name}.mjs`, argumentFormat: '' };
   return json({
     $schema: 'https://raw.githubusercontent.com/Microsoft/azure-pipelines-task-lib/master/tasks.schema.json',
-    id: taskId(step, variant),
+    id,
     name: taskName(step.name),
     friendlyName: step.title,
     description: step.summary,
@@ -100,7 +101,7 @@ export function extensionManifest(steps: readonly AnyStep[], variant: Variant): 
     public: !test,
     galleryFlags: test ? ['Preview', 'Private'] : ['Public'],
     categories: ['Azure Pipelines'],
-    tags: ['backup', 'restore', 'disaster recovery', 'mongodb', 'key vault'],
+    tags: ['backup', 'restore', 'disaster recovery', ...KINDS.names, 'key vault'],
     targets: [{ id: 'Microsoft.VisualStudio.Services' }],
     icons: { default: 'icon.png' },
     links: {

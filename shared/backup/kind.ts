@@ -11,7 +11,7 @@ import type { Consistency, Manifest, SourceFacts } from './manifest.ts';
 
 /** What people read of a step that is built from a kind. */
 export interface StepWords {
-  /** Kebab-case; the names of the steps that people know stay: `mongodb-backup`. */
+  /** Kebab-case. */
   name: string;
   /** At most 40 characters. */
   title: string;
@@ -38,7 +38,7 @@ export interface ComponentKind<
 > {
   /** As dr.yml, manifests and metadata have it. */
   readonly kind: K;
-  /** In titles and groups: `MongoDB`. */
+  /** In titles and headings. */
   readonly noun: string;
   /** What a backup is compared with: `database`. */
   readonly thing: string;

@@ -31,7 +31,7 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   /** Folder in the store; '' for none. */
   prefix: string;
   component: string;
-  /** What kind of thing this is: `mongodb`, `cluster-state`, … */
+  /** What kind of thing this is: the name of a ComponentKind */
   kind: string;
   /** Now when absent, or the next second that no backup of the component has. */
   timestamp?: Timestamp | undefined;

@@ -1,5 +1,6 @@
 // Carries a retention plan out: under the component's lock, planned once more from what is there now, then backup by backup.
 import { RefusedError } from '../step/errors.ts';
+import type { Timestamp } from '../step/timestamp.ts';
 import type { RunIdentity } from '../step/host.ts';
 import { lockName } from '../backup/layout.ts';
 import type { CopyPlace } from '../backup/leftovers.ts';
@@ -96,6 +97,8 @@ export interface ApplyRequest extends SectionPlace {
   othersKnown: boolean;
   openRecorded?: PlaceOfRecord | undefined;
   recipients: readonly KeyRecipient[];
+  /** As `PruneRequest` has it. */
+  forgetOutside?: ((timestamp: Timestamp) => Promise<void>) | undefined;
   /** Who holds the lock. */
   owner: string;
   /** Milliseconds to wait for another run that is at work on the component; refused at once when absent. */

@@ -16,6 +16,9 @@ const memberSchema = z.object({
   /** Location of the store that holds the backup. */
   store: z.string().optional(),
   verified: z.boolean().optional(),
+  /** How many of what are in it. */
+  items: z.object({ unit: z.string(), count: z.int().min(0) }).optional(),
+  /** The same of a backup of documents: what older versions wrote, and read. */
   documents: z.int().min(0).optional(),
   plainBytes: z.int().min(0).optional(),
   storedBytes: z.int().min(0).optional(),

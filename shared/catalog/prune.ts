@@ -4,7 +4,7 @@
 // Order for one backup: marker → data → manifest → keys → marker. The marker (`prune.json`) holds what is needed to go on when data and
 // manifest are gone, and tells everybody else that what is left is neither a backup nor the leftover of an interrupted one.
 import { z } from 'zod';
-import { errorMessage } from '../step/errors.ts';
+import { errorMessage, UserError } from '../step/errors.ts';
 import type { RunIdentity } from '../step/host.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { forgetAll } from '../backup/content-key.ts';
@@ -28,6 +28,11 @@ export interface PruneRequest {
   /** Opens stores that only the records of copies name; absent: their keys stay. */
   openRecorded?: PlaceOfRecord | undefined;
   recipients: readonly KeyRecipient[];
+  /**
+   * Removes what of the backup lies outside of every store, such as snapshots of disks. Asked while data and manifest are whole, and only when no
+   * other store has them; idempotent. Absent for kinds that keep everything in the store.
+   */
+  forgetOutside?: ((timestamp: Timestamp) => Promise<void>) | undefined;
   /** Who removes, for the marker. */
   by: RunIdentity;
   now: Date;
@@ -71,6 +76,7 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     let marker = whole || !files.has(names.prune) ? await markOrFull(request, timestamp, before) : await readMarker(request, names.prune);
     const held = whole ? await heldSince(request, timestamp) : undefined;
     if (held !== undefined) return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, held) };
+    if (whole) await forgetOutside(request, timestamp);
     // Data first: a store that will not let it go must not lose the manifest.
     for (const name of [names.data, names.manifest, ...files.keys()]) {
       if (name === names.prune || !files.has(name)) continue;
@@ -91,6 +97,16 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     if (touched) return { timestamp, result: 'unfinished', keysForgotten: 0, notice: errorMessage(thrown) };
     return { timestamp, result: 'stays', keysForgotten: 0, notice: await unmark(request, names.prune, errorMessage(thrown)) };
   }
+}
+
+/** What lies outside goes first: without the manifest it could not be found any more. @throws UserError when it must stay */
+async function forgetOutside(request: PruneRequest, timestamp: Timestamp): Promise<void> {
+  if (!request.forgetOutside) return;
+  const elsewhere = await dataElsewhere({ ...request, timestamp, open: request.openRecorded });
+  // Another store still has the backup that needs it.
+  if (elsewhere.answer === 'there') return;
+  if (elsewhere.answer === 'unknown') throw new UserError(`what lies outside of the store stays ${elsewhere.reason}`);
+  await request.forgetOutside(timestamp);
 }
 
 /** Whoever began to read it, or held it, since the plan was made looks for the marker only after having left a hold. */

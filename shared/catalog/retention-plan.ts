@@ -162,7 +162,7 @@ function doubt({ component, backups, failed }: SectionFacts, last: ListedBackup 
   return `The newest attempt to back up ${component}, ${newest.timestamp}, ${newest.what}: nothing is removed before a later one is verified.`;
 }
 
-/** `mongodb in <store>` */
+/** `<component> in <store>` */
 export function sectionTitle({ component, store }: Pick<PlanSection, 'component' | 'store'>): string {
   return `${component} in ${store}`;
 }

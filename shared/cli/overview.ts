@@ -1,4 +1,5 @@
 // What `lifeboat` and `lifeboat --help` print: the commands, grouped by what one wants to do, and where to begin.
+import { KINDS } from '../kinds/registry.ts';
 import type { Command } from 'commander';
 import { padded, wrapWords } from '../hosts/text-layout.ts';
 import { ALIASES } from '../steps/words.ts';
@@ -6,8 +7,8 @@ import { ALIASES } from '../steps/words.ts';
 /** Commands by purpose, in the order in which people meet them; what is not named here comes last. */
 const GROUPS: readonly [title: string, commands: readonly string[]][] = [
   ['Begin', ['init', 'config', 'doctor']],
-  ['Back up', ['mongodb-backup', 'backup-all', 'copy-backups', 'import-backup']],
-  ['Restore', ['mongodb-restore', 'decrypt']],
+  ['Back up', [...KINDS.all.map(({ steps }) => steps.backup.name), 'backup-all', 'copy-backups', 'import-backup']],
+  ['Restore', [...KINDS.all.flatMap(({ steps }) => steps.restore?.name ?? []), 'decrypt']],
   ['Prove', ['verify', 'backup-validation', 'backup-integrity-check']],
   ['Manage', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
 ];

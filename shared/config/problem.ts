@@ -9,7 +9,7 @@ export interface Position {
 }
 
 export interface ConfigProblem extends Position {
-  /** Dotted path, such as `components.mongodb.retention.daily`; empty for the file as a whole. */
+  /** Dotted path, such as `components.orders.retention.daily`; empty for the file as a whole. */
   path: string;
   /** What is wrong and what was expected; never a secret. */
   message: string;
@@ -27,7 +27,7 @@ export class ConfigError extends UsageError {
   }
 }
 
-/** `dr.yml:14:7 components.mongodb.retention: …`: editors and terminals make the start a link. */
+/** `dr.yml:14:7 components.orders.retention: …`: editors and terminals make the start a link. */
 export function problemLine(file: string, { line, column, path, message }: ConfigProblem): string {
   return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`;
 }

@@ -4,12 +4,12 @@ import { errorMessage, UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import { kebabCase } from '../step/input.ts';
 
-/** `mongodbUri` → `LIFEBOAT_MONGODB_URI`. */
+/** `storeSas` → `LIFEBOAT_STORE_SAS`. */
 export function secretVariable(inputName: string): string {
   return `LIFEBOAT_${kebabCase(inputName).replaceAll('-', '_').toUpperCase()}`;
 }
 
-/** `mongodbUri` → `--mongodb-uri-file`. */
+/** `storeSas` → `--store-sas-file`. */
 export function secretFileOption(inputName: string): string {
   return `--${kebabCase(inputName)}-file`;
 }

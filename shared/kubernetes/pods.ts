@@ -47,7 +47,7 @@ export async function findContainers(
   const [first, ...others] = ready.map((pod) => ({ pod: pod.metadata.name, container: containerOf(pod, choice.container, spell) }));
   if (first) return [first, ...others];
   const states = pods.slice(0, 3).map((pod) => `${pod.metadata.name} is ${stateOf(pod)}`);
-  throw new UserError(`No pod of MongoDB is ready in namespace ${kubectl.access.namespace}: ${states.join(', ')}.`, {
+  throw new UserError(`No pod is ready in namespace ${kubectl.access.namespace}: ${states.join(', ')}.`, {
     fix: `See why: kubectl describe pod ${pods[0]?.metadata.name ?? ''} --namespace ${kubectl.access.namespace}`,
   });
 }
@@ -88,6 +88,6 @@ function containerOf({ metadata, spec }: Pod, wanted: string | undefined, spell:
     main === undefined
       ? `Pod ${metadata.name} has ${names.length} containers: ${names.join(', ')}.`
       : `Pod ${metadata.name} has no container ${main}; it has ${names.join(', ')}.`,
-    { fix: `Say which one runs MongoDB with ${spell('container')}.` },
+    { fix: `Say which one is meant with ${spell('container')}.` },
   );
 }

@@ -70,7 +70,7 @@ export function ruleFile({ runbook, name }: RuleOptions = {}): RuleFile {
 type MakeRule = (alert: string, severity: FindingSeverity, expr: string, summary: string, description: string, wait?: string) => AlertRule;
 
 function backupRules(rule: MakeRule): AlertRule[] {
-  const again = 'Run next: lifeboat mongodb-backup --component {{ $labels.component }}';
+  const again = 'Run next: lifeboat backup-all';
   const validate = 'Run next: lifeboat backup-validation --component {{ $labels.component }}';
   return [
     rule(

@@ -1,4 +1,5 @@
 // What is wrong, judged from facts: pure functions of facts and time, one per rule.
+import { KINDS } from '../kinds/registry.ts';
 import type { ListedBackup } from '../catalog/list.ts';
 import { formatBytes, formatSeconds, plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
@@ -78,8 +79,10 @@ export const UNUSUAL = 2;
 type ComponentRule = (facts: ComponentFacts, now: Date, limits: Limits) => Omit<Finding, 'rule' | 'component' | 'store'> | undefined;
 type StoreRule = (facts: StoreFacts, limits: Limits) => Omit<Finding, 'rule' | 'store'> | undefined;
 
-const retry = ({ component, kind }: ComponentFacts): { next?: string } =>
-  kind === 'mongodb' ? { next: `lifeboat mongodb-backup --component ${component}` } : {};
+const retry = ({ component, kind }: ComponentFacts): { next?: string } => {
+  const step = KINDS.find(kind)?.steps.backup.name;
+  return step === undefined ? {} : { next: `lifeboat ${step} --component ${component}` };
+};
 
 const neverRan: ComponentRule = (facts) => {
   const { backups } = facts;

@@ -8,7 +8,7 @@ export type Severity = 'info' | 'warning' | 'critical';
 export interface Message {
   event: NotifyEvent;
   severity: Severity;
-  /** What, in one line: `mongodb-backup of shop/mongodb failed`. */
+  /** What, in one line: `Backup of shop/orders failed`. */
   title: string;
   /** What happened and what to do, a few sentences; lines are separated by `\n`. */
   text: string;

@@ -1,5 +1,7 @@
 // What `apply-retention` does: plan → confirmation or saved plan → prune → report.
 import { applySection, replanSection } from '../../catalog/apply-retention.ts';
+import { reportOf as contentOf } from '../../backup/kind.ts';
+import { openBackup } from '../../backup/read.ts';
 import type { PruneOutcome } from '../../catalog/prune.ts';
 import { removals, sectionTitle, type PlanSection, type RetentionPlan } from '../../catalog/retention-plan.ts';
 import { reportOf, type SectionResults } from '../../catalog/retention-report.ts';
@@ -8,6 +10,7 @@ import { sessionOf } from '../../session/session.ts';
 import type { DestructionPlan, StepReturn } from '../../step/define.ts';
 import { RefusedError, UserError } from '../../step/errors.ts';
 import { formatBytes, plural } from '../../step/format.ts';
+import type { Timestamp } from '../../step/timestamp.ts';
 import { LockedError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../apply-retention/inputs.ts';
@@ -123,6 +126,7 @@ async function removeSection(
     ...sectionPlace(section.component, part),
     othersKnown: places.known,
     ...{ planned: section, recipients, owner: lockOwner(context), lockWait: context.inputs.lockWait, by: host.run, clock, signal },
+    forgetOutside: await outsideOf(context, part, recipients),
     openRecorded: async (address, prefix) => ({ ...(await openNamed(context, address)), prefix }),
     onNotice: (message) => {
       host.notice(message);
@@ -131,6 +135,26 @@ async function removeSection(
       onOutcome(section.component, outcome);
     },
   });
+}
+
+/** Removes what a backup of a component keeps outside of the store; undefined where its kind keeps nothing there. */
+async function outsideOf(
+  context: Context,
+  { section, place }: Work,
+  recipients: readonly KeyRecipient[],
+): Promise<((timestamp: Timestamp) => Promise<void>) | undefined> {
+  const { component } = section;
+  const { store, prefix } = place;
+  const { kinds } = sessionOf(context);
+  const dr = await sessionOf(context).dr();
+  const named = dr?.componentNames().includes(component) ? [kinds.get(dr.component(component).kind)] : kinds.all;
+  const works = await Promise.all(named.map(async (kind) => ({ kind, work: await kind.load() })));
+  if (works.every(({ work }) => work.outside === undefined)) return undefined;
+  return async (timestamp) => {
+    const { manifest } = await openBackup({ store, prefix, component, timestamp, recipients, signal: context.signal });
+    const found = works.find(({ kind }) => kind.kind === manifest.kind);
+    await found?.work.outside?.forget(contentOf(found.kind, manifest), context);
+  };
 }
 
 function progressOf({ host }: Context, due: readonly Work[]): (component: string, outcome: PruneOutcome) => void {

@@ -12,7 +12,7 @@ import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
-import { formatBytes, formatCount, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatCount, formatSeconds, items, plural } from '../../step/format.ts';
 import { runStep } from '../../step/run.ts';
 import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
@@ -22,6 +22,7 @@ import { azureInputs, lockInputs } from '../inputs.ts';
 import { backupStep } from '../kind-backup.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from '../backup-all/inputs.ts';
+import type { BackupRecord } from './backup.ts';
 import type { OutlookRecord } from './outlook.ts';
 import { givenWords } from './next-command.ts';
 import { PartHost } from './part-host.ts';
@@ -188,26 +189,31 @@ async function backUp(context: Context, dr: DrConfig, component: string, timesta
   });
   const finish = await host.group(`${component} (${kind})`, () => runStep(step, part, { clock, openConfig: sessionOf(context).config }));
   const outlook = (finish.result ?? {}) as Partial<OutlookRecord>;
-  return { member: memberOf(component, kind, part.outputs, finish), seconds: (clock.monotonic() - started) / 1000, outlook };
+  return { member: memberOf(component, kind, finish), seconds: (clock.monotonic() - started) / 1000, outlook };
 }
 
-function memberOf(component: string, kind: string, outputs: Readonly<Record<string, string>>, finish: Finish): PointMember {
-  const { outcome, warnings, error } = finish;
-  const count = (name: string): Record<string, number> => (outputs[name] === undefined ? {} : { [name]: Number(outputs[name]) });
-  return {
-    component,
-    kind,
-    outcome,
-    ...(outputs['location'] === undefined ? {} : { store: outputs['location'] }),
-    ...(outputs['verified'] === undefined ? {} : { verified: outputs['verified'] === 'true' }),
-    ...count('documents'),
-    ...count('plainBytes'),
-    ...count('storedBytes'),
-    ...(warnings.length === 0 ? {} : { warnings }),
-    ...(error === undefined
-      ? {}
-      : { error: [error.message, error.fix].filter((text) => text !== undefined).join(/\w$/.test(error.message) ? '. ' : ' ') }),
+function memberOf(component: string, kind: string, { outcome, warnings, error, result }: Finish): PointMember {
+  // Without a result the backup was not made.
+  const { location: store, verified, items, plainBytes, storedBytes } = (result ?? {}) as Partial<BackupRecord>;
+  const told = error && [error.message, error.fix].filter((text) => text !== undefined).join(/\w$/.test(error.message) ? '. ' : ' ');
+  const member = {
+    ...{ component, kind, outcome, store, verified: verified && verified === 'full', items },
+    documents: items?.unit === 'documents' ? items.count : undefined,
+    ...{ plainBytes, storedBytes, warnings: warnings.length === 0 ? undefined : warnings, error: told },
   };
+  return Object.fromEntries(Object.entries(member).filter(([, value]) => value !== undefined)) as PointMember;
+}
+
+function countText({ items: counted }: PointMember, head: string): string {
+  if (counted === undefined) return '-';
+  return counted.unit === head ? formatCount(counted.count) : items(counted.count, counted.unit);
+}
+
+/** One heading where all count the same. */
+function itemsHead(members: readonly PointMember[]): string {
+  const units = new Set(members.flatMap(({ items: counted }) => counted?.unit ?? []));
+  const [only = 'items'] = units;
+  return units.size === 1 ? only : 'items';
 }
 
 function isThere({ outcome }: PointMember): boolean {
@@ -237,11 +243,11 @@ async function report(
             `Recovery point ${point.timestamp} of ${dr.dr.name}: ${failed.length} of ${plural(point.components.length, 'component')} FAILED`,
           ),
       table(
-        ['component', 'outcome', 'documents', 'stored', 'change', 'trend', 'took', 'change', ''],
+        ['component', 'outcome', itemsHead(point.components), 'stored', 'change', 'trend', 'took', 'change', ''],
         parts.map(({ member, seconds: took, outlook: { trend } }) => [
           member.component,
           isThere(member) ? (member.verified ? 'verified' : member.outcome) : 'FAILED',
-          member.documents === undefined ? '-' : formatCount(member.documents),
+          countText(member, itemsHead(point.components)),
           member.storedBytes === undefined ? '-' : formatBytes(member.storedBytes),
           changeText(trend?.storedBytes?.againstLastPercent ?? undefined),
           sparkline(trend?.storedBytes?.values ?? []),

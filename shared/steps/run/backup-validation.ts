@@ -42,7 +42,7 @@ async function validate(context: Context, inputs: Inputs, place: Place, notes: R
   const skipped = chosen.filter(({ offline }) => offline !== undefined).map((backup) => archivedText(backup, place));
   for (const text of skipped) host.notice(text);
   const { depth, subset, repair } = inputs;
-  const job = { kinds: sessionOf(context).kinds, place, recipients, depth, subset, repair, host, clock, signal: context.signal };
+  const job = { context, kinds: sessionOf(context).kinds, place, recipients, depth, subset, repair, host, clock, signal: context.signal };
   const checked: Checked[] = [];
   for (const backup of backups) {
     const release = await kept(context, place, backup);

@@ -3,7 +3,7 @@ import project from '../../../package.json' with { type: 'json' };
 import { writeBackup, type BackupRequest, type BackupResult } from '../../backup/write.ts';
 import { openBackup } from '../../backup/read.ts';
 import type { JsonValue } from '../../backup/json.ts';
-import type { VerifyLevel } from '../../backup/manifest.ts';
+import type { Consistency, VerifyLevel } from '../../backup/manifest.ts';
 import { knownBackups } from '../../catalog/known.ts';
 import { isAhead } from '../../catalog/list.ts';
 import { reportOf, type KindWork, type Source } from '../../backup/kind.ts';
@@ -20,12 +20,31 @@ import { copyPlaces, withCopies } from './copy-backups.ts';
 import { newComponent } from './components.ts';
 import { keysBesideDoubts } from './key-place.ts';
 import { openKeys, openPlace, type Place } from './open.ts';
-import { outlookOf, outlookParts, outlookRecord } from './outlook.ts';
+import { outlookOf, outlookParts, outlookRecord, type OutlookRecord } from './outlook.ts';
 import { lockOwner, recorded } from './record.ts';
 import { restoreCommand, restoreStepOf } from './restore-command.ts';
 import { commandBlock, details, facts, heading, page, table } from './summary.ts';
 
 type Inputs = Context['inputs'];
+
+/** What a backup step puts out for machines; the kind's own names of its items and groups are in it, too. */
+export interface BackupRecord extends OutlookRecord {
+  component: string;
+  timestamp: Timestamp;
+  /** The folder within the store. */
+  backup: string;
+  location: string;
+  items: { unit: string; count: number };
+  plainBytes: number;
+  storedBytes: number;
+  verified: VerifyLevel;
+  consistency: Consistency;
+  seconds: number;
+  phases: BackupResult['phases'];
+  /** The command that restores it. */
+  restore: string | undefined;
+  [name: string]: unknown;
+}
 
 /** Backs up a component. */
 export async function runBackup(kind: AnyKind, context: Context): Promise<StepReturn> {
@@ -215,26 +234,24 @@ async function report(
       details(folded.title, table(folded.head, folded.rows)),
     ),
   );
-  return {
-    doubts: manifest.suspect,
-    result: {
-      component,
-      timestamp,
-      backup: id,
-      location: store.location,
-      items: { unit, count: units },
-      [unit]: units,
-      [kind.groups]: groups,
-      plainBytes: manifest.sizes.plain,
-      storedBytes: manifest.sizes.stored,
-      verified: manifest.verified.level,
-      consistency: manifest.consistency,
-      seconds: Number(seconds.toFixed(1)),
-      phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
-      restore: command,
-      ...outlookRecord(outlook),
-    },
+  const record: BackupRecord = {
+    component,
+    timestamp,
+    backup: id,
+    location: store.location,
+    items: { unit, count: units },
+    [unit]: units,
+    [kind.groups]: groups,
+    plainBytes: manifest.sizes.plain,
+    storedBytes: manifest.sizes.stored,
+    verified: manifest.verified.level,
+    consistency: manifest.consistency,
+    seconds: Number(seconds.toFixed(1)),
+    phases: phases.map((phase) => ({ ...phase, seconds: Number(phase.seconds.toFixed(3)) })),
+    restore: command,
+    ...outlookRecord(outlook),
   };
+  return { doubts: manifest.suspect, result: record };
 }
 
 function verifiedText(level: VerifyLevel): string {

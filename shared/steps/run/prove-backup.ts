@@ -7,6 +7,7 @@ import { openBackup, proveBackup, type OpenedBackup } from '../../backup/read.ts
 import type { ListedBackup } from '../../catalog/list.ts';
 import type { Host } from '../../step/host.ts';
 import { errorMessage, UserError, VerificationError, withFix } from '../../step/errors.ts';
+import type { StepContext } from '../../step/define.ts';
 import type { Clock } from '../../tools/clock.ts';
 import { KeyMissingError } from '../../vaults/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
@@ -45,6 +46,7 @@ export interface Checked {
 }
 
 export interface ProofJob {
+  context: StepContext;
   /** The kinds that this version knows. */
   kinds: Kinds;
   place: Place;
@@ -113,7 +115,7 @@ interface Read {
 }
 
 async function prove(
-  { kinds, depth, subset, signal }: ProofJob,
+  { context, kinds, depth, subset, signal }: ProofJob,
   opened: OpenedBackup,
   tell: { onProgress: (bytes: number) => void; onMetadata: (fault: MetadataError) => void },
 ): Promise<Read> {
@@ -127,9 +129,12 @@ async function prove(
     return { plainBytes: storedBytesRead, known, proved: false };
   }
   if (depth === 'full' && kind) {
-    const { newInspector, count } = await kind.load();
+    const { newInspector, count, outside } = await kind.load();
     await proveBackup(opened, { ...tell, newInspector, signal });
-    const { unit, units } = count(reportOf(kind, manifest));
+    const report = reportOf(kind, manifest);
+    const missing = (await outside?.missing(report, context)) ?? [];
+    if (missing.length > 0) throw outsideMissing(manifest, missing);
+    const { unit, units } = count(report);
     const items = { unit, count: units };
     return { plainBytes: manifest.sizes.plain, items, documents: unit === 'documents' ? units : undefined, known, proved: true };
   }
@@ -139,6 +144,12 @@ async function prove(
   const plain = opened.plain({ signal, onProgress: tell.onProgress, reuse: true });
   while (!(await plain.next()).done);
   return { plainBytes: manifest.sizes.plain, known, proved: false };
+}
+
+function outsideMissing({ component, timestamp }: Manifest, missing: readonly string[]): VerificationError {
+  return new VerificationError(`${component} ${timestamp} is not whole: ${missing.join(', ')}.`, {
+    fix: 'What lies outside of the store was removed by something else. Make a new backup now.',
+  });
 }
 
 /** A subset proves stored regions; what is in them is not looked at. */

@@ -21,7 +21,7 @@ export interface RestoreReport {
   passed: readonly PassedOver[];
   /** The target. */
   fingerprint: string;
-  /** MongoDB, volumes, … */
+  /** What the kind is called. */
   noun: string;
   unit: string;
   group: string;
