@@ -31,7 +31,6 @@ export default tseslint.config(
       'shared/mongodb/legacy/dump-folder.ts',
       'shared/stores/s3/read.ts',
       'shared/stores/sftp/files.ts',
-      'shared/cli/init-run.ts',
     ],
     rules: {
       'no-restricted-syntax': [

@@ -18,33 +18,19 @@ import {
 } from '../config/init.ts';
 import { parseDr } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
-import type { StepContext, StepReturn } from '../step/define.ts';
+import type { StepReturn } from '../step/define.ts';
 import { RefusedError, UsageError, UserError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Host } from '../step/host.ts';
 import { fileReason } from '../tools/file-errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { shellWord } from '../step/shell.ts';
+import type { Context } from './init-inputs.ts';
 
-interface Inputs extends Omit<InitAnswers, 'name' | 'store' | 'vault' | 'kubernetes' | 'github' | 'azure'> {
-  name: string | undefined;
-  store: string | undefined;
-  vault: string | undefined;
-  github: boolean | undefined;
-  azure: boolean | undefined;
-  kubernetesNamespace: string | undefined;
-  kubernetesSelector: string | undefined;
-  kubernetesPod: string | undefined;
-  kubernetesContainer: string | undefined;
-  kubernetesContext: string | undefined;
-  folder: string | undefined;
-  yes: boolean;
-  force: boolean;
-}
+type Inputs = Context['inputs'];
 
-export async function runInit(context: StepContext, published: Published): Promise<StepReturn> {
-  const inputs = context.inputs as unknown as Inputs;
-  const { host } = context;
+export async function runInit(context: Context, published: Published): Promise<StepReturn> {
+  const { host, inputs } = context;
   const folder = resolve(inputs.folder ?? '.');
   refuseMissing(folder, inputs, host);
   refuseExisting(folder, askedFor(inputs), inputs.force, host.spell('force'));
@@ -118,7 +104,7 @@ function isYes(text: string): boolean {
   return /^(y|yes|true)$/i.test(text);
 }
 
-async function collectAnswers(context: StepContext, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
+async function collectAnswers(context: Context, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
   const { host } = context;
   const ask = asker(host, inputs.yes);
   const tryOut = (answer: Partial<InitAnswers>): unknown =>
