@@ -9,27 +9,10 @@ import type { ChannelEntry } from './notify.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { findReferences, resolveReferences } from './references.ts';
-import { isSecretPath, type Dr } from './schema.ts';
+import type { StoreConfig } from '../stores/open.ts';
+import type { Dr, DrSchema } from './schema.ts';
+import { marksAt } from '../schema/marks.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
-
-/** A store with everything resolved: what `openStore` takes. Folder paths are absolute; what isSecretPath names is a secret. */
-export type StoreConfig =
-  | (TextsOf<'account' | 'container', 'prefix' | 'endpoint' | 'sas' | 'connectionString'> & {
-      kind: 'azure-blob';
-      tier?: 'hot' | 'cool' | 'cold' | 'archive';
-    })
-  | { kind: 'folder'; path: string }
-  | (TextsOf<'bucket', 'prefix' | 'region' | 'endpoint' | 'accessKeyId' | 'secretAccessKey'> & {
-      kind: 's3';
-      lockDays?: number;
-      storageClass?: 'STANDARD' | 'STANDARD_IA' | 'ONEZONE_IA' | 'INTELLIGENT_TIERING' | 'GLACIER_IR';
-    })
-  | (TextsOf<'host' | 'user' | 'path' | 'fingerprint', 'keyFile' | 'privateKey' | 'passphrase' | 'password'> & {
-      kind: 'sftp';
-      port?: number;
-    });
-
-type TextsOf<Required extends string, Optional extends string> = Record<Required, string> & Partial<Record<Optional, string>>;
 
 /** A vault with everything resolved: what `openVault` takes. Folder paths are absolute. */
 export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
@@ -57,6 +40,8 @@ interface Loaded {
   /** The absolute folder of the file: relative paths start there. */
   folder: string;
   dr: Dr;
+  /** What the file was checked with. */
+  schema: DrSchema;
   yaml: YamlFile;
   notices: readonly ConfigProblem[];
 }
@@ -69,14 +54,16 @@ export class DrConfig {
   /** Advice: what is valid but does not do (yet) what one may think. */
   readonly notices: readonly ConfigProblem[];
   readonly #folder: string;
+  readonly #schema: DrSchema;
   readonly #yaml: YamlFile;
   readonly #sources: DrSources;
 
-  constructor({ label, folder, dr, yaml, notices }: Loaded, sources: DrSources = {}) {
+  constructor({ label, folder, dr, schema, yaml, notices }: Loaded, sources: DrSources = {}) {
     this.label = label;
     this.dr = dr;
     this.notices = notices;
     this.#folder = folder;
+    this.#schema = schema;
     this.#yaml = yaml;
     this.#sources = sources;
   }
@@ -126,36 +113,7 @@ export class DrConfig {
   /** A store by name, resolved. @throws UsageError naming those there are, or the missing variable */
   async store(name: string): Promise<StoreConfig> {
     const entry = this.#named(this.dr.stores ?? {}, 'store', name);
-    const at = (key: string): PropertyKey[] => ['stores', name, key];
-    if (entry.kind === 'folder') return { kind: 'folder', path: await this.#path(at('path')) };
-    if (entry.kind === 's3') {
-      const { kind, lockDays, storageClass } = entry;
-      const texts = await this.#texts(at, ['bucket'], ['prefix', 'region', 'endpoint', 'accessKeyId', 'secretAccessKey']);
-      return { kind, ...texts, ...(lockDays === undefined ? {} : { lockDays }), ...(storageClass === undefined ? {} : { storageClass }) };
-    }
-    if (entry.kind === 'sftp') {
-      const { kind, port } = entry;
-      const texts = await this.#texts(at, ['host', 'user', 'path', 'fingerprint'], ['privateKey', 'passphrase', 'password']);
-      const keyFile = entry.keyFile === undefined ? {} : { keyFile: await this.#path(at('keyFile')) };
-      return { kind, ...texts, ...keyFile, ...(port === undefined ? {} : { port }) };
-    }
-    const texts = await this.#texts(at, ['account', 'container'], ['prefix', 'endpoint', 'sas', 'connectionString']);
-    return { kind: 'azure-blob', ...texts, ...(entry.tier === undefined ? {} : { tier: entry.tier }) };
-  }
-
-  /** Some texts of an entry, resolved. */
-  async #texts<R extends string, O extends string>(
-    at: (key: string) => PropertyKey[],
-    required: readonly R[],
-    optional: readonly O[],
-  ): Promise<TextsOf<R, O>> {
-    const texts: Record<string, string> = {};
-    for (const key of required) texts[key] = await this.#required(at(key));
-    for (const key of optional) {
-      const value = await this.text(at(key));
-      if (value !== undefined) texts[key] = value;
-    }
-    return texts as TextsOf<R, O>;
+    return this.#resolved(entry, ['stores', name]);
   }
 
   /** True when the file has a store of that name. */
@@ -196,13 +154,7 @@ export class DrConfig {
   async channel(index: number): Promise<ChannelEntry> {
     const entry = this.channels()[index];
     if (entry === undefined) throw new Error(`dr.yml has no channel ${index}`);
-    const at = (...keys: PropertyKey[]): PropertyKey[] => ['notify', index, ...keys];
-    const url = await this.#required(at('url'));
-    if (entry.kind === 'webhook')
-      return entry.secret === undefined ? { ...entry, url } : { ...entry, url, secret: await this.#required(at('secret')) };
-    if (entry.kind !== 'email') return { ...entry, url };
-    const to = await Promise.all(entry.to.map((_address, each) => this.#required(at('to', each))));
-    return { ...entry, url, from: await this.#required(at('from')), to };
+    return this.#resolved(entry, ['notify', index]);
   }
 
   /**
@@ -232,9 +184,29 @@ export class DrConfig {
       env,
       vaultSecret: vaultSecret && (async (name) => vaultSecret((await this.vault()) as VaultConfig, name)),
     });
-    const secret = isSecretPath(path) || value.includes('${vault:');
+    const secret = this.isSecret(path) || value.includes('${vault:');
     if (secret) for (const hidden of [...values, ...(values.length > 0 ? [text] : [])]) mask?.(hidden);
     return text;
+  }
+
+  /** True for a text whose whole resolved value is a secret: masked before anything can log it. */
+  isSecret(path: readonly PropertyKey[]): boolean {
+    return marksAt(this.#schema, path, this.dr).secret;
+  }
+
+  /** An entry with every text in it resolved; paths are absolute. */
+  async #resolved<T>(value: T, path: readonly PropertyKey[]): Promise<T> {
+    return (await this.#resolvedValue(value, path)) as T;
+  }
+
+  async #resolvedValue(value: unknown, path: readonly PropertyKey[]): Promise<unknown> {
+    if (typeof value === 'string') return marksAt(this.#schema, path, this.dr).path ? this.#path(path) : this.#resolve(value, path);
+    if (Array.isArray(value)) return Promise.all(value.map((item, index) => this.#resolvedValue(item, [...path, index])));
+    if (typeof value !== 'object' || value === null) return value;
+    const resolved: Record<string, unknown> = {};
+    // One after the other: the first reference that is missing is the one that is told.
+    for (const [name, item] of Object.entries(value)) resolved[name] = await this.#resolvedValue(item, [...path, name]);
+    return resolved;
   }
 
   async #required(path: readonly PropertyKey[]): Promise<string> {

@@ -23,7 +23,15 @@ export interface JsonSchema {
 
 /** Draft-07, which the YAML language server of editors understands best; the text of `dr.schema.json`. */
 export function drJsonSchema(): JsonSchema {
-  return z.toJSONSchema(drSchema, { target: 'draft-07', io: 'input' }) as JsonSchema;
+  return z.toJSONSchema(drSchema, {
+    target: 'draft-07',
+    io: 'input',
+    // The marks of fields are for this program only.
+    override: ({ jsonSchema }) => {
+      delete jsonSchema['secret'];
+      delete jsonSchema['path'];
+    },
+  }) as JsonSchema;
 }
 
 /**

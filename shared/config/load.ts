@@ -49,7 +49,7 @@ export function parseDr(content: string, label: string, sources: DrSources = {},
   ]);
   if (!parsed.success || problems.length > 0) throw new ConfigError(label, problems);
   const folder = dirname(resolve(label));
-  return new DrConfig({ label, folder, dr: parsed.data, yaml, notices: inOrder(notices(parsed.data, yaml, new Date())) }, sources);
+  return new DrConfig({ label, folder, dr: parsed.data, schema, yaml, notices: inOrder(notices(parsed.data, yaml, new Date())) }, sources);
 }
 
 function secretProblems(yaml: YamlFile, content: string): ConfigProblem[] {

@@ -1,6 +1,6 @@
 // Who is told what happened, as dr.yml says it: one entry per channel.
 import { z } from 'zod';
-import { about, choice, plainText, text } from '../schema/fields.ts';
+import { about, choice, plainText, secret, secretReference, text } from '../schema/fields.ts';
 
 /** What can be told. `recovered`: a success after a failure; `alert`: the status turned bad without any run, such as a backup that is missing. */
 export const NOTIFY_EVENTS = ['succeeded', 'partial', 'failed', 'cancelled', 'refused', 'recovered', 'alert'] as const;
@@ -37,12 +37,9 @@ const components = about(
   { description: 'Only runs about these components; all when absent.', example: ['mongodb'] },
 ).optional();
 
-/** Whoever knows such an address can post to it: it is a secret. */
+/** Anyone who knows such an address can post to it: it is a secret. */
 const secretUrl = (description: string, name: string) =>
-  text(
-    { description: `${description} It is a secret: always a reference.`, example: `\${env:${name}}` },
-    { pattern: '(?!)', expected: `expected a reference to a secret, such as \${env:${name}}` },
-  );
+  secretReference(`${description} It is a secret: always a reference.`, `\${env:${name}}`);
 
 const literal = <const K extends string>(kind: K, description: string) => about(z.literal(kind), { description, example: kind });
 
@@ -61,13 +58,15 @@ const ADDRESS = String.raw`[^\s<>,;@]+@[^\s<>,;@]+`;
 
 const email = z.strictObject({
   kind: literal('email', 'An e-mail, through an SMTP server.'),
-  url: text(
-    {
-      description:
-        'SMTP server: smtp://user:password@host:587 (STARTTLS, required as soon as there is a password) or smtps://…:465. With a password, a reference.',
-      example: '${env:SMTP_URL}',
-    },
-    { pattern: String.raw`smtps?://[^\s@/]+(?::\d+)?/?`, expected: 'expected ${env:SMTP_URL} or smtp://host:port' },
+  url: secret(
+    text(
+      {
+        description:
+          'SMTP server: smtp://user:password@host:587 (STARTTLS, required as soon as there is a password) or smtps://…:465. With a password, a reference.',
+        example: '${env:SMTP_URL}',
+      },
+      { pattern: String.raw`smtps?://[^\s@/]+(?::\d+)?/?`, expected: 'expected ${env:SMTP_URL} or smtp://host:port' },
+    ),
   ),
   from: text(
     { description: 'Sender.', example: 'backups@example.org' },
@@ -125,6 +124,3 @@ export const notifySchema = about(
 /** A channel of dr.yml; references are resolved by DrConfig. */
 export type ChannelEntry = z.infer<typeof channelSchema>;
 export type ChannelKind = ChannelEntry['kind'];
-
-/** Keys of a channel that are secrets once they are resolved. */
-export const SECRET_CHANNEL_FIELDS: ReadonlySet<string> = new Set(['url', 'secret']);

@@ -4,7 +4,7 @@ import { reservedName } from '../step/names.ts';
 import { KINDS, type Kinds } from '../kinds/registry.ts';
 import { componentSchemaOf } from './components/index.ts';
 import { about, duration, entryName, NAME_PATTERN, plainText } from '../schema/fields.ts';
-import { notifySchema, SECRET_CHANNEL_FIELDS } from './notify.ts';
+import { notifySchema } from './notify.ts';
 import { storeSchema } from './stores.ts';
 import { recipientSchema, vaultSchema } from './vaults.ts';
 
@@ -76,22 +76,7 @@ export const drSchema = await drSchemaOf(KINDS);
 
 /** dr.yml with its defaults filled in. */
 export type Dr = z.infer<typeof drSchema>;
-
-const SECRET_FIELDS: ReadonlySet<string> = new Set([
-  'uri',
-  'sas',
-  'connectionString',
-  'secretAccessKey',
-  'privateKey',
-  'passphrase',
-  'password',
-]);
-
-/** True for a text whose whole resolved value is a secret: masked before anything can log it. */
-export function isSecretPath(path: readonly PropertyKey[]): boolean {
-  const field = String(path.at(-1));
-  return SECRET_FIELDS.has(field) || (path[0] === 'notify' && SECRET_CHANNEL_FIELDS.has(field));
-}
+export type DrSchema = typeof drSchema;
 
 /** Keys of dr.yml that a later version will read. They are refused by name instead of silently ignored. `*` stands for one step. */
 export const LATER_KEYS: readonly string[] = ['cluster', 'recovery'];

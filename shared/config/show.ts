@@ -5,7 +5,6 @@ import { problemLine, type ConfigProblem } from './problem.ts';
 import { retentionRules, rulesText, type Retention, type WrittenRules } from './retention.ts';
 import { isUtcCron, utcCrons } from './ci-cron.ts';
 import { nextRuns } from './schedule.ts';
-import { isSecretPath } from './schema.ts';
 
 /** What `config show --json` prints. */
 export interface ShownConfig {
@@ -39,7 +38,7 @@ export function shownConfig(config: DrConfig, now: Date): ShownConfig {
   });
   return {
     file: config.label,
-    config: hideSecrets({ ...head, ...(keys.length > 0 ? { keys } : {}), components: Object.fromEntries(filled) }),
+    config: hideSecrets(config, { ...head, ...(keys.length > 0 ? { keys } : {}), components: Object.fromEntries(filled) }),
     components: filled.map(([name, { kind, store, retention, schedule }]) => ({
       name,
       kind,
@@ -92,12 +91,12 @@ function retentionLines({ name, retention = {}, storeRetention = {} }: ShownConf
 }
 
 /** References of secret fields become ***; where the value comes from stays readable. */
-function hideSecrets(value: unknown, path: readonly PropertyKey[] = []): unknown {
-  if (Array.isArray(value)) return value.map((item, index) => hideSecrets(item, [...path, index]));
+function hideSecrets(config: DrConfig, value: unknown, path: readonly PropertyKey[] = []): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => hideSecrets(config, item, [...path, index]));
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hideSecrets(item, [...path, name])]));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, hideSecrets(config, item, [...path, name])]));
   }
-  if (typeof value !== 'string' || !isSecretPath(path)) return value;
+  if (typeof value !== 'string' || !config.isSecret(path)) return value;
   const whole = /^\$\{(?:env|vault):([^}]*)\}$/.exec(value);
   return whole ? `*** (from ${value})` : value.replace(/\$\{[^}]*\}/g, '***');
 }

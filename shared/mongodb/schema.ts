@@ -1,6 +1,6 @@
 // What dr.yml says of a MongoDB, besides what it says of every component.
 import { z } from 'zod';
-import { about, choice, plainText, text } from '../schema/fields.ts';
+import { about, choice, plainText, secret, text } from '../schema/fields.ts';
 
 /** `shop` or `shop.orders`, with `*` for anything; commas separate them where inputs are written as one text. */
 const namespaces = (description: string, example: string[]) =>
@@ -21,12 +21,14 @@ const namespaces = (description: string, example: string[]) =>
 const isWell = ({ issues }: { issues: readonly unknown[] }): boolean => issues.length === 0;
 
 const connectionString = (description: string) =>
-  text(
-    { description, example: '${env:MONGODB_URI}' },
-    {
-      pattern: String.raw`mongodb(?:\+srv)?://\S+`,
-      expected: 'expected a connection string, such as ${env:MONGODB_URI} or mongodb://localhost:27017',
-    },
+  secret(
+    text(
+      { description, example: '${env:MONGODB_URI}' },
+      {
+        pattern: String.raw`mongodb(?:\+srv)?://\S+`,
+        expected: 'expected a connection string, such as ${env:MONGODB_URI} or mongodb://localhost:27017',
+      },
+    ),
   );
 
 const kubernetesName = (description: string, example: string) =>

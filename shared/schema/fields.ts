@@ -38,7 +38,22 @@ export function text(meta: About, { pattern = String.raw`[\s\S]*\S[\s\S]*`, expe
 
 /** A path of a file or folder; `~/` is the user's home. `~name` is another user's to a shell only, and refused. */
 export function path(meta: About, expected: string) {
+  return remotePath(meta, expected).meta({ path: true });
+}
+
+/** The same on another machine: a relative one does not start at dr.yml's own folder. */
+export function remotePath(meta: About, expected: string) {
   return text(meta, { pattern: String.raw`(?!~[^/\\])[\s\S]*\S[\s\S]*`, expected });
+}
+
+/** Marks a text whose whole resolved value is a secret: masked before anything can log it, `***` where dr.yml is shown. */
+export function secret<S extends z.ZodType>(schema: S): S {
+  return schema.meta({ secret: true });
+}
+
+/** A secret that only a reference may stand for; the example is one. */
+export function secretReference(description: string, example: string) {
+  return secret(text({ description, example }, { pattern: '(?!)', expected: `expected a reference to a secret, such as ${example}` }));
 }
 
 /** A choice between fixed words. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { openStore } from '../../shared/stores/open.ts';
-import type { S3StoreConfig } from '../../shared/stores/s3/index.ts';
+import type { S3StoreConfig } from '../../shared/stores/s3/schema.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { startVersitygw, versitygw, type Versitygw } from '../backends/versitygw.ts';
 import { describeIf } from '../support/needs.ts';

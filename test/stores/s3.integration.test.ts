@@ -16,7 +16,7 @@ import { openStore } from '../../shared/stores/open.ts';
 import { Patience } from '../../shared/stores/patience.ts';
 import { S3Bucket } from '../../shared/stores/s3/bucket.ts';
 import { partSize, putS3 } from '../../shared/stores/s3/put.ts';
-import type { S3StoreConfig } from '../../shared/stores/s3/index.ts';
+import type { S3StoreConfig } from '../../shared/stores/s3/schema.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { startVersitygw, versitygw, type Versitygw } from '../backends/versitygw.ts';
 import { describeIf } from '../support/needs.ts';

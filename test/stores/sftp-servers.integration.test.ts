@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openStore } from '../../shared/stores/open.ts';
-import type { SftpStoreConfig } from '../../shared/stores/sftp/index.ts';
+import type { SftpStoreConfig } from '../../shared/stores/sftp/schema.ts';
 import { sshd, startSshd, type Sshd } from '../backends/sshd.ts';
 import { runProgram } from '../backends/support.ts';
 import { describeIf } from '../support/needs.ts';

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openStore } from '../../shared/stores/open.ts';
-import type { SftpStoreConfig } from '../../shared/stores/sftp/index.ts';
+import type { SftpStoreConfig } from '../../shared/stores/sftp/schema.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { sshd, startSshd, type Sshd } from '../backends/sshd.ts';
 import { describeIf } from '../support/needs.ts';

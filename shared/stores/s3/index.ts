@@ -11,6 +11,7 @@ import { parseSidecarName, removeSidecar, sidecarMetadata, writeOf } from './met
 import { headOf, putS3, s3Exists } from './put.ts';
 import { partsOf, UPLOAD_NOTES } from './resume.ts';
 import { openS3, readS3, statS3 } from './read.ts';
+import type { S3StoreConfig } from './schema.ts';
 import { setMetadataS3 } from './set-metadata.ts';
 import { s3Tiering, type S3Class } from './tier.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from '../store.ts';
@@ -20,25 +21,6 @@ import { proxyAgents } from '../../tools/proxy.ts';
 const DEFAULT_MAX_BYTES = 64 << 20;
 /** A listing of S3 has no metadata: so many objects are asked for theirs at the same time. */
 const HEADS_AT_ONCE = 32;
-
-/** `dr.yml`: `{ kind: s3, bucket: backups, region: eu-central-1 }`. */
-export interface S3StoreConfig {
-  kind: 's3';
-  bucket: string;
-  /** Folder in the bucket. */
-  prefix?: string;
-  /** Default: what the AWS environment says (AWS_REGION, profile). */
-  region?: string;
-  /** Of a service that is not AWS. Its buckets are addressed by path. */
-  endpoint?: string;
-  accessKeyId?: string;
-  /** A secret. Without it the AWS environment signs in: variables, profile, web identity, instance role. */
-  secretAccessKey?: string;
-  /** Days for which what is written once cannot be deleted; the bucket must have object lock. */
-  lockDays?: number;
-  /** What backups' data is written with; small objects are written with the standard one. */
-  storageClass?: S3Class;
-}
 
 /** Opens a bucket. Sends nothing yet. */
 export async function openS3Store(config: S3StoreConfig, waiting: PatienceOptions = {}): Promise<Store> {

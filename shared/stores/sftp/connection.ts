@@ -7,6 +7,7 @@ import { StoreError } from '../errors.ts';
 import type { Away } from '../patience.ts';
 import { HostKeys } from './host-key.ts';
 import { readSftpKey } from './key.ts';
+import type { SftpStoreConfig } from './schema.ts';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 /** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
@@ -21,21 +22,7 @@ export const FAILURE = 4;
 export const OP_UNSUPPORTED = 8;
 
 /** How to reach a server and sign in. */
-export interface SftpAccess {
-  host: string;
-  port: number;
-  user: string;
-  /** `SHA256:…` as `ssh-keygen -l` shows it. */
-  fingerprint: string;
-  /** Path of a private key file. */
-  keyFile?: string;
-  /** A private key's text; a secret. */
-  privateKey?: string;
-  /** Of the private key; a secret. */
-  passphrase?: string;
-  /** A secret. */
-  password?: string;
-}
+export type SftpAccess = Omit<SftpStoreConfig, 'kind' | 'path' | 'port'> & { port: number };
 
 /** How the library answers. */
 export type Callback<T> = (error: Error | undefined | null, value: T) => void;

@@ -11,6 +11,7 @@ import { SftpConnection, type SftpAccess } from './connection.ts';
 import { SftpFiles } from './files.ts';
 import { etagOf, hashOf, SftpFolder } from './folder.ts';
 import { readSmall } from '../read-small.ts';
+import type { SftpStoreConfig } from './schema.ts';
 import { putSftp } from './put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './read.ts';
 import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from '../store.ts';
@@ -20,14 +21,6 @@ import { once } from '../../tools/once.ts';
 /** Objects whose metadata a listing reads at the same time. */
 const LIST_AT_ONCE = 32;
 const DEFAULT_PORT = 22;
-
-/** `dr.yml`: `{ kind: sftp, host: backup.example.org, user: lifeboat, path: /backups, fingerprint: "SHA256:…" }`. */
-export interface SftpStoreConfig extends Omit<SftpAccess, 'port'> {
-  kind: 'sftp';
-  port?: number;
-  /** Folder on the server; a relative one starts in the user's home. */
-  path: string;
-}
 
 /** Opens a folder of an SFTP server. Connects with the first request. */
 export function openSftpStore(given: SftpStoreConfig, options: PatienceOptions & { mustExist?: boolean | undefined } = {}): Store {
