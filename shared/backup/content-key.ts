@@ -28,7 +28,7 @@ export function manifestKey(contentKey: Uint8Array): Buffer {
  */
 export async function wrapForAll(contentKey: Uint8Array, recipients: readonly KeyRecipient[], context: KeyContext): Promise<WrappedKey[]> {
   if (recipients.length === 0) {
-    throw new UsageError(`Nobody could open ${context.component} ${context.timestamp}: no vault and no escrow key is set.`, {
+    throw new UsageError(`No one could open ${context.component} ${context.timestamp}: no vault and no escrow key is set.`, {
       fix: 'Set a vault, or an escrow public key.',
     });
   }

@@ -175,7 +175,8 @@ export async function unwrapWithAny(keys: readonly WrappedKey[], request: Omit<O
     }
   }
   if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw severalFailures(`${component} ${timestamp} could not be opened by anybody who was asked`, failures);
+  if (failures.length > 1)
+    throw severalFailures(`${component} ${timestamp} could not be opened by any of the keys that were tried`, failures);
   const needed = keys.map((key) => `${key.kind} ${key.keyId}`).join(', or ');
   throw new KeyMissingError(`None of the keys given opens the backup ${component} ${timestamp}.`, { fix: `It opens with ${needed}.` });
 }

@@ -114,7 +114,7 @@ export const channelSchema = z.discriminatedUnion('kind', [
 export const notifySchema = about(
   z
     .array(channelSchema, { error: 'expected a list of channels, such as [{ kind: slack, url: "${env:SLACK_WEBHOOK}" }]' })
-    .min(1, { error: 'expected at least one channel: leave notify out when nobody is to be told' }),
+    .min(1, { error: 'expected at least one channel: leave notify out when no one is to be told' }),
   {
     description: 'Who is told how a run ended. A channel that fails is a warning, never a failed backup.',
     example: [{ kind: 'teams', url: '${env:TEAMS_WEBHOOK}', on: ['failed', 'partial', 'recovered'] }],

@@ -54,7 +54,7 @@ export async function drSchemaOf(kinds: Kinds) {
         keys: about(
           z
             .array(recipientSchema, { error: 'expected a list of key recipients, such as [{ kind: key-vault-secret }]' })
-            .min(1, { error: 'expected at least one key recipient: without one nobody could open a backup' }),
+            .min(1, { error: 'expected at least one key recipient: without one no one could open a backup' }),
           {
             description: 'Who can open a backup, each one alone. Default: one key per backup in the vault.',
             example: [{ kind: 'key-vault-secret' }, { kind: 'escrow', publicKey: 'escrow-public.pem' }],

@@ -81,7 +81,7 @@ async function login(connecting: Promise<MongoServer>): Promise<Finding> {
     if (client.options.credentials === undefined)
       return {
         status: 'warning',
-        seen: 'No login is used, and the server lets anybody in.',
+        seen: 'No login is used, and the server lets anyone in.',
         fix: 'Switch on access control (security.authorization), and give backups a user with the role "backup".',
       };
     return { status: 'ok', seen: 'The login was accepted.' };

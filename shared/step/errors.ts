@@ -24,7 +24,7 @@ export const EXIT_CODE_MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
   usage: 'An input or dr.yml is wrong. Nothing was touched.',
   partial: 'Done, but something asked for was skipped or is doubtful. The warnings say what.',
   verification: 'Data failed verification: a backup or a restore is not what its manifest says.',
-  refused: 'A guard said no: wrong confirmation, wrong target, or a target that is not empty. Nothing was touched.',
+  refused: 'A guard said no: wrong confirmation, wrong target, or a target that is not empty. No data was touched.',
   cancelled: 'Cancelled by Ctrl-C or by the CI system. Nothing half-done is listed.',
 };
 

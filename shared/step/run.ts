@@ -307,8 +307,8 @@ async function confirmDestruction(plan: DestructionPlan, host: Host, inputs: { c
   if (typed === plan.confirmation) return true;
   throw new RefusedError(
     typed === undefined || typed === ''
-      ? `Not confirmed: ${host.spell('confirm')} is missing. Nothing was touched.`
-      : `The confirmation "${typed}" does not match "${plan.confirmation}". Nothing was touched.`,
+      ? `Not confirmed: ${host.spell('confirm')} is missing. No data was touched.`
+      : `The confirmation "${typed}" does not match "${plan.confirmation}". No data was touched.`,
     { fix: `Look at the plan. If it is what you want, set ${host.spell('confirm')} to ${plan.confirmation}.` },
   );
 }

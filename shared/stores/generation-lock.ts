@@ -82,7 +82,7 @@ async function requireStale(files: GenerationFiles, top: TopLock, what: string, 
   const expiresAfter = believedExpiry(top.record?.expiresAfter, options.expiresAfter) + files.grainMs;
   const left = top.beatAt + expiresAfter - (await files.now());
   if (left < 0) return top;
-  throw new LockedError(`${what} is locked by ${top.record?.owner ?? 'somebody who has just taken it'}.`, {
+  throw new LockedError(`${what} is locked by ${top.record?.owner ?? 'another run, which has just taken it'}.`, {
     fix: `Wait until that run has ended. If it was killed, the lock is free in ${Math.ceil(left / 1000)} seconds.`,
   });
 }

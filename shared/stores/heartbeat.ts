@@ -58,7 +58,7 @@ export function keepAlive(heartbeat: Heartbeat): Lock {
       const held = await heartbeat.renew(AbortSignal.any([stopping.signal, AbortSignal.timeout(Math.ceil(heartbeat.expiresAfter / 3))]));
       if (stopping.signal.aborted) return;
       if (!held) {
-        lose('somebody else has taken it');
+        lose('another run has taken it');
         return;
       }
       renewedAt = startedAt;

@@ -65,7 +65,7 @@ export class SecretRecipient implements KeyRecipient {
         throw new VerificationError(
           `The secret ${name} in ${this.location} is not ${subject}: it has ${kek.length} bytes instead of ${KEK_BYTES}.`,
           {
-            fix: 'Somebody changed the secret. Open the backup with another recipient, such as the escrow key.',
+            fix: 'The secret was changed. Open the backup with another recipient, such as the escrow key.',
           },
         );
       }

@@ -238,7 +238,7 @@ describe('a backup that fails', () => {
     };
     await expect(w.write(text, { recipients: [w.vault, second] })).rejects.toThrow('The vault said no.');
     expectNothingLeft(w);
-    await expect(w.write(text, { recipients: [] })).rejects.toThrow('Nobody could open');
+    await expect(w.write(text, { recipients: [] })).rejects.toThrow('No one could open');
   });
 
   test('because the facts cannot be had leaves nothing, and credentials in them are a bug', async () => {

@@ -176,7 +176,7 @@ describe('one slip gives one sentence with line, column and path', () => {
       top('keys: [{ kind: key-vault-key, key: backups }]'),
       '8:8 keys[0]: kind key-vault-key needs a vault of kind azure-key-vault in this file',
     ],
-    ['no recipients', top('keys: []'), '8:7 keys: expected at least one key recipient: without one nobody could open a backup'],
+    ['no recipients', top('keys: []'), '8:7 keys: expected at least one key recipient: without one no one could open a backup'],
     [
       'a capital in a name',
       withComponent(SOURCE).replace('  db:', '  DB:'),

@@ -75,7 +75,10 @@ describe('dr.yml', () => {
     expect(await (await loadDr('../../dr.yml')).store('disk')).toEqual({ kind: 'folder', path: join(root, 'repository', 'backups') });
   });
 
-  test.each(['list-backups', 'mongodb-backup', 'backup-all', 'doctor'])('missing is the first thing that %s says', async (step) => {
+  test.each([
+    ...['list-backups', 'status', 'audit', 'backup-validation', 'copy-backups', 'apply-retention'],
+    ...['mongodb-backup', 'mongodb-restore', 'backup-all', 'doctor'],
+  ])('missing is the first thing that %s says', async (step) => {
     write();
     const { message } = await run(step);
     expect(message).toMatch(/^There is no dr\.yml here; there is one in \.\.\/\.\./);

@@ -376,17 +376,17 @@ describe('confirmDestruction', () => {
   });
 
   test.each<[string, MemoryHostOptions, string]>([
-    ['no answer', {}, 'Not confirmed: confirm is missing. Nothing was touched.'],
-    ['an empty answer', { answer: '' }, 'Not confirmed: confirm is missing. Nothing was touched.'],
+    ['no answer', {}, 'Not confirmed: confirm is missing. No data was touched.'],
+    ['an empty answer', { answer: '' }, 'Not confirmed: confirm is missing. No data was touched.'],
     [
       'another name',
       { inputs: { confirm: 'shop-staging' } },
-      'The confirmation "shop-staging" does not match "shop". Nothing was touched.',
+      'The confirmation "shop-staging" does not match "shop". No data was touched.',
     ],
     [
       'a right answer to a wrong input',
       { inputs: { confirm: 'Shop' }, answer: 'shop' },
-      'The confirmation "Shop" does not match "shop". Nothing was touched.',
+      'The confirmation "Shop" does not match "shop". No data was touched.',
     ],
   ])('%s is refused', async (_what, options, message) => {
     const { finish, touched: went } = await confirm(options);

@@ -126,7 +126,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('backup-
     expect([first.outcome, first.outputs['components']]).toEqual(['succeeded', '2']);
     const second = await run('backup-all', { config, due: 'true' });
     expect([second.outcome, second.exitCode, second.outputs['components'], second.outputs['timestamp']]).toEqual(['succeeded', 0, '0', '']);
-    expect(second.summary).toMatch(/### Nothing is due\n\n- shop: next at [-\d: ]+ UTC\n- users: next at/);
+    expect(second.summary).toMatch(/### ✅ [-\w]+: nothing is due\n\n- shop: next at [-\d: ]+ UTC\n- users: next at/);
 
     // The run of six hours ago never was, and the backup is older.
     const names = ['data', 'manifest.json'].map((file) => join(folder, 'near', 'prod', 'shop', first.outputs['timestamp'] ?? '', file));

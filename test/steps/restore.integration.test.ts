@@ -44,7 +44,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const { outcome, exitCode, said } = await restore({ replace: 'true', confirm: 'Shop' });
       expect([outcome, exitCode]).toEqual(['refused', 5]);
       expect(said).toBe(
-        'The confirmation "Shop" does not match "shop". Nothing was touched.\nLook at the plan. If it is what you want, set confirm to shop.',
+        'The confirmation "Shop" does not match "shop". No data was touched.\nLook at the plan. If it is what you want, set confirm to shop.',
       );
       expect(await shop()).toEqual(before);
       expect(await place.listed()).toEqual({ backups: [[TIMESTAMP, 'verified']], leftovers: 0 });
@@ -53,7 +53,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     test('no confirmation at all shows the plan and touches nothing', async () => {
       const { exitCode, said, log, summary } = await restore({ replace: 'true', confirm: '' });
       expect(exitCode).toBe(5);
-      expect(said).toMatch(/^Not confirmed: confirm is missing\. Nothing was touched\./);
+      expect(said).toMatch(/^Not confirmed: confirm is missing\. No data was touched\./);
       expect(log.join('\n')).toMatch(/! shop\.orders: 300 documents are replaced/);
       expect(summary).toMatch(/^### Plan: restore a MongoDB backup\n[^]*- shop\.orders: 300 documents are replaced/);
     });
@@ -62,7 +62,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
       const before = [await shop(), place.files(), place.keys()];
       const { outcome, log, summary } = await restore({ replace: 'true', dryRun: 'true' });
       expect(outcome).toBe('succeeded');
-      expect(summary).toMatch(/### Plan: restore[^]*\| Restores \| 302 documents in 2 collections[^]*Nothing was touched\.\n$/);
+      expect(summary).toMatch(/### Plan: restore[^]*\| Restores \| 302 documents in 2 collections[^]*No data was touched\.\n$/);
       expect(log.join('\n')).toMatch(/Restores +302 documents in 2 collections, with the built-in engine/);
       expect(log).toContain('notice: Dry run: nothing was touched.');
       expect([await shop(), place.files(), place.keys()]).toEqual(before);

@@ -184,7 +184,7 @@ describe('azure-blob store', () => {
     await new Promise((resolve) => {
       lock.lost.addEventListener('abort', resolve);
     });
-    expect(String(lock.lost.reason)).toMatch(/somebody else has taken it/);
+    expect(String(lock.lost.reason)).toMatch(/another run has taken it/);
     await lock.release();
     expect(thief.lost.aborted).toBe(false);
     await thief.release();

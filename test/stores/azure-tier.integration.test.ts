@@ -88,7 +88,7 @@ describe('an archived object', () => {
     await expect(bringBack({ ...request(store, 'refused'), priority: undefined })).rejects.toMatchObject({
       kind: 'refused',
       message: expect.stringMatching(
-        /^mongodb 1 lies in the archive tier of .*; it can be read up to 15 hours after somebody asks for it\.$/,
+        /^mongodb 1 lies in the archive tier of .*; it can be read up to 15 hours after it is asked for\.$/,
       ) as unknown,
     });
     expect((await store.stat('refused'))?.tier?.offline).toBe('archived');

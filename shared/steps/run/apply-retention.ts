@@ -167,7 +167,7 @@ function progressOf({ host }: Context, due: readonly Work[]): (component: string
 }
 
 async function report(
-  { host, setOutput }: Context,
+  { host, inputs, setOutput }: Context,
   { sections }: RetentionPlan,
   results: SectionResults | undefined,
   records: TidyPlan,
@@ -178,7 +178,7 @@ async function report(
   setOutput('removed', removed);
   setOutput('kept', kept);
   setOutput('freedBytes', freedBytes);
-  await host.summary(retentionSummary(sections, found, results === undefined ? 'planned' : 'done', recordsText(records)));
+  await host.summary(retentionSummary(inputs.name, sections, found, results === undefined ? 'planned' : 'done', recordsText(records)));
   return {
     doubts,
     result: {

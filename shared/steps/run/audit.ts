@@ -4,7 +4,7 @@ import type { StepReturn } from '../../step/define.ts';
 import { plural } from '../../step/format.ts';
 import type { Context } from '../audit/inputs.ts';
 import { locationsText, openReadingPlaces } from './reading-places.ts';
-import { page, table } from './summary.ts';
+import { heading, page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -21,7 +21,10 @@ export async function runAudit(context: Context): Promise<StepReturn> {
   asked.reverse();
   await host.summary(
     page(
-      `### ${plural(asked.length, 'entry').replace('entrys', 'entries')} in the audit log`,
+      heading(
+        unreadable.length > 0 ? 'doubtful' : 'good',
+        `Audit log of ${prefix}: ${plural(asked.length, 'entry').replace('entrys', 'entries')}`,
+      ),
       asked.length === 0 ? undefined : table(['when (UTC)', 'who', 'what', 'how it ended', 'reason', 'run'], asked.map(row)),
       `In ${locationsText(places)}.`,
     ),

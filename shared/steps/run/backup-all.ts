@@ -119,7 +119,10 @@ async function nothingDue(context: Context, dr: DrConfig, names: readonly string
   context.setOutput('timestamp', '');
   for (const name of ['components', 'failed', 'storedBytes', 'seconds'] as const) context.setOutput(name, 0);
   await context.host.summary(
-    page('### Nothing is due', names.map((name) => `- ${name}: ${nextText(dr.component(name).schedule ?? '', now)}`).join('\n')),
+    page(
+      heading('good', `${dr.dr.name}: nothing is due`),
+      names.map((name) => `- ${name}: ${nextText(dr.component(name).schedule ?? '', now)}`).join('\n'),
+    ),
   );
   return { result: { name: dr.dr.name, due: [] } };
 }

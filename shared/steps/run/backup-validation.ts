@@ -171,7 +171,7 @@ async function isOfType(
 
 const GOOD: Partial<Record<Verdict, string>> = { good: 'good', unknown: 'bytes good, content of an unknown kind' };
 
-function summary(checked: readonly Checked[], failed: number, { depth, subset }: Inputs, { store }: Place): string {
+function summary(checked: readonly Checked[], failed: number, { depth, subset }: Inputs, { store, prefix }: Place): string {
   const what =
     subset !== undefined
       ? `part ${subset} of the stored bytes`
@@ -180,8 +180,8 @@ function summary(checked: readonly Checked[], failed: number, { depth, subset }:
         : 'every stored byte, not the documents';
   return page(
     failed === 0
-      ? heading('good', `${plural(checked.length, 'backup')} validated: ${what}`)
-      : heading('bad', `${failed} of ${plural(checked.length, 'backup')} FAILED validation`),
+      ? heading('good', `${plural(checked.length, 'backup')} of ${prefix} validated: ${what}`)
+      : heading('bad', `${failed} of ${plural(checked.length, 'backup')} of ${prefix} FAILED validation`),
     table(
       ['timestamp', 'component', 'verdict', 'stored', 'items', 'time', 'speed'],
       checked.map((row) => [

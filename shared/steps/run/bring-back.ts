@@ -27,12 +27,9 @@ export interface BringBack {
 
 /** The refusal of a backup that nobody has asked to be brought back. */
 export function archivedError({ label, store, spell }: Pick<BringBack, 'label' | 'store' | 'spell'>, time: { text: string }): RefusedError {
-  return new RefusedError(
-    `${label} lies in the archive tier of ${store.location}; it can be read ${time.text} after somebody asks for it.`,
-    {
-      fix: `Ask for it with ${spell('rehydrate')} standard, or high (faster and dearer); with ${spell('rehydrateWait')} 16h the run waits for it. Or take another backup.`,
-    },
-  );
+  return new RefusedError(`${label} lies in the archive tier of ${store.location}; it can be read ${time.text} after it is asked for.`, {
+    fix: `Ask for it with ${spell('rehydrate')} standard, or high (faster and dearer); with ${spell('rehydrateWait')} 16h the run waits for it. Or take another backup.`,
+  });
 }
 
 /**
@@ -68,7 +65,10 @@ function isReadable(info: ObjectInfo | undefined): boolean {
 }
 
 function underWay({ label, store, spell }: BringBack, time: { text: string }): RefusedError {
-  return new RefusedError(`${label} is being brought back from the archive tier of ${store.location}: ${time.text}. Nothing was touched.`, {
-    fix: `Run the same again when it is there (list-backups shows it), or let the run wait: ${spell('rehydrateWait')} 16h.`,
-  });
+  return new RefusedError(
+    `${label} is being brought back from the archive tier of ${store.location}: ${time.text}. Nothing was restored.`,
+    {
+      fix: `Run the same again when it is there (list-backups shows it), or let the run wait: ${spell('rehydrateWait')} 16h.`,
+    },
+  );
 }

@@ -1,6 +1,7 @@
 // Which component a step is about when none is named: the only one there is, or all of them; never one that nobody mentioned.
 import { safetyOf } from '../../backup/layout.ts';
 import { listBackups } from '../../catalog/list.ts';
+import { absentDr } from '../../config/source.ts';
 import { Kinds, type AnyKind } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { sessionOf } from '../../session/session.ts';
@@ -34,13 +35,14 @@ export async function storedComponent(context: StepContext<ComponentInputs & Pla
   const { component, store } = context.inputs;
   if (component !== undefined) return component;
   const { host } = context;
-  const names = (await sessionOf(context).dr())?.componentNames() ?? (store === undefined ? [] : await storedComponents(context, store));
+  const dr = await sessionOf(context).dr();
+  const names = dr?.componentNames() ?? (store === undefined ? [] : await storedComponents(context, store));
   const [only] = names;
   const onlyKind = fitting instanceof Kinds ? (fitting.all.length === 1 ? fitting.names[0] : undefined) : fitting.kind;
   if (only !== undefined && names.length === 1) return only;
   if (onlyKind !== undefined && names.length === 0 && store !== undefined) return onlyKind;
   throw new UsageError(
-    `${host.spell('component')} is missing: ${names.length === 0 ? 'say whose backups are meant' : 'there is more than one'}.`,
+    `${dr === undefined && store === undefined ? `${absentDr()}, and ` : ''}${host.spell('component')} is missing: ${names.length === 0 ? 'say whose backups are meant' : 'there is more than one'}.`,
     {
       fix:
         names.length === 0
@@ -82,7 +84,7 @@ export async function nothingThere(
   if (names.length === 0) return undefined;
   const near = nearestSpelling(prefix, names);
   return new UsageError(`${store.location} has no backup below ${prefix}.`, {
-    fix: `${near === undefined ? `There are backups below ${names.join(', ')}:` : `Did you mean ${near}?`} Check ${host.spell('name')}.`,
+    fix: `${near === undefined ? `There are backups below ${names.join(', ')}: check` : `Did you mean ${near}? Check`} ${host.spell('name')}.`,
   });
 }
 

@@ -4,6 +4,8 @@ import { writeRunRecord } from '../../catalog/runs.ts';
 import type { RetentionRules } from '../../catalog/retention.ts';
 import { settleTier } from '../../catalog/settle.ts';
 import { parsedRules, retentionRules } from '../../config/retention.ts';
+import type { DrConfig } from '../../config/dr-config.ts';
+import { absentDr } from '../../config/source.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, UserError, VerificationError, withFix } from '../../step/errors.ts';
@@ -15,7 +17,7 @@ import type { lockInputs, PlaceInputs } from '../inputs.ts';
 import { componentsIn, nothingThere } from './components.ts';
 import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { lockOwner, recorded } from './record.ts';
-import { page, table } from './summary.ts';
+import { heading, page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -217,10 +219,18 @@ export async function runCopyBackups(context: Context): Promise<StepReturn> {
   );
   context.setOutput('lagSeconds', Math.round(Math.max(...results.map(({ lagMs }) => lagMs)) / 1000));
   const seconds = (context.clock.monotonic() - started) / 1000;
-  const what = done.map(({ component }) => component).join(', ');
+  const what = done.map(({ component }) => `${context.inputs.name}/${component}`).join(', ');
+  const faults = results.flatMap(({ faults: found = [] }) => found);
   await context.host.summary(
     page(
-      `### ${copied === 0 ? `No copy of ${what} was missing` : `${plural(copied, 'backup')} of ${what} copied`} in ${formatSeconds(seconds)}`,
+      heading(
+        faults.length > 0 ? 'bad' : doubts.length > 0 ? 'doubtful' : 'good',
+        copied > 0
+          ? `${plural(copied, 'backup')} of ${what} copied in ${formatSeconds(seconds)}`
+          : doubts.length > 0
+            ? `No backup of ${what} copied`
+            : `Copies of ${what} are complete: none was missing`,
+      ),
       doubts.length === 0 ? undefined : doubts.map((doubt) => `- **${doubt}**`).join('\n'),
       table(
         ['component', 'to', 'copied', 'bytes', 'failed', 'behind by'],
@@ -228,7 +238,6 @@ export async function runCopyBackups(context: Context): Promise<StepReturn> {
       ),
     ),
   );
-  const faults = results.flatMap(({ faults: found = [] }) => found);
   if (faults.length > 0)
     throw new VerificationError(`The copies are made, and not all originals are as they were written. ${[...new Set(doubts)].join(' ')}`);
   const components = done.map(({ component, results: own }) => ({ component, copies: copyRecord(own) }));
@@ -278,7 +287,7 @@ async function jobsOf(context: Context): Promise<Pick<CopyJob, 'place' | 'compon
   };
   if (names === undefined) {
     const [store, copies] = [inputs.store, inputs.copies];
-    if (store === undefined || copies === undefined) throw missing(context, store === undefined ? 'store' : 'copies');
+    if (store === undefined || copies === undefined) throw missing(context, undefined, store === undefined ? 'store' : 'copies');
     const place = await at(store);
     const there = await componentsIn(place, context.signal);
     if (there.length === 0) throw await nothingToCopy(context, place);
@@ -290,7 +299,7 @@ async function jobsOf(context: Context): Promise<Pick<CopyJob, 'place' | 'compon
     const store = given('store') ? inputs.store : entry.store;
     const copies = given('copies') ? inputs.copies : entry.copies;
     if (copies === undefined && names.length > 1) continue;
-    if (store === undefined || copies === undefined) throw missing(context, store === undefined ? 'store' : 'copies');
+    if (store === undefined || copies === undefined) throw missing(context, dr, store === undefined ? 'store' : 'copies');
     jobs.push({ place: await at(store), component, copies });
   }
   if (jobs.length > 0) return jobs;
@@ -299,13 +308,12 @@ async function jobsOf(context: Context): Promise<Pick<CopyJob, 'place' | 'compon
   });
 }
 
-function missing({ host }: Context, name: 'store' | 'copies'): UsageError {
-  return new UsageError(
-    `${host.spell(name)} is missing: ${name === 'store' ? 'from where should be copied?' : 'where should the copies go?'}`,
-    {
-      fix: `Set ${host.spell(name)} to the name of a store in dr.yml or an address.`,
-    },
-  );
+function missing({ host }: Context, dr: DrConfig | undefined, name: 'store' | 'copies'): UsageError {
+  const what = `${host.spell(name)} is missing: ${name === 'store' ? 'where are the backups to copy?' : 'where should the copies go?'}`;
+  if (dr) return new UsageError(what, { fix: `Set ${host.spell(name)} to the name of a store in ${dr.label} or an address.` });
+  return new UsageError(`${absentDr()}, and ${what}`, {
+    fix: `Set ${host.spell(name)} to the address of a store, or go to the folder of your dr.yml.`,
+  });
 }
 
 /** Where a copy that was found damaged was made anew, the record in its own store says so: its listing goes by that. */

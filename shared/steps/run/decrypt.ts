@@ -17,7 +17,7 @@ import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.t
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from '../decrypt/inputs.ts';
 import { openKeys } from './open.ts';
-import { facts, page } from './summary.ts';
+import { facts, heading, page } from './summary.ts';
 
 type Inputs = Context['inputs'];
 
@@ -42,7 +42,7 @@ async function decryptInto(context: Context, inputs: Inputs, { file, total }: { 
   const proved = provedText(stored !== undefined, report !== undefined);
   await context.host.summary(
     page(
-      `### Decrypted: ${inputs.output}`,
+      heading('good', `Decrypted: ${inputs.output}`),
       facts([
         ['Size', formatBytes(bytes)],
         ...(report === undefined

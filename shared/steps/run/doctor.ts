@@ -22,7 +22,7 @@ import type { Context } from '../doctor/inputs.ts';
 import { keysBeside } from './key-place.ts';
 import { openKeys, openPlaceAt, type Place } from './open.ts';
 import { PartHost } from './part-host.ts';
-import { commandBlock, details, page, table } from './summary.ts';
+import { commandBlock, details, heading, page, table } from './summary.ts';
 
 type DoctorInputs = Context['inputs'];
 
@@ -263,11 +263,11 @@ async function report(context: Context, results: readonly CheckResult[], keys: r
     failed.length > 0
       ? `${plural(failed.length, 'check')} of ${results.length} FAILED`
       : warnings.length > 0
-        ? `Ready, with ${plural(warnings.length, 'warning')}`
-        : 'Everything is ready';
+        ? `ready, with ${plural(warnings.length, 'warning')}`
+        : 'everything is ready';
   await context.host.summary(
     page(
-      `### ${head}`,
+      heading(failed.length > 0 ? 'bad' : warnings.length > 0 ? 'doubtful' : 'good', `${context.inputs.name}: ${head}`),
       table(
         ['check', 'result', 'what was found'],
         results.map(({ name, status, seen }) => [name, STATUS_TEXT[status], seen]),

@@ -13,7 +13,7 @@ import { sessionOf } from '../../session/session.ts';
 import { storedComponent } from './components.ts';
 import { begunPlaces, placesOf, type ComponentPlaces, type NamedPlace } from './component-places.ts';
 import { recorded } from './record.ts';
-import { facts, page } from './summary.ts';
+import { facts, heading, page } from './summary.ts';
 
 async function heldPlaces(context: StepContext<PlaceInputs & Pick<typeof targetInputs, 'component'>>): Promise<ComponentPlaces> {
   const places = await placesOf(context, await storedComponent(context, sessionOf(context).kinds), context.inputs.store);
@@ -54,7 +54,7 @@ export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {
     context.setOutput('until', until?.toISOString() ?? '');
     await host.summary(
       page(
-        `### ${component} ${backup.timestamp} is held`,
+        heading('good', `${home.prefix}/${component} ${backup.timestamp} is held`),
         facts([
           ['Held', end],
           ['Why', reason],
@@ -98,7 +98,7 @@ export async function runReleaseHold(context: ReleaseContext): Promise<StepRetur
       );
     }
     context.setOutput('released', ids.size);
-    await host.summary(page(`### ${plural(ids.size, 'hold')} of ${component} ${wanted} released`));
+    await host.summary(page(heading('good', `${plural(ids.size, 'hold')} of ${home.prefix}/${component} ${wanted} released`)));
     return { result: { component, timestamp: wanted, released: [...ids] } };
   });
 }

@@ -7,9 +7,10 @@ import { prefixFolder } from '../../backup/layout.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
 import type { Context } from '../list-backups/inputs.ts';
+import { nothingThere } from './components.ts';
 import type { Place } from './open.ts';
 import { locationsText, openReadingPlaces } from './reading-places.ts';
-import { page, table } from './summary.ts';
+import { heading, page, table } from './summary.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -37,11 +38,18 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   const where = `${locationsText(places)}, below ${prefixFolder(prefix) || 'the root'}`;
   const missing = places.find(({ store }) => store.kind === 'folder' && !existsSync(store.location));
   const several = places.length > 1;
-  const what = component === undefined ? '' : ` of ${component}`;
-  const period = days === undefined ? '' : ` of the last ${plural(days, 'day')}`;
+  const what = ` of ${prefix}${component === undefined ? '' : `/${component}`}`;
+  const period = days === undefined ? '' : `, the last ${plural(days, 'day')}`;
+  const poor = shown.filter(({ state }) => POOR.has(state)).length;
+  // A mistyped name looks like a store without backups: what the store has instead is the clue.
+  const elsewhere =
+    shown.length > 0 || missing || several || days !== undefined ? undefined : await nothingThere(context, places[0], component);
   await host.summary(
     page(
-      `### ${plural(shown.length, 'backup')}${what}${period}`,
+      heading(
+        latest === undefined || poor > 0 ? 'doubtful' : 'good',
+        `${shown.length === 0 ? 'No backups' : plural(shown.length, 'backup')}${what}${period}${poor === 0 ? '' : `: ${poor} doubtful or damaged`}`,
+      ),
       shown.length === 0
         ? missing
           ? `There is no folder ${missing.store.location}.`
@@ -59,6 +67,7 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
             ]),
           ),
       shown.length === 0 ? undefined : `In ${where}.`,
+      elsewhere?.fix,
       leftovers === 0 ? undefined : `${plural(leftovers, 'leftover')} of interrupted runs; the next backup removes those older than a day.`,
     ),
   );
@@ -81,6 +90,9 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
     result: { store: places[0].store.location, prefix, count: shown.length, latest: latest?.timestamp ?? null, leftovers, backups: list },
   };
 }
+
+/** What a restore passes over. */
+const POOR: ReadonlySet<ListedBackup['state']> = new Set(['suspect', 'damaged', 'keyless', 'pruning']);
 
 function stateText({ state, found }: ListedBackup): string {
   const on = found === undefined ? '' : `, found on ${found.toISOString().slice(0, 16).replace('T', ' ')}`;

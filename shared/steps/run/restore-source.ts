@@ -188,9 +188,12 @@ export class RestoreSource {
 
   #onlyArchivedLeft({ place }: Candidate): RefusedError {
     const reasons = this.passed.map(({ label, reason }) => `${label}: ${reason}.`).join(' ');
-    return new RefusedError(`The only copy of ${this.label} that is left is archived, in ${place.label}. ${reasons} Nothing was touched.`, {
-      fix: `Run again with ${this.#spell('fromStore')} ${place.label} and ${this.#spell('rehydrate')} standard.`,
-    });
+    return new RefusedError(
+      `The only copy of ${this.label} that is left is archived, in ${place.label}. ${reasons} Nothing was restored.`,
+      {
+        fix: `Run again with ${this.#spell('fromStore')} ${place.label} and ${this.#spell('rehydrate')} standard.`,
+      },
+    );
   }
 
   async #openAt(candidate: Candidate): Promise<OpenedBackup> {

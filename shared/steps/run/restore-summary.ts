@@ -8,7 +8,7 @@ import { commandBlock, facts, heading, page, table } from './summary.ts';
 
 /** The page of a restore that ends with its plan: a dry run, or one that was not confirmed. */
 export function planSummary({ title, facts: shown, losses }: DestructionPlan): string {
-  return page(`### ${title}`, facts(shown), losses.map((loss) => `- ${prose(loss)}`).join('\n'), 'Nothing was touched.');
+  return page(`### ${title}`, facts(shown), losses.map((loss) => `- ${prose(loss)}`).join('\n'), 'No data was touched.');
 }
 
 /** How a restore ended. */

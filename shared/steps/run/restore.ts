@@ -230,7 +230,7 @@ class RestoreRun {
     this.#started = this.#context.clock.monotonic();
     this.#target.refuseOccupied();
     if ((await this.#losses()).join() !== confirmed) {
-      throw new RefusedError('The target changed while the backup was brought back from the archive. Nothing was touched.', {
+      throw new RefusedError('The target changed while the backup was brought back from the archive. Nothing was restored.', {
         fix: 'Look at the plan again, and run the restore again: the backup can be read now.',
       });
     }

@@ -1,6 +1,7 @@
 // By which rules a retention run judges, and whose backups: the inputs' rules, else those of dr.yml.
 import { safetyOf } from '../../backup/layout.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
+import { absentDr } from '../../config/source.ts';
 import { presetRules, retentionRules, type WrittenRules } from '../../config/retention.ts';
 import { errorMessage, UsageError } from '../../step/errors.ts';
 import type { Context } from '../apply-retention/inputs.ts';
@@ -11,8 +12,8 @@ export function componentsOf(context: Context, dr: DrConfig | undefined): string
   if (component !== undefined) return [component];
   const { host } = context;
   if (dr === undefined) {
-    throw new UsageError(`${host.spell('component')} is missing: without dr.yml it must say whose backups these rules are for.`, {
-      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb.`,
+    throw new UsageError(`${absentDr()}, and ${host.spell('component')} is missing: whose backups are these rules for?`, {
+      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb, or go to the folder of your dr.yml.`,
     });
   }
   const names = dr.componentNames().filter((name) => inputRules(context) !== undefined || dr.component(name).retention !== undefined);

@@ -2,7 +2,7 @@
 import { removals, sectionTitle, type PlannedBackup, type PlanSection } from '../../catalog/retention-plan.ts';
 import type { RetentionReport } from '../../catalog/retention-report.ts';
 import { formatBytes, plural } from '../../step/format.ts';
-import { details, page, table } from './summary.ts';
+import { details, heading, page, table } from './summary.ts';
 
 /** Rows that a table shows before it is summed up. */
 const MOST_ROWS = 100;
@@ -11,6 +11,7 @@ type Tense = 'planned' | 'done';
 
 /** The summary of a plan, or of what was done by it. */
 export function retentionSummary(
+  name: string,
   sections: readonly PlanSection[],
   { removed, freedBytes, doubts }: RetentionReport,
   tense: Tense,
@@ -18,7 +19,10 @@ export function retentionSummary(
 ): string {
   const what = `${plural(removed, 'backup')} ${tense === 'done' ? 'removed' : 'would be removed'}, ${formatBytes(freedBytes)}`;
   return page(
-    `### Retention: ${removed === 0 ? `nothing ${tense === 'done' ? 'was removed' : 'would be removed'}` : what}`,
+    heading(
+      doubts.length > 0 ? 'doubtful' : 'good',
+      `Retention of ${name}: ${removed === 0 ? `nothing ${tense === 'done' ? 'was removed' : 'would be removed'}` : what}`,
+    ),
     // Why a whole section stays is told below its title.
     doubts
       .filter((doubt) => !sections.some(({ blocked }) => blocked === doubt))

@@ -119,7 +119,7 @@ async function readPlan({ host }: Context, file: string, name: string): Promise<
     throw new UsageError(`${file} is too large for a plan.`, { fix: `Give the file that ${host.spell('savePlan')} wrote.` });
   const plan = planFromJson(bytes.toString(), file);
   if (plan.name === name) return plan;
-  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. Nothing was touched.`, {
+  throw new RefusedError(`The plan ${file} is for ${plan.name}, but ${host.spell('name')} is ${name}. No data was touched.`, {
     fix: `Make a plan for ${name}, or go to the folder of the dr.yml of ${plan.name}.`,
   });
 }

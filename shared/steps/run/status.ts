@@ -5,6 +5,7 @@ import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile } from '..
 import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
 import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
+import { absentDr } from '../../config/source.ts';
 import { composeAlert, lastGoodOf, type Problem } from '../../notify/compose.ts';
 import type { Message } from '../../notify/message.ts';
 import { sessionOf } from '../../session/session.ts';
@@ -124,8 +125,14 @@ async function openStores(context: Context, inputs: Inputs, config: DrConfig | u
   const expectations = given === undefined || named ? asked : [];
   const names = given === undefined ? storesOf(expectations) : [given];
   if (names.length === 0) {
-    throw new UsageError(`${host.spell('store')} is missing. There is no dr.yml with a component and a store to look at.`, {
-      fix: 'Go to the folder of your dr.yml, or name the store.',
+    const store = host.spell('store');
+    if (config === undefined) {
+      throw new UsageError(`${absentDr()}, and ${store} is missing.`, {
+        fix: `Set ${store} to the store of the backups, or go to the folder of your dr.yml.`,
+      });
+    }
+    throw new UsageError(`${config.label} has no component with a store to look at, and ${store} is missing.`, {
+      fix: `Add one to the file, or set ${store} to the store of the backups.`,
     });
   }
   const stores = await Promise.all(

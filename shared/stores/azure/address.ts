@@ -87,7 +87,7 @@ function accountOf(url: URL, segments: string[], shown: string): { account: stri
     throw new UsageError(`The store ${shown} is not an address of Azure Blob storage.`, { fix: `Write it as ${EXAMPLE}.` });
   }
   if (url.protocol !== 'https:') {
-    throw new UsageError(`The address of the store ${shown} begins with http: anybody on the way could read its SAS.`, {
+    throw new UsageError(`The address of the store ${shown} begins with http: anyone on the way could read its SAS.`, {
       fix: 'Write https://.',
     });
   }

@@ -96,11 +96,14 @@ function byCode({ code, headers }: AzureFailure, place: AzurePlace): Explanation
     case 'BlobImmutableDueToPolicy':
       return ['an immutability policy or legal hold protects the blob', 'It can be deleted or replaced when the policy has run out.'];
     case 'LeaseIdMissing':
-      return ['somebody holds a lease on the blob', 'Wait until the other run has ended, or break the lease: az storage blob lease break.'];
+      return [
+        'another run or program holds a lease on the blob',
+        'Wait until the other run has ended, or break the lease: az storage blob lease break.',
+      ];
     case 'ConditionNotMet':
-      return ['the blob was changed by somebody else meanwhile', 'Make sure that no other run uses this store, then try again.'];
+      return ['the blob was changed by another run meanwhile', 'Make sure that no other run uses this store, then try again.'];
     case 'InvalidBlockList':
-      return ['somebody else wrote the same blob at the same time', 'Make sure that no other run uses this store, then try again.'];
+      return ['another run wrote the same blob at the same time', 'Make sure that no other run uses this store, then try again.'];
     case 'ENOTFOUND':
       return [
         `the name of ${account} (${hostOf(place.url)}) cannot be resolved`,

@@ -130,7 +130,7 @@ async function writeOwner(container: AzureContainer, blob: BlockBlobClient, leas
 }
 
 function lockedError(container: AzureContainer, name: string, owner: string | undefined, seconds: number): LockedError {
-  const who = owner === undefined || owner === '' ? 'somebody who has just taken it' : owner;
+  const who = owner === undefined || owner === '' ? 'another run, which has just taken it' : owner;
   return new LockedError(`${name} in ${container.location} is locked by ${who}.`, {
     fix: `Wait until that run has ended. If it was killed, the lock is free within ${seconds} seconds.`,
   });

@@ -330,7 +330,7 @@ export class FolderStore implements Store {
   async #statRegular(path: string): Promise<BigIntStats> {
     const status = await lstatOrNone(path);
     if (status) return status;
-    throw new StoreError(`The temporary file ${basename(path)} in ${this.location} was removed by somebody before it was complete.`);
+    throw new StoreError(`The temporary file ${basename(path)} in ${this.location} was removed before it was complete.`);
   }
 }
 

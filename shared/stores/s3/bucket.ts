@@ -225,7 +225,7 @@ function explainStatus({ code, status }: S3Failure): Explanation | undefined {
   }
   if (status === 501) return [`the service does not have what a store needs (${code})`, CONDITIONS_FIX];
   if (status >= 500) return [`the service reported an error of its own (${code}, status ${status})`, 'Run this again later.'];
-  if (status === 412) return ['it was changed by somebody else meanwhile', 'Make sure that no other run uses this store, then try again.'];
+  if (status === 412) return ['it was changed by another run meanwhile', 'Make sure that no other run uses this store, then try again.'];
   if (/^(ECONN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|TimeoutError|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code)) {
     return [
       `the endpoint cannot be reached (${code})`,

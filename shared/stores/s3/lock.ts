@@ -82,7 +82,7 @@ function requireFree({ record, age }: SeenLock, what: string, options: LockOptio
   if (record && record.owner === undefined) return;
   const left = believedExpiry(record?.expiresAfter, options.expiresAfter) + CLOCK_GRAIN_MS - age;
   if (left < 0) return;
-  throw new LockedError(`${what} is locked by ${record?.owner ?? 'somebody'}.`, {
+  throw new LockedError(`${what} is locked by ${record?.owner ?? 'another run'}.`, {
     fix: `Wait until that run has ended. If it was killed, the lock is free in ${Math.ceil(left / 1000)} seconds.`,
   });
 }
