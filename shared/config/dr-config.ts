@@ -5,7 +5,7 @@ import type { Kinds } from '../kinds/registry.ts';
 import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { ComponentEntry } from './components/index.ts';
-import type { ChannelEntry } from './notify.ts';
+import type { ChannelEntry } from '../notify/open.ts';
 import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { findReferences, resolveReferences } from './references.ts';

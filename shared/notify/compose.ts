@@ -1,5 +1,5 @@
 // Makes the message about a run: from how it ended, and from what the records say of the runs before it.
-import type { NotifyEvent } from '../config/notify.ts';
+import type { NotifyEvent } from './events.ts';
 import type { ListedBackup } from '../catalog/list.ts';
 import { isFailure, type ListedRun } from '../catalog/runs.ts';
 import type { Outcome } from '../step/errors.ts';

@@ -38,7 +38,7 @@ export function emailOf(message: Message, { from, to }: Pick<EmailOptions, 'from
   };
 }
 
-export function openEmail({ url, from, to }: EmailOptions): Channel {
+export function open({ url, from, to }: EmailOptions): Channel {
   const { hostname, port, protocol, username, password } = new URL(url);
   const secure = protocol === 'smtps:';
   const host = decodeURIComponent(hostname).replace(/^\[|\]$/g, '');

@@ -1,6 +1,6 @@
 // The channel `heartbeat`: start, success, fail and log pings in the style of healthchecks.io; it raises the alarm when they stay away.
 import { randomUUID } from 'node:crypto';
-import type { NotifyEvent } from '../config/notify.ts';
+import type { NotifyEvent } from './events.ts';
 import { hostOf, sendHttp } from '../tools/http.ts';
 import type { Channel, SendOptions } from './channel.ts';
 import { plainText } from './text.ts';
@@ -20,7 +20,7 @@ const SIGNALS: Record<NotifyEvent, '' | 'fail' | 'log'> = {
 };
 
 /** @param url the check's ping address */
-export function openHeartbeat({ url }: { url: string }): Channel {
+export function open({ url }: { url: string }): Channel {
   // Pairs the start with its end, so that the duration is right with two runs at once.
   const rid = randomUUID();
   const ping = async (signal: string, body: string, options: SendOptions = {}): Promise<void> => {

@@ -1,5 +1,5 @@
 // The one message model behind every channel: what, how bad, since when, last good backup, what to run next, where to look.
-import type { NotifyEvent } from '../config/notify.ts';
+import type { NotifyEvent } from './events.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 
 export type Severity = 'info' | 'warning' | 'critical';

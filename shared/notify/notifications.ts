@@ -1,12 +1,11 @@
 // All channels of a dr.yml together: opened once, told at the same time, each failing on its own.
-import type { DrConfig } from '../config/dr-config.ts';
-import { DEFAULT_EVENTS, type ChannelEntry, type NotifyEvent } from '../config/notify.ts';
 import { errorMessage, isDefect, UserError } from '../step/errors.ts';
 import type { Masker } from '../step/masking.ts';
 import type { Clock } from '../tools/clock.ts';
 import type { Channel, SendOptions } from './channel.ts';
 import { isWanted, type Message } from './message.ts';
-import { openChannel } from './open.ts';
+import { DEFAULT_EVENTS, type NotifyEvent } from './events.ts';
+import { openChannel, type ChannelEntry } from './open.ts';
 
 /** Nothing takes longer in all, retries included: a backup that is done must not wait for a chat. */
 const DEADLINE_MS = 30_000;
@@ -31,6 +30,12 @@ export interface TellOptions {
   beat?: boolean;
   /** True when the run was cancelled: there is little time. */
   cancelled?: boolean;
+}
+
+/** The channels of a dr.yml, each resolved when it is asked for. */
+export interface ConfiguredChannels {
+  channels(): readonly ChannelEntry[];
+  channel(index: number): Promise<ChannelEntry>;
 }
 
 export class Notifications {
@@ -63,7 +68,7 @@ export class Notifications {
   }
 
   /** The channels of a dr.yml. */
-  static async ofConfig(config: DrConfig, options: OpenNotificationsOptions): Promise<Notifications> {
+  static async ofConfig(config: ConfiguredChannels, options: OpenNotificationsOptions): Promise<Notifications> {
     return Notifications.open(
       config.channels().map((_entry, index) => () => config.channel(index)),
       options,

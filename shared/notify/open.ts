@@ -1,21 +1,27 @@
-// Opens a channel from dr.yml's description. A new kind of channel is one file and one line here.
-import type { ChannelEntry, ChannelKind } from '../config/notify.ts';
+// The registry of channels: a new kind is a file, its schema beside it, and one line here. Opens a channel from dr.yml's description.
+import type { z } from 'zod';
 import { UsageError } from '../step/errors.ts';
 import type { Channel } from './channel.ts';
 
-type Open<K extends ChannelKind> = (entry: Extract<ChannelEntry, { kind: K }>) => Promise<Channel>;
-
-const KINDS: { [K in ChannelKind]: Open<K> } = {
-  webhook: async (entry) => (await import('./webhook.ts')).openWebhook(entry),
-  slack: async (entry) => (await import('./slack.ts')).openSlack(entry),
-  teams: async (entry) => (await import('./teams.ts')).openTeams(entry),
-  rocketchat: async (entry) => (await import('./rocketchat.ts')).openRocketchat(entry),
-  email: async (entry) => (await import('./email.ts')).openEmail(entry),
-  heartbeat: async (entry) => (await import('./heartbeat.ts')).openHeartbeat(entry),
+/** Every kind of channel, by the name that dr.yml calls it. Both files are loaded when they are needed. */
+export const CHANNELS = {
+  webhook: { schema: () => import('./webhook-schema.ts'), channel: () => import('./webhook.ts') },
+  slack: { schema: () => import('./slack-schema.ts'), channel: () => import('./slack.ts') },
+  teams: { schema: () => import('./teams-schema.ts'), channel: () => import('./teams.ts') },
+  rocketchat: { schema: () => import('./rocketchat-schema.ts'), channel: () => import('./rocketchat.ts') },
+  email: { schema: () => import('./email-schema.ts'), channel: () => import('./email.ts') },
+  heartbeat: { schema: () => import('./heartbeat-schema.ts'), channel: () => import('./heartbeat.ts') },
 };
 
+export type ChannelKind = keyof typeof CHANNELS;
+type SchemaOf<K extends ChannelKind> = Awaited<ReturnType<(typeof CHANNELS)[K]['schema']>>['schema'];
+export type ChannelSchema = { [K in ChannelKind]: SchemaOf<K> }[ChannelKind];
+
+/** A channel of dr.yml; references are resolved by DrConfig. The type follows from the schema beside each channel. */
+export type ChannelEntry = z.infer<ChannelSchema>;
+
 /** Every kind of channel. */
-export const CHANNEL_KINDS = Object.keys(KINDS) as ChannelKind[];
+export const CHANNEL_KINDS = Object.keys(CHANNELS) as ChannelKind[];
 
 /** Opens a channel; nothing is sent yet. @throws UsageError when the address is none, without showing it */
 export async function openChannel(entry: ChannelEntry): Promise<Channel> {
@@ -28,5 +34,6 @@ export async function openChannel(entry: ChannelEntry): Promise<Channel> {
       },
     );
   }
-  return (KINDS[entry.kind] as Open<ChannelKind>)(entry);
+  const { open } = await CHANNELS[entry.kind].channel();
+  return (open as (entry: ChannelEntry) => Channel)(entry);
 }

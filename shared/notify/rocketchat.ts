@@ -34,7 +34,7 @@ function quiet(text: string): string {
   return text.replace(/@(?=\w)/g, '@\u200b');
 }
 
-export function openRocketchat({ url }: { url: string }): Channel {
+export function open({ url }: { url: string }): Channel {
   return {
     label: `rocketchat ${hostOf(url)}`,
     send: async (message, options) => postJson(url, JSON.stringify(rocketchatBody(message)), options),

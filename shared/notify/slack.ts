@@ -43,7 +43,7 @@ function escapedCut(text: string, length: number): string {
   return escaped(shown);
 }
 
-export function openSlack({ url }: { url: string }): Channel {
+export function open({ url }: { url: string }): Channel {
   return {
     label: `slack ${hostOf(url)}`,
     send: async (message, options) => postJson(url, JSON.stringify(slackBody(message)), options),

@@ -76,7 +76,7 @@ function literal(text: string): string {
   return text.replace(/[\\*[\]]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (letter) => `\\${letter}`);
 }
 
-export function openTeams({ url }: { url: string }): Channel {
+export function open({ url }: { url: string }): Channel {
   return {
     label: `teams ${hostOf(url)}`,
     send: async (message, options) => postJson(url, JSON.stringify(teamsBody(message)), options),

@@ -30,7 +30,7 @@ export function signature(secret: string, timestamp: string, body: string): stri
   return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 }
 
-export function openWebhook({ url, secret }: { url: string; secret?: string | undefined }): Channel {
+export function open({ url, secret }: { url: string; secret?: string | undefined }): Channel {
   return {
     label: `webhook ${hostOf(url)}`,
     async send(message: Message, options?: SendOptions) {

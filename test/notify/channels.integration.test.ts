@@ -2,9 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { ChannelEntry } from '../../shared/config/notify.ts';
 import { Notifications } from '../../shared/notify/notifications.ts';
-import { openChannel } from '../../shared/notify/open.ts';
+import { openChannel, type ChannelEntry } from '../../shared/notify/open.ts';
 import { rocketchatBody } from '../../shared/notify/rocketchat.ts';
 import { slackBody } from '../../shared/notify/slack.ts';
 import { teamsBody } from '../../shared/notify/teams.ts';

@@ -1,5 +1,5 @@
 // What `notify` does: works out how a pipeline ended, what was before, and tells the channels.
-import type { ChannelEntry } from '../../config/notify.ts';
+import type { ChannelEntry } from '../../notify/open.ts';
 import { writeRunRecord } from '../../catalog/runs.ts';
 import { composeRun } from '../../notify/compose.ts';
 import { Notifications } from '../../notify/notifications.ts';
