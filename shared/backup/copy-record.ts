@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { StoreError } from '../stores/errors.ts';
 import { copyRecordName, copyRecordsFolder } from './layout.ts';
-import type { CopyPlace } from './leftovers.ts';
+import type { Place } from './place.ts';
 
 const MAX_RECORD_BYTES = 64 * 1024;
 const recordSchema = z.object({ formatVersion: z.literal(1), store: z.string().min(1), prefix: z.string() });
@@ -29,7 +29,7 @@ export function placeKey({ store, prefix }: { store: string; prefix: string }): 
  * @param to where the copies go, which learns of it first: so it must know whoever knows it
  * @throws StoreError also when `to` lies on a disk and has lost what it knew: the disk is not mounted
  */
-export async function recordCopies(from: CopyPlace, to: CopyPlace, component: string, now: Date, signal?: AbortSignal): Promise<void> {
+export async function recordCopies(from: Place, to: Place, component: string, now: Date, signal?: AbortSignal): Promise<void> {
   if (placeKey(placeOf(from)) === placeKey(placeOf(to))) return;
   const [atFrom, atTo] = [recordName(from, to, component), recordName(to, from, component)];
   const [isKnown, knows] = [await from.store.stat(atFrom, signal), await to.store.stat(atTo, signal)];
@@ -45,12 +45,12 @@ export async function recordCopies(from: CopyPlace, to: CopyPlace, component: st
   if (!isKnown) await record(from, atFrom, to, component, now, signal);
 }
 
-function placeOf({ store, prefix }: CopyPlace): { store: string; prefix: string } {
+function placeOf({ store, prefix }: Place): { store: string; prefix: string } {
   return { store: store.location, prefix };
 }
 
 /** The name of the record at a place that tells of another one. */
-function recordName(at: CopyPlace, other: CopyPlace, component: string): string {
+function recordName(at: Place, other: Place, component: string): string {
   const id = createHash('sha256')
     .update(placeKey(placeOf(other)))
     .digest('hex')
@@ -59,9 +59,9 @@ function recordName(at: CopyPlace, other: CopyPlace, component: string): string 
 }
 
 async function record(
-  { store }: CopyPlace,
+  { store }: Place,
   name: string,
-  other: CopyPlace,
+  other: Place,
   component: string,
   now: Date,
   signal: AbortSignal | undefined,
@@ -71,7 +71,7 @@ async function record(
 }
 
 /** The stores that a place names. @throws StoreError */
-export async function copyRecords({ store, prefix }: CopyPlace, component: string, signal?: AbortSignal): Promise<CopyRecord[]> {
+export async function copyRecords({ store, prefix }: Place, component: string, signal?: AbortSignal): Promise<CopyRecord[]> {
   const records: CopyRecord[] = [];
   for await (const { name } of store.list(copyRecordsFolder(prefix, component), signal)) {
     const bytes = await store.read(name, { maxBytes: MAX_RECORD_BYTES, signal });

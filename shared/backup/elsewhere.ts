@@ -1,20 +1,20 @@
 // Whether any other store may still have a backup's data: asked of the stores that are given, and of those that the records of copies name,
 // from store to store. In doubt it may.
 import { backupNames } from './layout.ts';
-import type { CopyPlace } from './leftovers.ts';
+import type { Place } from './place.ts';
 import { errorMessage } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { copyRecords, placeKey } from './copy-record.ts';
 
 /** Opens a store by the address in a record. */
-export type PlaceOfRecord = (store: string, prefix: string) => Promise<CopyPlace>;
+export type PlaceOfRecord = (store: string, prefix: string) => Promise<Place>;
 
 export interface ElsewhereQuery {
-  place: CopyPlace;
+  place: Place;
   component: string;
   timestamp: Timestamp;
   /** Other stores that the call or dr.yml name. */
-  others: readonly CopyPlace[];
+  others: readonly Place[];
   /** Absent: a store that only a record names cannot be asked. */
   open?: PlaceOfRecord | undefined;
   signal?: AbortSignal | undefined;
@@ -26,7 +26,7 @@ export type Elsewhere = { answer: 'gone'; recorded: boolean } | { answer: 'there
 interface Suspect {
   key: string;
   store: string;
-  open: () => Promise<CopyPlace>;
+  open: () => Promise<Place>;
   /** The place whose record names it: it must name that place, too, or it is not the store that it was (a disk that is not mounted). */
   namedBy?: string;
 }
@@ -38,7 +38,7 @@ export async function dataElsewhere(query: ElsewhereQuery): Promise<Elsewhere> {
   const suspects: Suspect[] = others.map((other) => ({ key: keyOf(other), store: other.store.location, open: async () => other }));
   let doubt: string | undefined;
   let recorded = false;
-  const follow = async (at: CopyPlace): Promise<string[]> => {
+  const follow = async (at: Place): Promise<string[]> => {
     const named: string[] = [];
     for (const record of await copyRecords(at, component, signal)) {
       const { store, prefix } = record;
@@ -77,11 +77,11 @@ export async function dataElsewhere(query: ElsewhereQuery): Promise<Elsewhere> {
   return doubt === undefined ? { answer: 'gone', recorded } : { answer: 'unknown', reason: doubt };
 }
 
-async function openRecorded({ open }: ElsewhereQuery, store: string, prefix: string): Promise<CopyPlace> {
+async function openRecorded({ open }: ElsewhereQuery, store: string, prefix: string): Promise<Place> {
   if (!open) throw new Error('it was not named to this run');
   return open(store, prefix);
 }
 
-function keyOf({ store, prefix }: CopyPlace): string {
+function keyOf({ store, prefix }: Place): string {
   return placeKey({ store: store.location, prefix });
 }

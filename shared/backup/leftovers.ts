@@ -5,6 +5,7 @@ import type { ObjectInfo, Store } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import { forgetAll } from './content-key.ts';
 import { dataElsewhere } from './elsewhere.ts';
+import type { Place } from './place.ts';
 import { backupNames, componentFolder, parseBackupObject } from './layout.ts';
 import { wrappedKeysOf } from './metadata.ts';
 
@@ -16,12 +17,6 @@ export interface ComponentEntry {
   timestamp: Timestamp;
   /** File name (`data`, `manifest.json`, …) → what the store knows of it. */
   files: Map<string, ObjectInfo>;
-}
-
-/** Another store that may hold copies of this component's backups. */
-export interface CopyPlace {
-  store: Store;
-  prefix: string;
 }
 
 /** Lists one component's timestamps in order. */
@@ -42,7 +37,7 @@ export interface CleanRequest {
   prefix: string;
   component: string;
   recipients: readonly KeyRecipient[];
-  copies: readonly CopyPlace[] | 'unknown';
+  copies: readonly Place[] | 'unknown';
   now: Date;
   signal?: AbortSignal | undefined;
 }

@@ -5,12 +5,12 @@ import type { KeyRecipient } from '../vaults/vault.ts';
 import { storeMark } from './begin.ts';
 import { copyRecords, placeKey } from './copy-record.ts';
 import { safetyComponent, safetyOf } from './layout.ts';
-import type { CopyPlace } from './leftovers.ts';
+import type { Place } from './place.ts';
 
 export interface UnbegunQuery {
   component: string;
   /** The other stores of the component, its own first. Without one that can be asked nothing is known. */
-  others: readonly CopyPlace[];
+  others: readonly Place[];
   recipients?: readonly KeyRecipient[] | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -21,7 +21,7 @@ export interface UnbegunQuery {
  * @param problem what the store said
  * @throws only when it is cancelled
  */
-export async function isUnbegun(problem: unknown, place: CopyPlace, query: UnbegunQuery): Promise<boolean> {
+export async function isUnbegun(problem: unknown, place: Place, query: UnbegunQuery): Promise<boolean> {
   const { component, others, recipients = [], signal } = query;
   if (!(problem instanceof RootMissingError)) return false;
   const asked = others.filter(({ store }) => store.location !== place.store.location);

@@ -7,7 +7,7 @@ import type { Compression } from './frames.ts';
 import type { NewInspector } from './inspector.ts';
 import type { JsonValue } from './json.ts';
 import type { BackupNames } from './layout.ts';
-import type { CopyPlace } from './leftovers.ts';
+import type { Place } from './place.ts';
 import type { Consistency, Manifest, SourceFacts, VerifyLevel } from './manifest.ts';
 
 /** What only the caller knows of a backup. */
@@ -59,7 +59,7 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   /** Milliseconds to wait for another run that is at work on the component; refused at once when absent. */
   lockWait?: number | undefined;
   /** Other stores that may hold copies: keys of leftovers stay while one of them has the data, and while not all of them are known. */
-  copies?: readonly CopyPlace[] | 'unknown';
+  copies?: readonly Place[] | 'unknown';
   clock?: Clock;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: BackupProgress) => void;

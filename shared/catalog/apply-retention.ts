@@ -3,7 +3,7 @@ import { RefusedError } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import type { RunIdentity } from '../step/host.ts';
 import { lockName } from '../backup/layout.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { StoreError } from '../stores/errors.ts';
 import { lockInTurn } from '../stores/lock-wait.ts';
 import type { LockOptions } from '../stores/store.ts';
@@ -32,15 +32,15 @@ const LOCK_EXPIRY_MS = 60_000;
 
 export interface SectionPlace {
   component: string;
-  place: CopyPlace;
+  place: Place;
   /** Every other store that may have the same backups. */
-  others: readonly CopyPlace[];
+  others: readonly Place[];
   /** The keys of this installation; without any nothing tells whose the backups are. */
   recipients?: readonly KeyRecipient[] | undefined;
 }
 
 /** Reads the run records of a place. */
-export type RunReader = (place: CopyPlace, signal?: AbortSignal) => Promise<ListedRun[]>;
+export type RunReader = (place: Place, signal?: AbortSignal) => Promise<ListedRun[]>;
 
 /** Reads the records of each place once, for a look at many components. */
 export function runReader(): RunReader {

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { recordCopies } from '../backup/copy-record.ts';
 import { backupNames, lockName } from '../backup/layout.ts';
-import { cleanLeftovers, listEntries, type CopyPlace } from '../backup/leftovers.ts';
+import { cleanLeftovers, listEntries } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../backup/manifest.ts';
 import { metadataFault, type MetadataError } from '../backup/metadata-check.ts';
 import { dataMetadata, manifestMetadata } from '../backup/metadata.ts';
@@ -24,8 +25,8 @@ const LOCK_EXPIRY_MS = 60_000;
 const COPY = 'copy';
 
 export interface CopyRequest {
-  from: CopyPlace;
-  to: CopyPlace;
+  from: Place;
+  to: Place;
   component: string;
   /** Opens the manifests, which proves them. Without any the copy is held against a manifest that is only read. */
   recipients: readonly KeyRecipient[];

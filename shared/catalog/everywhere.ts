@@ -1,13 +1,13 @@
 // The catalog of a component over all stores that have its backups: what there is, where each backup lies, which store cannot be seen.
 import { CancelledError, errorMessage, UserError } from '../step/errors.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { isUnbegun } from '../backup/unbegun.ts';
 import { readCatalog } from './known.ts';
 import type { BackupState, ListedBackup } from './list.ts';
 import { failedAttempts, type Attempt } from './pick.ts';
 
 /** A store of a component, as people call it. */
-export interface CatalogPlace extends CopyPlace {
+export interface CatalogPlace extends Place {
   /** Its name in dr.yml, or its address. */
   label: string;
 }

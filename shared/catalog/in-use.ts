@@ -2,7 +2,7 @@
 // reads looks for retention's after this one: whichever came second sees the other.
 import { randomUUID } from 'node:crypto';
 import { backupNames } from '../backup/layout.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import type { RunIdentity } from '../step/host.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { StoreError } from '../stores/errors.ts';
@@ -33,7 +33,7 @@ export interface Use {
  * @returns what takes the mark away; never throws
  * @throws StoreError when retention is removing the backup
  */
-export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise<() => Promise<void>> {
+export async function markInUse({ store, prefix }: Place, use: Use): Promise<() => Promise<void>> {
   const { component, timestamp, signal } = use;
   const id = randomUUID().slice(0, 8);
   const write = async (): Promise<void> => {
@@ -62,7 +62,7 @@ export async function markInUse({ store, prefix }: CopyPlace, use: Use): Promise
 
 /** True while retention removes a backup: to be asked after a hold was written, which retention looks for after its own mark. @throws StoreError */
 export async function isBeingRemoved(
-  { store, prefix }: CopyPlace,
+  { store, prefix }: Place,
   { component, timestamp, signal }: Pick<Use, 'component' | 'timestamp' | 'signal'>,
 ): Promise<boolean> {
   const marker = await store.stat(backupNames(prefix, component, timestamp).prune, signal);

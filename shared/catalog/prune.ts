@@ -9,7 +9,7 @@ import type { RunIdentity } from '../step/host.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import { forgetAll } from '../backup/content-key.ts';
 import { backupNames } from '../backup/layout.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { keysSchema, wrappedKeysOf } from '../backup/metadata.ts';
 import type { ObjectInfo } from '../stores/store.ts';
 import type { KeyRecipient, WrappedKey } from '../vaults/vault.ts';
@@ -19,10 +19,10 @@ import { holdsAt, holdsOn, releaseHolds } from './hold.ts';
 
 export interface PruneRequest {
   /** The store to remove from. Its lock on the component is held by the caller. */
-  place: CopyPlace;
+  place: Place;
   component: string;
   /** Every other store that may have the same backups: a key stays while one of them has the data. */
-  others: readonly CopyPlace[];
+  others: readonly Place[];
   /** True when `others` is complete, as dr.yml says it; otherwise the key of a copy stays unless a record says where its original was. */
   othersKnown: boolean;
   /** Opens stores that only the records of copies name; absent: their keys stay. */

@@ -1,5 +1,6 @@
 // Moves the data of finished backups to the tier that their store is set to; also what a run that was killed has left where it was written.
-import { listEntries, type CopyPlace } from '../backup/leftovers.ts';
+import { listEntries } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { backupNames } from '../backup/layout.ts';
 import { errorMessage } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
@@ -18,7 +19,7 @@ export interface Settled {
  * @throws StoreError when the store cannot be listed
  */
 export async function settleTier(
-  { store, prefix }: CopyPlace,
+  { store, prefix }: Place,
   { component, now, signal }: { component: string; now: Date; signal?: AbortSignal | undefined },
 ): Promise<Settled> {
   const settled: Settled = { moved: [], failed: [] };

@@ -1,7 +1,7 @@
 // Records that nothing needs any more: recovery points of which no backup is left anywhere, and old run records. The audit log and the proofs
 // of drills stay for ever.
 import { copyRecords, placeKey } from '../backup/copy-record.ts';
-import type { CopyPlace } from '../backup/leftovers.ts';
+import type { Place } from '../backup/place.ts';
 import { VerificationError } from '../step/errors.ts';
 import { timestampToDate, type Timestamp } from '../step/timestamp.ts';
 import { listBackups } from './list.ts';
@@ -14,9 +14,9 @@ export const RUN_RECORD_DAYS = 400;
 
 export interface TidyRequest {
   /** The stores that the run works in: nothing goes from others. */
-  places: readonly CopyPlace[];
+  places: readonly Place[];
   /** Further stores that may have parts of a point. */
-  others: readonly CopyPlace[];
+  others: readonly Place[];
   /** Backups that are about to go, as `leavingKey` says it: a point of nothing else goes with them. */
   leaving?: ReadonlySet<string>;
   now: Date;
@@ -25,8 +25,8 @@ export interface TidyRequest {
 
 /** Objects that may go. */
 export interface TidyPlan {
-  points: { place: CopyPlace; name: string }[];
-  runs: { place: CopyPlace; name: string }[];
+  points: { place: Place; name: string }[];
+  runs: { place: Place; name: string }[];
 }
 
 /** Tells one backup in one store. */
@@ -67,7 +67,7 @@ async function timestampsLeft({ places, others, leaving, signal }: TidyRequest):
 }
 
 /** True when no store that was not looked at can have a part of the point. One that cannot be read stays. */
-async function nothingElsewhere({ places, others, signal }: TidyRequest, place: CopyPlace, timestamp: Timestamp): Promise<boolean> {
+async function nothingElsewhere({ places, others, signal }: TidyRequest, place: Place, timestamp: Timestamp): Promise<boolean> {
   const known = [...places, ...others];
   const locations = new Set(known.map(({ store }) => store.location));
   const keys = new Set(known.map(({ store, prefix }) => placeKey({ store: store.location, prefix })));
@@ -86,7 +86,7 @@ async function nothingElsewhere({ places, others, signal }: TidyRequest, place: 
 }
 
 /** Old records, except the last one of each sort: what retention and status go by. */
-async function oldRuns({ store, prefix }: CopyPlace, { now, signal }: TidyRequest): Promise<string[]> {
+async function oldRuns({ store, prefix }: Place, { now, signal }: TidyRequest): Promise<string[]> {
   const runs = await listRuns(store, prefix, signal);
   const sortOf = ({ step, component, outcome }: (typeof runs)[number]): string => JSON.stringify([step, component, outcome]);
   const last = new Map(runs.map((run) => [sortOf(run), run.name]));

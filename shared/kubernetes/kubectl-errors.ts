@@ -1,6 +1,6 @@
 // Says in one sentence what kubectl's words mean, and what to do about it.
 import { UserError } from '../step/errors.ts';
-import type { ClusterAccess } from './kubectl.ts';
+import type { ClusterAccess } from './access.ts';
 
 const LOG_IN =
   'Log in to the cluster first: azure/aks-set-context on GitHub, Kubernetes@1 with command login on Azure, az aks get-credentials at a terminal.';

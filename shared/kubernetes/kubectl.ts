@@ -2,14 +2,8 @@
 import { UserError } from '../step/errors.ts';
 import { findOnPath } from '../tools/find-tool.ts';
 import { inTime, runStreaming, type StreamingOptions, type StreamingProcess } from '../tools/process.ts';
+import type { ClusterAccess } from './access.ts';
 import { kubectlFailure } from './kubectl-errors.ts';
-
-/** Which cluster and namespace, as kubectl knows them. */
-export interface ClusterAccess {
-  /** A context of the kubeconfig; its current one when absent. */
-  context?: string | undefined;
-  namespace: string;
-}
 
 /** A program inside a container. */
 export interface PodCommand {

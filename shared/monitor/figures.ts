@@ -2,7 +2,8 @@
 import type { ListedBackup } from '../catalog/list.ts';
 import { isFailure, type ListedRun } from '../catalog/runs.ts';
 import { timestampToDate } from '../step/timestamp.ts';
-import type { ComponentFacts, CopyFacts } from './facts.ts';
+import type { CopyFacts } from './component-facts.ts';
+import type { ComponentFacts } from './component-facts.ts';
 
 /** Backups before the newest one that make up what is usual; fewer than the minimum make nothing. */
 const HISTORY = 10;

@@ -3,7 +3,8 @@ import { KINDS } from '../kinds/registry.ts';
 import type { ListedBackup } from '../catalog/list.ts';
 import { formatBytes, formatSeconds, plural } from '../step/format.ts';
 import { timestampToDate } from '../step/timestamp.ts';
-import type { ComponentFacts, Facts, StoreFacts } from './facts.ts';
+import type { Facts, StoreFacts } from './facts.ts';
+import type { ComponentFacts } from './component-facts.ts';
 import {
   failuresSinceSuccess,
   badBackups,

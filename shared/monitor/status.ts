@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { nextRuns } from '../config/schedule.ts';
 import { statusName } from '../backup/layout.ts';
 import type { Store } from '../stores/store.ts';
-import type { ComponentFacts, Facts } from './facts.ts';
+import type { Facts } from './facts.ts';
+import type { ComponentFacts } from './component-facts.ts';
 import type { KeyFirstSeen } from './keys.ts';
 import {
   failedRuns,

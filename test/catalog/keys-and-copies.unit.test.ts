@@ -1,7 +1,7 @@
 // A key outlives every copy of its data, whoever prunes where and whatever it was told: copies are known from the records beside the backups.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { backupNames, copyRecordsFolder } from '../../shared/backup/layout.ts';
-import type { CopyPlace } from '../../shared/backup/leftovers.ts';
+import type { Place } from '../../shared/backup/place.ts';
 import { verifyBackup } from '../../shared/backup/read.ts';
 import { copyBackups } from '../../shared/catalog/copy.ts';
 import { copyRecords } from '../../shared/backup/copy-record.ts';
@@ -17,7 +17,7 @@ let made: World;
 let stores: Record<'home' | 'offsite' | 'third', MemoryStore>;
 
 const named = (name: string): MemoryStore => Object.assign(new MemoryStore(), { location: `memory:${name}` });
-const at = (store: MemoryStore): CopyPlace => ({ store, prefix: 'prod' });
+const at = (store: MemoryStore): Place => ({ store, prefix: 'prod' });
 /** Opens what a record names. */
 const open: PlaceOfRecord = async (address, prefix) => {
   const store = Object.values(stores).find(({ location }) => location === address);

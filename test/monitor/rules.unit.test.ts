@@ -1,6 +1,7 @@
 // Every rule at its border: what is told, what is not, and how it is said.
 import { describe, expect, test } from '@jest/globals';
-import type { ComponentFacts, Facts } from '../../shared/monitor/facts.ts';
+import type { Facts } from '../../shared/monitor/facts.ts';
+import type { ComponentFacts } from '../../shared/monitor/component-facts.ts';
 import { judge, type Finding } from '../../shared/monitor/rules.ts';
 import { dueAfter } from '../../shared/monitor/schedule.ts';
 import { backup, DAILY, DAY, DUE, facts, GIB, HOUR, NOW, run } from './worlds.ts';

@@ -1,7 +1,8 @@
 // Facts for tests: a component with a row of daily backups, changed as a case needs it.
 import type { ListedBackup } from '../../shared/catalog/list.ts';
 import type { ListedRun } from '../../shared/catalog/runs.ts';
-import type { ComponentFacts, Facts } from '../../shared/monitor/facts.ts';
+import type { Facts } from '../../shared/monitor/facts.ts';
+import type { ComponentFacts } from '../../shared/monitor/component-facts.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
 
 export const HOUR = 3_600_000;
