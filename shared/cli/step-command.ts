@@ -1,6 +1,7 @@
 // One CLI command per step, generated from its definition: options, help, secrets, examples.
 import { Option, type Command } from 'commander';
 import { secretIn } from '../config/literal-secrets.ts';
+import { wrapWords } from '../hosts/text-layout.ts';
 import { TerminalHost } from '../hosts/terminal.ts';
 import { readSecret, secretFileOption, secretInOption, secretOnCommandLine, secretVariable } from '../hosts/terminal-secrets.ts';
 import { drSource } from '../session/session.ts';
@@ -117,7 +118,7 @@ function helpEnd(step: AnyStep): string {
   return [
     '',
     ...(examples.length > 0 ? ['Examples:', ...examples, ''] : []),
-    `Exit codes: ${codes.join(', ')}.`,
+    ...wrapWords(`Exit codes: ${codes.join(', ')}.`, 80),
     'The README says what each means.',
   ].join('\n');
 }

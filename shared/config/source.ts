@@ -28,6 +28,11 @@ export function absentDr(workingFolder = process.cwd()): string {
   return `There is no ${DEFAULT_FILE} here${elsewhere < 0 ? '' : `; there is one in ${above(elsewhere)}`}`;
 }
 
+/** The way to a dr.yml, as the end of a sentence: a pipeline has no folder to go to. */
+export function wayToDr({ kind }: Pick<Host, 'kind'>): string {
+  return kind === 'terminal' ? 'go to the folder of your dr.yml' : 'check out the repository with your dr.yml';
+}
+
 function foldersUpwards(start: string): string[] {
   const folders = [resolve(start)];
   for (let folder = dirname(folders[0] as string); folder !== folders.at(-1); folder = dirname(folder)) folders.push(folder);

@@ -56,6 +56,9 @@ export function wrapWords(text: string, width: number, measure: (text: string) =
 /** A command line and a line of a stack are never broken: they are there to be copied. */
 const COMMAND = /^\s+at |\b(?:lifeboat|az|gh|kubectl|openssl|export|node|npm) [a-z-]/;
 
+/** `  Label   ` before the value of a fact in a plan; one that is long leaves the value too little room. */
+const FACT = /^ {2}(?=.{1,34}\S {2,}\S)\S+(?: \S+)* {2,}/;
+
 /**
  * Lines of a message, each broken between words and indented like its beginning.
  * @param measure how wide a text will be seen, when it holds marks that will not
@@ -65,7 +68,7 @@ export function wrapMessage(message: string, width: number, measure: (text: stri
     .split('\n')
     .flatMap((line) => {
       if (measure(line) <= width || COMMAND.test(line)) return [line];
-      const begin = /^\s*(?:[-!*] )?/.exec(line)?.[0] ?? '';
+      const begin = FACT.exec(line)?.[0] ?? /^\s*(?:[-!*] )?/.exec(line)?.[0] ?? '';
       const hanging = ' '.repeat(begin.length);
       return wrapWords(line.slice(begin.length), width - begin.length, measure).map((part, at) => `${at === 0 ? begin : hanging}${part}`);
     })

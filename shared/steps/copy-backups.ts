@@ -15,7 +15,7 @@ export const copyBackupsStep = defineStep({
   outputs,
   examples: [
     { what: 'To the stores that dr.yml names', args: '--component mongodb' },
-    { what: 'Everything, to a bucket', args: '--copies s3://dr-copies?region=eu-central-1 --days 0' },
+    { what: 'Everything, to a bucket', args: "--copies 's3://dr-copies?region=eu-central-1' --days 0" },
   ],
   check: (inputs, spell) => (inputs.days < 0 ? [`${spell('days')} is ${inputs.days}: expected 0 or more.`] : []),
   run: async (context) => (await import('./run/copy-backups.ts')).runCopyBackups(context),

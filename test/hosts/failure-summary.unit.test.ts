@@ -29,6 +29,15 @@ describe('the summary of a run that did not succeed', () => {
     const status = `### \u274c shop: CRITICAL\n\n- **critical**: It is missing.\n\nRun next\n\n\`\`\`\n${command}\n\`\`\`\n`;
     const missing = { kind: 'failed' as const, message: 'It is missing.', fix: `Run next: ${command}` };
     expect(failureSummary({ ...FAILED, exitCode: 1, error: missing, help: { next: command } }, status)).toBe('');
+    const table = '### \u274c shop: 1 check of 2 FAILED\n\n| vault-access | FAILED | It is away. |\n\n**vault-access**: Mount it.\n';
+    const checks = {
+      kind: 'failed' as const,
+      message: '1 check of 2 failed:\n- vault-access: It is away.',
+      fix: 'The summary says what to do.',
+    };
+    expect(failureSummary({ ...FAILED, exitCode: 1, error: checks }, table)).toBe('');
+    const unsaid = { ...checks, message: '1 check of 2 failed:\n- key-access: It is away.' };
+    expect(failureSummary({ ...FAILED, exitCode: 1, error: unsaid }, table)).toContain('> - key-access: It is away.');
     const other = { ...missing, message: 'Something else.' };
     expect(failureSummary({ ...FAILED, exitCode: 1, error: other }, status)).toBe('> Something else.\n');
   });

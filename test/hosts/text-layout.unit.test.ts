@@ -28,6 +28,9 @@ describe('wrapping', () => {
   test('a command line stays in one piece, to be copied', () => {
     const command = 'Run next: lifeboat backup-validation --component mongodb --timestamp 20241201_120000';
     expect(wrapMessage(command, 40)).toBe(command);
+    expect(wrapMessage('  Takes      about 0.8s: proof 0.1s, writing 0.1s', 34)).toBe(
+      '  Takes      about 0.8s: proof\n             0.1s, writing 0.1s',
+    );
   });
 });
 

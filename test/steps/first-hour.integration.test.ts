@@ -80,7 +80,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
         [['backup-all'], /write one:\s+lifeboat init/],
         [['config', 'validate'], /--config path\/to\/dr\.yml/],
         [['mongodb-backup'], /--store|dr\.yml/],
-        [['status'], /Go to the folder of your dr\.yml, or name the store/],
+        [['status'], /^error: There is no dr\.yml here, and --store is missing\.[^]*folder\s+of\s+your\s+dr\.yml/],
       ] as const) {
         expect([args.join(' '), await run(...args)]).toEqual([args.join(' '), { code: 2, text: expect.stringMatching(fix) }]);
       }

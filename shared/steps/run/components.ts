@@ -1,7 +1,7 @@
 // Which component a step is about when none is named: the only one there is, or all of them; never one that nobody mentioned.
 import { safetyOf } from '../../backup/layout.ts';
 import { listBackups } from '../../catalog/list.ts';
-import { absentDr } from '../../config/source.ts';
+import { absentDr, wayToDr } from '../../config/source.ts';
 import { Kinds, type AnyKind } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { sessionOf } from '../../session/session.ts';
@@ -44,10 +44,7 @@ export async function storedComponent(context: StepContext<ComponentInputs & Pla
   throw new UsageError(
     `${dr === undefined && store === undefined ? `${absentDr()}, and ` : ''}${host.spell('component')} is missing: ${names.length === 0 ? 'say whose backups are meant' : 'there is more than one'}.`,
     {
-      fix:
-        names.length === 0
-          ? `Set it, or go to the folder of your dr.yml.`
-          : `Set ${host.spell('component')} to one of ${names.join(', ')}.`,
+      fix: names.length === 0 ? `Set it, or ${wayToDr(host)}.` : `Set ${host.spell('component')} to one of ${names.join(', ')}.`,
     },
   );
 }

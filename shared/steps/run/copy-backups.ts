@@ -5,7 +5,7 @@ import type { RetentionRules } from '../../catalog/retention.ts';
 import { settleTier } from '../../catalog/settle.ts';
 import { parsedRules, retentionRules } from '../../config/retention.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
-import { absentDr } from '../../config/source.ts';
+import { absentDr, wayToDr } from '../../config/source.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepContext, StepReturn } from '../../step/define.ts';
 import { errorMessage, UsageError, UserError, VerificationError, withFix } from '../../step/errors.ts';
@@ -312,7 +312,7 @@ function missing({ host }: Context, dr: DrConfig | undefined, name: 'store' | 'c
   const what = `${host.spell(name)} is missing: ${name === 'store' ? 'where are the backups to copy?' : 'where should the copies go?'}`;
   if (dr) return new UsageError(what, { fix: `Set ${host.spell(name)} to the name of a store in ${dr.label} or an address.` });
   return new UsageError(`${absentDr()}, and ${what}`, {
-    fix: `Set ${host.spell(name)} to the address of a store, or go to the folder of your dr.yml.`,
+    fix: `Set ${host.spell(name)} to the address of a store, or ${wayToDr(host)}.`,
   });
 }
 

@@ -272,8 +272,9 @@ async function report(context: Context, results: readonly CheckResult[], keys: r
         ['check', 'result', 'what was found'],
         results.map(({ name, status, seen }) => [name, STATUS_TEXT[status], seen]),
       ),
-      ...[...failed, ...warnings].flatMap(({ name, fix }) => fixText(name, fix)),
-      ...ok.flatMap(({ name, fix }) => (fix === undefined ? [] : fixText(name, fix))),
+      ...[...Map.groupBy([...failed, ...warnings, ...ok], ({ fix }) => fix)].flatMap(([fix, same]) =>
+        fixText(same.map(({ name }) => name).join(', '), fix),
+      ),
       forbidden ? details('A role with nothing but what is needed', commandBlock(JSON.stringify(roleDefinition(), null, 2))) : undefined,
       keys.length === 0 ? undefined : details(`Keys of ${plural(keys.length, 'backup')}`, keyTable(keys)),
     ),

@@ -1,6 +1,6 @@
 // The stores that a reading step looks at when it is about more than one component: the one that was given, else every store that dr.yml names
 // as the home of a component.
-import { absentDr } from '../../config/source.ts';
+import { absentDr, wayToDr } from '../../config/source.ts';
 import type { StepContext } from '../../step/define.ts';
 import { sessionOf } from '../../session/session.ts';
 import { UsageError } from '../../step/errors.ts';
@@ -31,7 +31,7 @@ export async function openReadingPlaces(
   throw new UsageError(
     dr ? `${host.spell('store')} is missing: ${dr.label} names no store.` : `${absentDr()}, and ${host.spell('store')} is missing.`,
     {
-      fix: `Set ${host.spell('store')} to the store of the backups${dr ? ', or add stores to the file' : ', or go to the folder of your dr.yml'}.`,
+      fix: `Set ${host.spell('store')} to the store of the backups${dr ? ', or add stores to the file' : `, or ${wayToDr(host)}`}.`,
     },
   );
 }

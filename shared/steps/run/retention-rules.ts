@@ -1,7 +1,7 @@
 // By which rules a retention run judges, and whose backups: the inputs' rules, else those of dr.yml.
 import { safetyOf } from '../../backup/layout.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
-import { absentDr } from '../../config/source.ts';
+import { absentDr, wayToDr } from '../../config/source.ts';
 import { presetRules, retentionRules, type WrittenRules } from '../../config/retention.ts';
 import { errorMessage, UsageError } from '../../step/errors.ts';
 import type { Context } from '../apply-retention/inputs.ts';
@@ -13,7 +13,7 @@ export function componentsOf(context: Context, dr: DrConfig | undefined): string
   const { host } = context;
   if (dr === undefined) {
     throw new UsageError(`${absentDr()}, and ${host.spell('component')} is missing: whose backups are these rules for?`, {
-      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb, or go to the folder of your dr.yml.`,
+      fix: `Set ${host.spell('component')} to a name that list-backups shows, such as mongodb, or ${wayToDr(host)}.`,
     });
   }
   const names = dr.componentNames().filter((name) => inputRules(context) !== undefined || dr.component(name).retention !== undefined);

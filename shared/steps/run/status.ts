@@ -5,7 +5,7 @@ import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile } from '..
 import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
 import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
-import { absentDr } from '../../config/source.ts';
+import { absentDr, wayToDr } from '../../config/source.ts';
 import { composeAlert, lastGoodOf, type Problem } from '../../notify/compose.ts';
 import type { Message } from '../../notify/message.ts';
 import { sessionOf } from '../../session/session.ts';
@@ -128,7 +128,7 @@ async function openStores(context: Context, inputs: Inputs, config: DrConfig | u
     const store = host.spell('store');
     if (config === undefined) {
       throw new UsageError(`${absentDr()}, and ${store} is missing.`, {
-        fix: `Set ${store} to the store of the backups, or go to the folder of your dr.yml.`,
+        fix: `Set ${store} to the store of the backups, or ${wayToDr(host)}.`,
       });
     }
     throw new UsageError(`${config.label} has no component with a store to look at, and ${store} is missing.`, {
