@@ -5,7 +5,7 @@ import { errorMessage } from '../step/errors.ts';
 import { StoreError } from '../stores/errors.ts';
 import type { Store } from '../stores/store.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
-import { installationIds, markBytes } from './installation.ts';
+import { installationIds, keepsMark, markBytes } from './installation.ts';
 import { begunName } from './layout.ts';
 
 export interface Beginning {
@@ -24,16 +24,17 @@ export function storeMark({ location }: Pick<Store, 'location'>): string {
 }
 
 /**
- * Called when a store has no backup of a component. Leaves a mark there before the first key is made, so that a first backup that is killed
- * does not look like a store that was lost.
+ * Called when a store has no backup of a component. Leaves a mark there before the first key is made, which says whose backups these are, and
+ * so that a first backup on a disk that is killed does not look like a store that was lost.
  * @throws StoreError when a vault has keys of backups that were made in this very store
  */
 export async function beginHere(beginning: Beginning): Promise<void> {
   const { store, prefix, component, recipients, now, signal } = beginning;
-  if (!store.onDisk) return;
+  if (!keepsMark(store)) return;
   const mark = begunName(prefix, component);
   if (await store.stat(mark, signal)) return;
-  for (const recipient of recipients) {
+  // A service that is not there says so.
+  for (const recipient of store.onDisk ? recipients : []) {
     const known = await knownTo(recipient, beginning);
     if (known.length === 0 || (await areUnderAnotherName(known, beginning))) continue;
     const many = known.length === 1 ? 'a backup' : `${known.length} backups`;

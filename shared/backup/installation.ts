@@ -1,5 +1,5 @@
-// Whose backups these are: the mark in a store on a disk knows the vaults of the installation that writes there, as fingerprints. Two
-// installations with one store and one name would restore and remove each other's backups.
+// Whose backups these are: a mark beside them knows the vaults of the installation that writes there, as fingerprints. Two installations with
+// one store and one name would restore and remove each other's backups.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RefusedError } from '../step/errors.ts';
@@ -23,6 +23,11 @@ const markSchema = z.looseObject({ installations: z.array(z.string()).optional()
 /** A vault that was moved has another address; whether it is the same one, the newest backups tell. */
 const NEWEST = 5;
 
+/** True for a store that several installations can reach. */
+export function keepsMark({ onDisk, isService }: Pick<Store, 'onDisk' | 'isService'>): boolean {
+  return onDisk === true || isService === true;
+}
+
 /** The installation as a mark names it: a digest per vault, none of which tells an address. Escrow keys are often shared. */
 export function installationIds(recipients: readonly KeyRecipient[], prefix: string): string[] {
   const vaults = recipients.filter(({ kind }) => kind !== 'escrow');
@@ -37,7 +42,7 @@ export function installationIds(recipients: readonly KeyRecipient[], prefix: str
  */
 export async function otherInstallation(claim: Claim): Promise<RefusedError | undefined> {
   const { store, prefix, component, recipients, signal } = claim;
-  if (!store.onDisk || recipients.length === 0) return undefined;
+  if (!keepsMark(store) || recipients.length === 0) return undefined;
   const name = begunName(prefix, component);
   const known = idsIn(await store.read(name, { signal }));
   const own = installationIds(recipients, prefix);
@@ -51,10 +56,13 @@ export async function otherInstallation(claim: Claim): Promise<RefusedError | un
   );
 }
 
-/** Says in the mark that this installation writes here. @throws RefusedError when another one does; StoreError */
+/**
+ * Says in the mark that this installation writes here. Where a container lets nothing be changed, the mark stays as it is.
+ * @throws RefusedError when another one does; StoreError
+ */
 export async function joinInstallation(claim: Claim): Promise<void> {
   const { store, prefix, component, recipients, signal } = claim;
-  if (!store.onDisk) return;
+  if (!keepsMark(store)) return;
   const other = await otherInstallation(claim);
   if (other) throw other;
   const name = begunName(prefix, component);
@@ -62,7 +70,12 @@ export async function joinInstallation(claim: Claim): Promise<void> {
   const known = idsIn(bytes);
   const installations = [...new Set([...known, ...installationIds(recipients, prefix)])];
   if (installations.length === known.length) return;
-  await store.write(name, markBytes({ ...parsed(bytes), component, installations }), { contentType: 'application/json', signal });
+  try {
+    await store.write(name, markBytes({ ...parsed(bytes), component, installations }), { contentType: 'application/json', signal });
+  } catch (thrown) {
+    // Immutable: the newest backups go on telling whose they are.
+    if (signal?.aborted || store.onDisk || bytes === undefined) throw thrown;
+  }
 }
 
 /** A mark's content. */

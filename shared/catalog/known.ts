@@ -28,7 +28,11 @@ export function findingsIn(
   const findings = new Map<string, Finding>();
   for (const { step, timestamp, badBackups, goodBackups, keylessBackups } of runs) {
     const at = timestampToDate(timestamp);
-    for (const name of goodBackups) findings.set(name, { verdict: PROVES.has(step) ? 'proved' : 'whole', at });
+    for (const name of goodBackups) {
+      // Bytes that are whole are those that were proved before.
+      const isProved = PROVES.has(step) || findings.get(name)?.verdict === 'proved';
+      findings.set(name, { verdict: isProved ? 'proved' : 'whole', at });
+    }
     for (const name of keylessBackups) findings.set(name, { verdict: 'keyless', at });
     for (const name of badBackups) findings.set(name, { verdict: 'damaged', at });
   }

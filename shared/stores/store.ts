@@ -153,6 +153,8 @@ export interface Store {
   space?(): Promise<StoreSpace | undefined>;
   /** It lies in a folder of a disk. While that is not mounted the folder is empty, and looks like a new store. */
   readonly onDisk?: true;
+  /** A cloud service: several installations can reach it, and it never looks empty by mistake. */
+  readonly isService?: true;
   /** Access tiers; absent where everything is always readable. */
   readonly tiering?: Tiering;
 }

@@ -123,6 +123,8 @@ test('a backup that was not read back when it was made is verified once a valida
   expect((await states())[2]).toBe('committed');
   await found({ outcome: 'succeeded', goodBackups: [name(3)] });
   expect((await states())[2]).toBe('verified');
+  await found({ step: 'copy-backups', outcome: 'succeeded', goodBackups: [name(3)] }, '04_090000');
+  expect((await states())[2]).toBe('verified');
 });
 
 test('beside a whole backup a fresh mark of retention means the same to all, and an old one nothing', async () => {

@@ -80,6 +80,7 @@ function lockOf({ legalHold, immutableUntil: until }: ListedBlob): Pick<ObjectIn
 
 class AzureBlobStore implements Store {
   readonly kind = 'azure-blob';
+  readonly isService = true;
   readonly location: string;
   readonly tiering: Tiering;
   readonly #container: AzureContainer;

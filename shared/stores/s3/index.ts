@@ -65,6 +65,7 @@ export function s3Address({ bucket, prefix, region, endpoint, lockDays }: S3Stor
 
 class S3Store implements Store {
   readonly kind = 's3';
+  readonly isService = true;
   readonly location: string;
   readonly tiering: Tiering;
   readonly #bucket: S3Bucket;
