@@ -10,16 +10,10 @@ import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { findReferences, resolveReferences } from './references.ts';
 import type { StoreConfig } from '../stores/open.ts';
+import type { RecipientEntry, VaultConfig } from '../vaults/open.ts';
 import type { Dr, DrSchema } from './schema.ts';
 import { marksAt } from '../schema/marks.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
-
-/** A vault with everything resolved: what `openVault` takes. Folder paths are absolute. */
-export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
-
-/** Who can open a backup: what `openRecipients` takes. `key` is a full address, `publicKey` an absolute path. */
-export type RecipientConfig =
-  { kind: 'key-vault-secret' | 'folder' } | { kind: 'key-vault-key'; key: string } | { kind: 'escrow'; publicKey: string };
 
 /** Where references of dr.yml are looked up. */
 export interface DrSources {
@@ -123,24 +117,17 @@ export class DrConfig {
 
   /** The vault, resolved; undefined when the file has none. @throws UsageError naming the missing variable */
   async vault(): Promise<VaultConfig | undefined> {
-    switch (this.dr.vault?.kind) {
-      case 'azure-key-vault':
-        return { kind: 'azure-key-vault', url: withoutSlash(await this.#required(['vault', 'url'])) };
-      case 'folder':
-        return { kind: 'folder', path: await this.#path(['vault', 'path']) };
-      case undefined:
-        return undefined;
-    }
+    if (this.dr.vault === undefined) return undefined;
+    const vault = await this.#resolved(this.dr.vault, ['vault']);
+    return 'url' in vault ? { ...vault, url: withoutSlash(vault.url) } : vault;
   }
 
   /** Who can open a backup: `keys`, or one key per backup in the vault. Empty when the file has neither. */
-  async recipients(): Promise<RecipientConfig[]> {
-    const recipients: RecipientConfig[] = [];
-    for (const [index, { kind }] of (this.dr.keys ?? defaultKeys(this.dr)).entries()) {
-      if (kind === 'escrow') recipients.push({ kind, publicKey: await this.#path(['keys', index, 'publicKey']) });
-      else if (kind === 'key-vault-key')
-        recipients.push({ kind, key: keyUrl(await this.#required(['keys', index, 'key']), await this.vault()) });
-      else recipients.push({ kind });
+  async recipients(): Promise<RecipientEntry[]> {
+    const recipients: RecipientEntry[] = [];
+    for (const [index, entry] of (this.dr.keys ?? defaultKeys(this.dr)).entries()) {
+      const recipient = await this.#resolved(entry, ['keys', index]);
+      recipients.push('key' in recipient ? { ...recipient, key: keyUrl(recipient.key, await this.vault()) } : recipient);
     }
     return recipients;
   }

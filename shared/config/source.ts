@@ -5,7 +5,8 @@ import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Host } from '../step/host.ts';
 import type { ConfigSource } from '../step/run.ts';
-import type { DrConfig, VaultConfig } from './dr-config.ts';
+import type { VaultConfig } from '../vaults/open.ts';
+import type { DrConfig } from './dr-config.ts';
 
 export const DEFAULT_FILE = 'dr.yml';
 

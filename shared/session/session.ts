@@ -1,6 +1,6 @@
 // What one run keeps: dr.yml is read once, the sign-in made once, every store and vault opened once, and each secret known on the way.
 import type { TokenCredential } from '@azure/core-auth';
-import type { DrConfig, DrSources, VaultConfig } from '../config/dr-config.ts';
+import type { DrConfig, DrSources } from '../config/dr-config.ts';
 import { absentDr, componentSource, DEFAULT_FILE, findDrFile } from '../config/source.ts';
 import { problemLine } from '../config/problem.ts';
 import { KINDS, type Kinds } from '../kinds/registry.ts';
@@ -11,6 +11,7 @@ import { Masker } from '../step/masking.ts';
 import type { OpenConfig, OpenedConfig } from '../step/run.ts';
 import type { StoreConfig } from '../stores/open.ts';
 import type { Store } from '../stores/store.ts';
+import type { VaultConfig } from '../vaults/open.ts';
 import type { Vault } from '../vaults/vault.ts';
 
 /** The text of an input by camelCase name, as the host has it. */

@@ -1,6 +1,7 @@
 // Opens vaults by address and key recipients by kind: one line per kind, the heavy libraries loaded when they are needed.
 import { resolve } from 'node:path';
 import type { TokenCredential } from '@azure/identity';
+import type { z } from 'zod';
 import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Secret } from '../step/input.ts';
@@ -24,13 +25,6 @@ export interface OpenOptions {
   clock?: Clock;
 }
 
-/** A vault as `dr.yml` says it. */
-export type VaultConfig = { kind: 'azure-key-vault'; url: string } | { kind: 'folder'; path: string };
-
-/** A recipient as `dr.yml` says it. `vault` stands for the one that keeps a key per backup in the vault at hand. */
-export type RecipientConfig =
-  { kind: 'vault' | 'key-vault-secret' | 'folder' } | { kind: 'key-vault-key'; key: string } | { kind: 'escrow'; publicKey?: string };
-
 export interface RecipientOptions extends OpenOptions {
   /** The vault that keeps keys; not needed for a `key-vault-key` with a full address, nor for `escrow`. */
   vault?: Vault;
@@ -38,13 +32,24 @@ export interface RecipientOptions extends OpenOptions {
   escrow?: { privateKey?: string; passphrase?: Secret };
 }
 
-type Config<K> = Extract<VaultConfig, { kind: K }>;
-const VAULTS: { [K in VaultConfig['kind']]: (config: Config<K>, options: OpenOptions) => Promise<Vault> } = {
-  'azure-key-vault': async ({ url }, options) =>
-    new (await import('./azure-key-vault.ts')).AzureKeyVault(url, await keyVaultOptions(options)),
-  folder: async ({ path }, options) =>
-    new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
+/** Every kind of vault, by the name that dr.yml calls it. Schemas and libraries are loaded when they are needed. */
+export const VAULTS = {
+  'azure-key-vault': {
+    schema: async () => (await import('./azure-key-vault-schema.ts')).schema,
+    open: async ({ url }: { url: string }, options: OpenOptions): Promise<Vault> =>
+      new (await import('./azure-key-vault.ts')).AzureKeyVault(url, await keyVaultOptions(options)),
+  },
+  folder: {
+    schema: async () => (await import('./folder-schema.ts')).schema,
+    open: async ({ path }: { path: string }, options: OpenOptions): Promise<Vault> =>
+      new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
+  },
 };
+
+export type VaultSchema = Awaited<ReturnType<(typeof VAULTS)[keyof typeof VAULTS]['schema']>>;
+
+/** A vault as `dr.yml` says it, references resolved. */
+export type VaultConfig = z.infer<VaultSchema>;
 
 /**
  * Opens a vault.
@@ -53,7 +58,7 @@ const VAULTS: { [K in VaultConfig['kind']]: (config: Config<K>, options: OpenOpt
  */
 export async function openVault(address: string | VaultConfig, options: OpenOptions = {}): Promise<Vault> {
   const config = typeof address === 'string' ? vaultConfig(address) : address;
-  const open = VAULTS[config.kind] as (config: VaultConfig, options: OpenOptions) => Promise<Vault>;
+  const open = VAULTS[config.kind].open as (config: VaultConfig, options: OpenOptions) => Promise<Vault>;
   return open(config, options);
 }
 
@@ -71,13 +76,34 @@ export function vaultConfig(address: string): VaultConfig {
   return { kind: 'folder', path: expandHome(address) };
 }
 
-const RECIPIENTS: Record<RecipientKind, (config: RecipientConfig, options: RecipientOptions) => Promise<KeyRecipient>> = {
-  'key-vault-secret': (_config, options) => secretRecipient('azure-key-vault', 'key-vault-secret', options),
-  folder: (_config, options) => secretRecipient('folder', 'folder', options),
-  'key-vault-key': async (config, options) =>
-    new (await import('./vault-key-recipient.ts')).VaultKeyRecipient(keyAddress(config, options.vault), await keyVaultOptions(options)),
-  escrow: async (config, options) => (await import('./escrow-recipient.ts')).EscrowRecipient.open(escrowFiles(config, options)),
-};
+type OpenRecipient = (config: RecipientConfig, options: RecipientOptions) => Promise<KeyRecipient>;
+
+const secretOf =
+  (vault: VaultConfig['kind'], recipient: RecipientKind): OpenRecipient =>
+  (_config, options) =>
+    secretRecipient(vault, recipient, options);
+const vaultKey: OpenRecipient = async (config, options) =>
+  new (await import('./vault-key-recipient.ts')).VaultKeyRecipient(keyAddress(config, options.vault), await keyVaultOptions(options));
+const escrow: OpenRecipient = async (config, options) =>
+  (await import('./escrow-recipient.ts')).EscrowRecipient.open(escrowFiles(config, options));
+
+const secretSchemas = () => import('./secret-recipient-schema.ts');
+
+/** Every kind of recipient, by the name that dr.yml calls it. */
+export const RECIPIENTS = {
+  'key-vault-secret': { schema: async () => (await secretSchemas()).keyVaultSecret, open: secretOf('azure-key-vault', 'key-vault-secret') },
+  'key-vault-key': { schema: async () => (await import('./vault-key-recipient-schema.ts')).schema, open: vaultKey },
+  escrow: { schema: async () => (await import('./escrow-recipient-schema.ts')).schema, open: escrow },
+  folder: { schema: async () => (await secretSchemas()).folder, open: secretOf('folder', 'folder') },
+} satisfies Record<RecipientKind, unknown>;
+
+export type RecipientSchema = Awaited<ReturnType<(typeof RECIPIENTS)[RecipientKind]['schema']>>;
+
+/** A recipient as `dr.yml` says it, references resolved. */
+export type RecipientEntry = z.infer<RecipientSchema>;
+
+/** A recipient to open. `vault` stands for the one that keeps a key per backup in the vault at hand; a private key may open without `publicKey`. */
+export type RecipientConfig = RecipientEntry | { kind: 'vault' } | { kind: 'escrow'; publicKey?: string };
 
 /**
  * Opens recipients in the order given; without any, the one of the vault at hand.
@@ -86,7 +112,7 @@ const RECIPIENTS: Record<RecipientKind, (config: RecipientConfig, options: Recip
 export async function openRecipients(configs: readonly RecipientConfig[], options: RecipientOptions = {}): Promise<KeyRecipient[]> {
   const wanted: readonly RecipientConfig[] = configs.length === 0 ? [{ kind: 'vault' }] : configs;
   return Promise.all(
-    wanted.map(async (config) => RECIPIENTS[config.kind === 'vault' ? perBackupKind(options.vault) : config.kind](config, options)),
+    wanted.map(async (config) => RECIPIENTS[config.kind === 'vault' ? perBackupKind(options.vault) : config.kind].open(config, options)),
   );
 }
 
