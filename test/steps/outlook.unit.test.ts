@@ -80,6 +80,12 @@ test('a backup is held against the last one, the average and the rules of dr.yml
   expect(new Set(store.calls.map(({ method }) => method))).toEqual(new Set(['list']));
 });
 
+test('a second backup is held against the first one only, which is the average, too', async () => {
+  writeConfig('');
+  const { outlook } = await look(await storeWith({ '20241204_021700': 1000, '20241205_021700': 1500 }), '20241205_021700');
+  expect(outlookParts(outlook).shown).toMatch(/^\|  \| this one \| against the last \| trend \|\n/);
+});
+
 test('a first backup without rules says nothing', async () => {
   writeConfig('');
   const { outlook } = await look(await storeWith({ '20241205_021700': 10 }), '20241205_021700');

@@ -61,15 +61,17 @@ export function outlookParts({ trend, retention }: Outlook): { shown: string | u
 }
 
 function trendTable({ backups, stored, duration }: Trend): string {
+  // The average of one is the last one.
+  const averaged = backups.length > 2;
   const row = (name: string, trend: FigureTrend, text: (value: number) => string): string[] => [
     name,
     text(trend.newest),
     changeText(trend.againstLast),
-    changeText(trend.againstAverage),
+    averaged ? changeText(trend.againstAverage) : '',
     sparkline(trend.values),
   ];
   return table(
-    ['', 'this one', 'against the last', `against the average of ${backups.length - 1}`, 'trend'],
+    ['', 'this one', 'against the last', averaged ? `against the average of ${backups.length - 1}` : '', 'trend'],
     [row('stored', stored, formatBytes), ...(duration ? [row('took', duration, milliseconds)] : [])],
   );
 }
