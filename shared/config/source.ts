@@ -53,7 +53,12 @@ function above(levels: number, name = ''): string {
  */
 export function componentSource(config: DrConfig, given: string | undefined, kind: string | undefined, host: Host): ConfigSource {
   const component = pickComponent(config, given, kind, host);
-  return { label: config.label, lookup: (path) => lookup(config, component, path) };
+  const names = config.componentNames(kind);
+  return {
+    label: config.label,
+    lookup: (path) => lookup(config, component, path),
+    choices: component === undefined && names.length > 1 ? names : undefined,
+  };
 }
 
 /** The component a step is about. @throws UsageError when it is not there, of another kind, or cannot be told */

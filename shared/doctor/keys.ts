@@ -199,8 +199,7 @@ export function encryptionCheck(overview: (signal: AbortSignal) => Promise<KeyFa
 /** A Key Vault key version that has wrapped backups for more than a quarter of a year. Per-backup keys do not age: each is used once. */
 function rotationFinding(keys: readonly KeyFacts[], seen: string): Finding {
   const byAge = keys.toSorted((a, b) => b.ageDays - a.ageDays);
-  const newest = byAge.at(-1);
-  const inUse = newest?.recipients.filter(({ kind }) => kind === 'key-vault-key') ?? [];
+  const inUse = byAge.slice(-1).flatMap(({ recipients }) => recipients.filter(({ kind }) => kind === 'key-vault-key'));
   for (const { keyId } of inUse) {
     const first = byAge.find(({ recipients }) => recipients.some((recipient) => recipient.keyId === keyId));
     if (first === undefined || first.ageDays <= MAX_KEY_AGE_DAYS) continue;

@@ -69,7 +69,7 @@ interface Listed {
 /** The collections of one database, sorted by name, without the server's own. */
 export async function databaseCollections(server: MongoServer, database: string, selector: Selector): Promise<CatalogCollection[]> {
   const replies = await withPlainCode(listRaw(server, database, { listCollections: 1, filter: {}, cursor: {}, nameOnly: false }));
-  const listed = replies.map((reply) => orderedDocument(reply) as unknown as Listed);
+  const listed = replies.map((reply) => orderedDocument(reply) as Listed);
   const names = new Set(listed.map(({ name }) => name));
   const found: CatalogCollection[] = [];
   for (const info of listed.sort((a, b) => (a.name < b.name ? -1 : 1))) {

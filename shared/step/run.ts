@@ -19,6 +19,8 @@ import type { InputSpec } from './input.ts';
 export interface ConfigSource {
   /** How messages call it, such as `dr.yml`. */
   label: string;
+  /** The components to choose from, where the call has named none and there are several: what depends on one cannot be looked up then. */
+  choices?: readonly string[] | undefined;
   /**
    * The text at a config path (`source.uri`, `/vault`), undefined when the file does not say.
    * @throws UsageError when it refers to something that is not there
@@ -206,7 +208,7 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
       host.debug(`Input ${host.spell(name)}: ${originText(origin, config?.label, configPaths(spec).join(' or '))}`);
       if (text === undefined) {
         if (spec.required) {
-          complain(name, missingInput(name, spec, host));
+          complain(name, ambiguous(spec, config, host) ?? missingInput(name, spec, host));
           missesConfig ||= openConfig !== undefined && config === undefined && spec.config !== undefined;
         }
         continue;
@@ -255,6 +257,12 @@ async function findText(spec: InputSpec<unknown>, given: string | undefined, con
     if (configured !== undefined) return { text: configured, origin: 'dr.yml' as const };
   }
   return { text: spec.default, origin: spec.default === undefined ? ('absent' as const) : ('default' as const) };
+}
+
+/** That a component must be named, where that is why a required input is not known. */
+function ambiguous(spec: InputSpec<unknown>, config: ConfigSource | undefined, host: Host): string | undefined {
+  if (config?.choices === undefined || !configPaths(spec).some((path) => !path.startsWith('/'))) return undefined;
+  return `${host.spell('component')} is missing: ${config.label} has ${config.choices.join(', ')}. Say which one.`;
 }
 
 function missingInput(name: string, spec: InputSpec<unknown>, host: Host): string {

@@ -35,7 +35,8 @@ export async function startConnectProxy({ credentials, here = [] }: ConnectProxy
     }
     const { hostname, port, pathname, search, host } = new URL(incoming.url ?? '');
     proxy.asked.push(host);
-    const { 'proxy-authorization': _own, ...headers } = incoming.headers;
+    const headers = { ...incoming.headers };
+    delete headers['proxy-authorization'];
     const options = { host: reached(hostname), port: port || 80, method: incoming.method, path: pathname + search, headers };
     const onward = request(options, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.rawHeaders);

@@ -175,7 +175,7 @@ class Service {
       const { body, etag, modified } = this.objects.get(key) as StoredObject;
       return `<Contents><Key>${escape(key)}</Key><LastModified>${modified.toISOString()}</LastModified><ETag>"${etag}"</ETag><Size>${body.length}</Size></Contents>`;
     });
-    const more = keys.length > page.length ? `<NextContinuationToken>${escape(page.at(-1) ?? '')}</NextContinuationToken>` : '';
+    const more = keys.length > page.length ? `<NextContinuationToken>${escape(page.at(-1))}</NextContinuationToken>` : '';
     return `<ListBucketResult><IsTruncated>${String(more !== '')}</IsTruncated>${more}${entries.join('')}</ListBucketResult>`;
   }
 }

@@ -108,6 +108,7 @@ describe('the rooms of shared/', () => {
 const SHOWN = /example|args:|such as|budget|phases|^\s*(?:\/\/|\*|\/\*)/i;
 /** Where MongoDB is still spelt outside its room: what `init` writes, what is imported and decrypted, words that people try. */
 const STILL_NAMED = [
+  'cli/init-inputs.ts',
   'cli/init-run.ts',
   'cli/init.ts',
   'config/init.ts',

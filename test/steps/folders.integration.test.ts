@@ -1,5 +1,5 @@
 // Folders of stores and vaults as people name them: not there, in the home folder, in one place with the keys.
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { canBuildFerretDb } from '../backends/ferretdb.ts';

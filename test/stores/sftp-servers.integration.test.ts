@@ -74,8 +74,7 @@ describeIf(missing === '', missing)('an SFTP server', () => {
 
     describe('and a private key', () => {
       const opens = async (extra: Partial<SftpStoreConfig>): Promise<unknown> => {
-        const { keyFile: _file, ...config } = configOf(server, 'keys');
-        return (await openStore({ ...config, ...extra })).stat('a');
+        return (await openStore({ ...configOf(server, 'keys'), keyFile: undefined, ...extra })).stat('a');
       };
       const key = (): string => readFileSync(server.keyFile, 'utf8');
 

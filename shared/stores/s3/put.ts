@@ -135,11 +135,12 @@ class S3Writer {
       this.#bucket.checked((sum) =>
         this.#bucket.tries(async (round) => {
           const checksum = this.#checksum(part, sum);
-          const { ContentMD5: _onTheWay, ...kept } = checksum;
           // After an outage: the part may have arrived, and only the answer was lost.
           const there = round > 1 ? await this.#partThere(number, part.length, checksum, signal) : undefined;
           const command = new this.#bucket.sdk.UploadPartCommand({ ...target, Body: part, ...checksum });
-          return { PartNumber: number, ETag: there ?? (await this.#bucket.client.send(command, { abortSignal: signal })).ETag, ...kept };
+          const etag = there ?? (await this.#bucket.client.send(command, { abortSignal: signal })).ETag;
+          // An MD5 is for the way only: the service does not keep it.
+          return { PartNumber: number, ETag: etag, ...(checksum.ChecksumCRC32C ? { ChecksumCRC32C: checksum.ChecksumCRC32C } : {}) };
         }, signal),
       ),
     );

@@ -7,7 +7,7 @@ import { generationFile, generationsAmong, lockByGenerations, type GenerationFil
 import { readableQuery } from '../readable-query.ts';
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from '../names.ts';
 import { Patience, type PatienceOptions } from '../patience.ts';
-import { SftpConnection, type SftpAccess } from './connection.ts';
+import { SftpConnection } from './connection.ts';
 import { SftpFiles } from './files.ts';
 import { etagOf, hashOf, SftpFolder } from './folder.ts';
 import { readSmall } from '../read-small.ts';

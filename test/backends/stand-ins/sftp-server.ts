@@ -39,7 +39,7 @@ function text(value: string): Buffer {
 
 function status(id: number, code: number, message: string): Buffer {
   const head = Buffer.alloc(9);
-  head[0] = STATUS as number;
+  head[0] = STATUS;
   head.writeUInt32BE(id, 1);
   head.writeUInt32BE(code, 5);
   return Buffer.concat([head, text(message), text('')]);
@@ -60,11 +60,20 @@ packets(server.stdout, (packet) => {
   const id = packet.length >= 5 ? packet.readUInt32BE(1) : 0;
   const type = asked.get(id);
   asked.delete(id);
-  if (packet[0] !== STATUS || answers !== 'later') return send(process.stdout, packet);
+  if (packet[0] !== STATUS || answers !== 'later') {
+    send(process.stdout, packet);
+    return;
+  }
   const code = packet.readUInt32BE(5);
   const mayExist = type === OPEN || type === MKDIR || type === RENAME || type === EXTENDED;
-  if (code === FAILURE && mayExist) return send(process.stdout, status(id, 11, 'File already exists'));
-  if (code === NO_SUCH_FILE) return send(process.stdout, status(id, 10, 'No such path'));
+  if (code === FAILURE && mayExist) {
+    send(process.stdout, status(id, 11, 'File already exists'));
+    return;
+  }
+  if (code === NO_SUCH_FILE) {
+    send(process.stdout, status(id, 10, 'No such path'));
+    return;
+  }
   send(process.stdout, packet);
 });
 server.on('exit', (code) => process.exit(code ?? 1));
