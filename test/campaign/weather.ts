@@ -1,6 +1,7 @@
 // Bad weather between a run and its services: busy, throttled, cut, slow and lost answers of the store and of the vault, once and lasting.
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import { begunName } from '../../shared/backup/layout.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { openStore } from '../../shared/stores/open.ts';
@@ -125,7 +126,8 @@ async function survivesWhole({ trial, proxy, world, clear }: StoreWeather, label
   for await (const { name } of clear.store.list(`${PREFIX}/`)) names.push(name);
   trial.holds(
     `${label}: there is ${names.join(', ')}`,
-    names.join() === [`${PREFIX}/${COMPONENT}/${when}/data`, `${PREFIX}/${COMPONENT}/${when}/manifest.json`].join(),
+    names.join() ===
+      [`${PREFIX}/${COMPONENT}/${when}/data`, `${PREFIX}/${COMPONENT}/${when}/manifest.json`, begunName(PREFIX, COMPONENT)].join(),
   );
   await trial.survives(`${label}, read without the proxy`, () => prove(clear, when));
 }
