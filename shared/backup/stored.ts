@@ -1,4 +1,5 @@
 // The way back: stored bytes → regions → frames → plain bytes, checked at every layer. Used by read-back, restore and validation alike.
+import { plural } from '../step/format.ts';
 import type { Store } from '../stores/store.ts';
 import { limitRate } from '../tools/rate-limit.ts';
 import { damage } from './damage.ts';
@@ -70,7 +71,7 @@ export async function* readStored(options: ReadStoredOptions): AsyncGenerator<Bu
   if (stored !== sizes.stored) throw damage(`${label} is cut at byte ${stored}: ${sizes.stored} bytes were written.`);
   if (plain !== sizes.plain) throw damage(`${label} holds ${plain} bytes of content instead of ${sizes.plain}.`);
   if (compression.algorithm === 'zstd' && frames !== compression.frames) {
-    throw damage(`${label} holds ${frames} zstd frames instead of ${compression.frames}.`);
+    throw damage(`${label} holds ${plural(frames, 'zstd frame')} instead of ${compression.frames}.`);
   }
 }
 

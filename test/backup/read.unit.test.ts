@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { contentKeyFromMetadata, decryptData } from '../../shared/backup/decrypt.ts';
 import { openBackup, verifyBackup } from '../../shared/backup/read.ts';
 import { VerificationError } from '../../shared/step/errors.ts';
+import { KeyMissingError } from '../../shared/vaults/errors.ts';
 import { MemoryRecipient } from '../support/memory-recipient.ts';
 import { collect, countingInspector, inPieces, MIB, noise, TIME, timestamp, world } from './support.ts';
 
@@ -125,6 +126,26 @@ describe('recipients', () => {
     expect((await w.open({ recipients: [w.vault, escrow], onNotice })).recipient).toBe(escrow);
     expect(said).toEqual([expect.stringMatching(/^mongodb 20241201_120000 opens with memory:escrow only: .*is not in memory:folder/)]);
     await expect(w.open({ recipients: [w.vault] })).rejects.toThrow('is not in memory:folder');
+  });
+
+  test('a damaged key of the vault is told as that, also beside an escrow of which only the public half is there', async () => {
+    const w = world();
+    const escrow = new MemoryRecipient('escrow');
+    await w.write(text, { recipients: [w.vault, escrow] });
+    for (const id of w.vault.keys.keys()) w.vault.keys.set(id, Buffer.alloc(32));
+    const publicHalf = Object.assign(new MemoryRecipient('escrow'), {
+      wrapsOnly: true,
+      faults: {
+        unwrap: () => {
+          throw new KeyMissingError('The private half is not here.');
+        },
+      },
+    });
+    await expect(w.open({ recipients: [w.vault, publicHalf] })).rejects.toThrow(
+      expect.objectContaining({ name: 'VerificationError', message: expect.stringContaining('memory:folder/') as unknown as string }),
+    );
+    await expect(w.open({ recipients: [publicHalf] })).rejects.toThrow('The private half is not here.');
+    expect((await w.open({ recipients: [w.vault, escrow] })).recipient).toBe(escrow);
   });
 
   test('a stranger is told who can open it', async () => {

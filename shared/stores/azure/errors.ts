@@ -1,5 +1,6 @@
 // What Azure Blob storage answers, in plain words: cause and fix for every refusal that a person can do something about.
 import { UserError, CancelledError } from '../../step/errors.ts';
+import { plural } from '../../step/format.ts';
 import { StoreError } from '../errors.ts';
 
 /** The parts of @azure/core-rest-pipeline's RestError that are looked at. */
@@ -162,7 +163,7 @@ function notAuthenticated(headers: AzureFailure['headers'], place: AzurePlace): 
   const skew = clockSkewSeconds(headers);
   if (Math.abs(skew) > 240) {
     return [
-      `${place.account} did not accept the sign-in, and this machine's clock is ${Math.round(Math.abs(skew) / 60)} minutes ${skew > 0 ? 'ahead' : 'behind'}`,
+      `${place.account} did not accept the sign-in, and this machine's clock is ${plural(Math.round(Math.abs(skew) / 60), 'minute')} ${skew > 0 ? 'ahead' : 'behind'}`,
       'Set the clock (NTP), then try again.',
     ];
   }
