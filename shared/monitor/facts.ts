@@ -8,7 +8,7 @@ import { errorMessage, UserError } from '../step/errors.ts';
 import type { Store, StoreSpace } from '../stores/store.ts';
 import type { ComponentFacts, CopyFacts } from './component-facts.ts';
 import { badBackups, failuresSinceSuccess, isGood } from './figures.ts';
-import { longLivedKeys, type KeyFirstSeen, type LongLivedKey } from './keys.ts';
+import { longLivedKeys, type KeyFirstSeen } from './keys.ts';
 
 /** What dr.yml promises of a component. */
 export interface Expectation {
