@@ -159,7 +159,7 @@ describeIf(ferretAvailable, 'needs Go 1.24')('with FerretDB', () => {
   test('a target that holds documents is refused, and replaced only when that is allowed', async () => {
     const refusal = await failure(restore(server.uri, 'driver', builtIn));
     expect(refusal.kind).toBe('refused');
-    expect(refusal.message).toContain('chat.rocketchat_message (3000 documents)');
+    expect(refusal.message).toContain('chat.rocketchat_message (3,000 documents)');
     await withClient(server.uri, (client) => client.db('chat').collection<Named>('users').insertOne({ _id: 'new', username: 'after' }));
     expect(
       (await compareWithServer({ uri: new Secret(server.uri), report: builtIn.report })).rows.find(({ to }) => to === 'chat.users'),
