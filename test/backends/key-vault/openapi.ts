@@ -33,7 +33,10 @@ export class OpenApiCheck {
   }
 
   static async create(): Promise<OpenApiCheck> {
-    const oav = createRequire(import.meta.url)('oav') as { LiveValidator: new (options: object) => LiveValidator };
+    const load = createRequire(import.meta.url);
+    const oav = load('oav') as { LiveValidator: new (options: object) => LiveValidator };
+    // It warns of every path that names no provider of Azure Resource Manager; those of Key Vault never do.
+    (load('oav/dist/lib/util/logging.js') as { log: { consoleLogLevel: string } }).log.consoleLogLevel = 'error';
     const directory = unambiguousCopy();
     // oav reads parts of the description when they are first needed.
     process.once('exit', () => {
