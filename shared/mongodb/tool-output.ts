@@ -61,6 +61,10 @@ const FIXES: [pattern: RegExp, fix: string][] = [
     /not ?(writable ?)?primary|not master/i,
     'That server is a secondary, which takes no writes: name the pod of the primary, or set replicaSet=<name> in the connection string.',
   ],
+  [
+    /error creating (collection|view)|is not a valid option|unknown (option|field)/i,
+    'Set engine to driver: the built-in engine leaves out just those options of a collection that the target refuses, and says so.',
+  ],
   [/no space left/i, 'Free space on the disk of the server.'],
   [
     /does not appear to be a mongodump archive|CRC mismatch|archive finished before|archive io error/i,

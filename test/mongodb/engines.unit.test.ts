@@ -90,6 +90,8 @@ describe('what the tools print', () => {
       'mongodump ended with exit code 1: oplog overflow: mongodump was unable to capture all new oplog entries during execution.',
     );
     expect(overflow.fix).toContain('oplog is too small');
+    const refused = "error creating collection orders: error running create command: BSON field 'create.capped' is an unknown field";
+    expect(toolFailure({ label: 'mongorestore' }, 'ended with exit code 1', refused).fix).toContain('Set engine to driver');
     expect(toolFailure({ label: 'mongodump' }, 'ended', undefined).message).toBe('mongodump ended: it printed nothing.');
   });
 });
