@@ -133,18 +133,32 @@ class Service {
     }
     const upload = query.has('uploadId') ? this.#uploads.get(query.get('uploadId') ?? '') : undefined;
     if (query.has('uploadId') && !upload) throw new Refusal(404, 'NoSuchUpload');
+    const source = request.headers['x-amz-copy-source'];
+    const sent = source === undefined ? body : this.#copied(String(source), request);
     if (upload && request.method === 'PUT') {
-      upload.parts.set(Number(query.get('partNumber')), body);
-      send(200, { etag: `"${md5(body)}"` });
+      upload.parts.set(Number(query.get('partNumber')), sent);
+      if (source === undefined) send(200, { etag: `"${md5(sent)}"` });
+      else send(200, {}, `<CopyPartResult><ETag>"${md5(sent)}"</ETag></CopyPartResult>`);
       return;
     }
     this.#requireCondition(key, request);
-    const bytes = upload ? Buffer.concat([...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part)) : body;
+    const bytes = upload ? Buffer.concat([...upload.parts].sort(([a], [b]) => a - b).map(([, part]) => part)) : sent;
     const etag = upload ? `${md5(bytes)}-${upload.parts.size}` : md5(bytes);
     this.objects.set(key, { body: bytes, etag, metadata: upload?.metadata ?? metadata, modified: new Date() });
     this.#uploads.delete(query.get('uploadId') ?? '');
     if (upload) send(200, {}, `<CompleteMultipartUploadResult><ETag>"${etag}"</ETag></CompleteMultipartUploadResult>`);
+    else if (source !== undefined) send(200, {}, `<CopyObjectResult><ETag>"${etag}"</ETag></CopyObjectResult>`);
     else send(200, { etag: `"${etag}"` });
+  }
+
+  /** The bytes of `<bucket>/<key>`, or a range of them. */
+  #copied(source: string, { headers }: IncomingMessage): Buffer {
+    const object = this.objects.get(decodeURIComponent(source.replace(/^\/?[^/]*\//, '')));
+    if (!object) throw new Refusal(404, 'NoSuchKey');
+    const wanted = headers['x-amz-copy-source-if-match'];
+    if (wanted !== undefined && String(wanted).replaceAll('"', '') !== object.etag) throw new Refusal(412, 'PreconditionFailed');
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(String(headers['x-amz-copy-source-range'] ?? '')) ?? [];
+    return from === undefined ? object.body : object.body.subarray(Number(from), Number(to) + 1);
   }
 
   #read(key: string, { headers }: IncomingMessage, query: URLSearchParams, send: Send): void {
