@@ -38,7 +38,7 @@ export default tseslint.config(
         {
           selector: 'TSAsExpression > TSAsExpression.expression > TSUnknownKeyword.typeAnnotation',
           message:
-            'A cast through unknown turns the checker off. Type the value where it comes from; see shared/steps/inputs.ts for inputs.',
+            'A cast through unknown turns the checker off. Type the value where it comes from; see shared/session/inputs.ts for inputs.',
         },
       ],
     },

@@ -22,7 +22,7 @@ export const decrypt = defineStep({
     },
     { what: 'With the escrow key', args: '--data data --manifest manifest.json --escrow-key escrow-private.pem --output dump.archive' },
   ],
-  run: async (context) => (await import('../steps/run/decrypt.ts')).runDecrypt(context),
+  run: async (context) => (await import('../steps/decrypt/run.ts')).runDecrypt(context),
 });
 
 /** Adds `decrypt` to the CLI. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { contextWith, defineStep } from '../step/define.ts';
 import { input, optional } from '../step/input.ts';
 import { inputs as validationInputs, outputs as validationOutputs } from '../steps/backup-validation/inputs.ts';
-import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../steps/inputs.ts';
+import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../session/inputs.ts';
 import { addStepCommand } from './step-command.ts';
 
 /** The command as a step. */
@@ -46,7 +46,7 @@ export const verify = defineStep({
       depth: all && !detailed ? ('stored' as const) : ('full' as const),
       subset: undefined,
     };
-    const { runBackupValidation } = await import('../steps/run/backup-validation.ts');
+    const { runBackupValidation } = await import('../steps/backup-validation/run.ts');
     return runBackupValidation(contextWith<typeof validationInputs, keyof typeof validationOutputs>(context, inputs));
   },
 });

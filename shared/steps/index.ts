@@ -1,21 +1,21 @@
 // The registry of steps. A new step is one file and one line here; every host's face follows from it.
 import { KINDS, type AnyKind, type Kinds } from '../kinds/registry.ts';
 import type { AnyStep } from '../step/define.ts';
-import { auditStep } from './audit.ts';
-import { applyRetention } from './apply-retention.ts';
-import { backupAll } from './backup-all.ts';
-import { backupIntegrityCheck } from './backup-integrity-check.ts';
-import { backupValidation } from './backup-validation.ts';
-import { copyBackupsStep } from './copy-backups.ts';
-import { doctorStep } from './doctor.ts';
-import { importBackup } from './import-backup.ts';
-import { holdBackup } from './hold-backup.ts';
-import { listBackupsStep } from './list-backups.ts';
-import { backupStep } from './kind-backup.ts';
-import { restoreStep } from './kind-restore.ts';
-import { releaseHold } from './release-hold.ts';
-import { notifyStep } from './notify.ts';
-import { statusStep } from './status.ts';
+import { auditStep } from './audit/index.ts';
+import { applyRetention } from './apply-retention/index.ts';
+import { backupAll } from './backup-all/index.ts';
+import { backupIntegrityCheck } from './backup-integrity-check/index.ts';
+import { backupValidation } from './backup-validation/index.ts';
+import { copyBackupsStep } from './copy-backups/index.ts';
+import { doctorStep } from './doctor/index.ts';
+import { importBackup } from './import-backup/index.ts';
+import { holdBackup } from './hold-backup/index.ts';
+import { listBackupsStep } from './list-backups/index.ts';
+import { backupStep } from './kind-backup/index.ts';
+import { restoreStep } from './kind-restore/index.ts';
+import { releaseHold } from './release-hold/index.ts';
+import { notifyStep } from './notify/index.ts';
+import { statusStep } from './status/index.ts';
 
 /** The steps of a kind, under the names that its words give them. */
 export function stepsOf(kind: AnyKind): AnyStep[] {

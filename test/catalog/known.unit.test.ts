@@ -151,8 +151,8 @@ test('who shows or uses the state of a backup asks known.ts; only who asks what 
     // The truth itself, and retention, which reads the records of many components once.
     ...['catalog/known.ts', 'catalog/apply-retention.ts'],
     // What lies there, whatever its state: timestamps that are taken, components, points of which nothing is left, keys.
-    ...['catalog/tidy.ts', 'doctor/keys.ts', 'steps/run/backup-all.ts', 'steps/run/components.ts', 'steps/run/safety-backup.ts'],
-    ...['steps/run/retention-work.ts', 'steps/run/backup-validation.ts', 'steps/run/recovery-point.ts'],
+    ...['catalog/tidy.ts', 'doctor/keys.ts', 'steps/backup-all/run.ts', 'session/components.ts', 'runs/safety-backup.ts'],
+    ...['steps/apply-retention/work.ts', 'steps/backup-validation/run.ts', 'runs/recovery-point.ts'],
   ];
   const users = globSync('**/*.ts', { cwd: 'shared' }).filter((file) => /\blistBackups\(/.test(readFileSync(`shared/${file}`, 'utf8')));
   expect(users.filter((file) => !bare.includes(file) && file !== 'catalog/list.ts')).toEqual([]);

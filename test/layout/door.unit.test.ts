@@ -6,7 +6,7 @@ import { renewArchitecture } from '../../scripts/generators/architecture.ts';
 import { actionYaml } from '../../scripts/generators/github-actions.ts';
 import { actionReadme } from '../../scripts/generators/readmes.ts';
 import { defineStep } from '../../shared/step/define.ts';
-import { targetInputs } from '../../shared/steps/inputs.ts';
+import { targetInputs } from '../../shared/session/inputs.ts';
 
 const PAGES = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/architecture.md'];
 const contributing = readFileSync('CONTRIBUTING.md', 'utf8');

@@ -37,14 +37,14 @@ const STILL_NAMED = [
   'config/dr-config.ts',
   // What to do about each kind of store.
   'cli/init-run.ts',
-  'steps/run/doctor.ts',
+  'steps/doctor/run.ts',
   // A heartbeat wants beats, and an e-mail a sender.
   'notify/notifications.ts',
-  'steps/notify.ts',
+  'steps/notify/index.ts',
   'steps/notify/inputs.ts',
-  'steps/run/notify.ts',
+  'steps/notify/run.ts',
   // An input with a SAS is for one kind only.
-  'steps/run/open.ts',
+  'session/open.ts',
 ];
 const KIND = /'(?:azure-blob|s3|sftp|azure-key-vault|slack|teams|rocketchat|webhook|email|heartbeat)'/;
 const OWN =

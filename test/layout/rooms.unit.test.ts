@@ -20,10 +20,15 @@ const BELOW = {
   notify: ['step', 'schema', 'tools', 'stores', 'backup', 'catalog'],
   monitor: ['step', 'tools', 'stores', 'backup', 'catalog', 'kinds', 'config'],
   doctor: ['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kubernetes', 'config'],
-  session: ['step', 'azure', 'stores', 'vaults', 'kinds', 'config'],
+  session: ['step', 'schema', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kinds', 'config'],
+  pages: ['step', 'backup', 'catalog', 'kinds', 'monitor', 'session'],
+  runs: [
+    ...['step', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'kinds', 'config', 'notify', 'monitor'],
+    ...['session', 'pages'],
+  ],
   steps: [
-    ...['step', 'schema', 'tools', 'azure', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'kinds', 'config'],
-    ...['notify', 'monitor', 'doctor', 'session'],
+    ...['step', 'schema', 'tools', 'stores', 'vaults', 'backup', 'catalog', 'mongodb', 'kinds', 'config', 'notify'],
+    ...['monitor', 'doctor', 'session', 'pages', 'runs'],
   ],
   // Above all steps: the terminal program, and what the bundles of each host start with.
   cli: ['steps', 'hosts', 'session', 'step', 'tools', 'schema', 'kinds', 'config', 'monitor'],
@@ -41,8 +46,8 @@ const ARROWS_OF_FILES: Record<string, string[]> = {
   'step/define.ts': ['tools/clock.ts'],
   'step/run.ts': ['tools/clock.ts'],
   // The version that goes into manifests.
-  'steps/run/backup.ts': [PROJECT],
-  'steps/run/import-backup.ts': [PROJECT],
+  'runs/backup.ts': [PROJECT],
+  'steps/import-backup/run.ts': [PROJECT],
   // What --version shows, and what generated files are called.
   'cli/program.ts': [PROJECT],
   'cli/project.ts': [PROJECT],
@@ -114,10 +119,10 @@ const STILL_NAMED = [
   'config/init.ts',
   'config/literal-secrets.ts',
   'kubernetes/kubectl-errors.ts',
-  'steps/import-backup.ts',
-  'steps/inputs.ts',
-  'steps/run/decrypt.ts',
-  'steps/run/import-backup.ts',
+  'session/inputs.ts',
+  'steps/decrypt/run.ts',
+  'steps/import-backup/index.ts',
+  'steps/import-backup/run.ts',
   'steps/words.ts',
 ];
 

@@ -1,6 +1,6 @@
 // What users read, judged by its source: plain words, and headings that say how it ended.
 import { globSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { relative } from 'node:path';
 import { expect, test } from '@jest/globals';
 
 const sources = globSync('shared/**/*.ts').map((file) => ({ file, text: readFileSync(file, 'utf8') }));
@@ -16,9 +16,9 @@ test('messages say "no one" or "another run", never nobody, somebody, anybody or
 });
 
 // A plan has not ended, so its page has no mark; the host writes the page of a step that failed before its own.
-const WRITERS = new Set(['summary.ts', 'restore-summary.ts', 'failure-summary.ts']);
+const WRITERS = new Set(['pages/summary.ts', 'pages/restore.ts', 'hosts/failure-summary.ts']);
 
 test('every page of a step begins with a heading that carries a mark', () => {
-  const found = sources.filter(({ file, text }) => /[`']### /.test(text) && !WRITERS.has(basename(file)));
+  const found = sources.filter(({ file, text }) => /[`']### /.test(text) && !WRITERS.has(relative('shared', file)));
   expect(found.map(({ file }) => file)).toEqual([]);
 });

@@ -12,7 +12,7 @@ import type { StatusDocument } from '../../shared/monitor/status.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { recordCopies } from '../../shared/backup/copy-record.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
-import { statusStep } from '../../shared/steps/status.ts';
+import { statusStep } from '../../shared/steps/status/index.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { startHttpReceiver, type HttpReceiver } from '../backends/http-receiver.ts';

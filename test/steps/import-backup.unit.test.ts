@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
-import { importBackup } from '../../shared/steps/import-backup.ts';
+import { importBackup } from '../../shared/steps/import-backup/index.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -4,7 +4,7 @@ import { MemoryHost } from '../../shared/hosts/memory.ts';
 import type { StepContext } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { findStep } from '../../shared/steps/index.ts';
-import { completed, nextCommand } from '../../shared/steps/run/next-command.ts';
+import { completed, nextCommand } from '../../shared/pages/next-command.ts';
 
 async function contextOf(stepName: string, inputs: Record<string, string>): Promise<StepContext> {
   const step = findStep(stepName);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
-import { notifyStep } from '../../shared/steps/notify.ts';
+import { notifyStep } from '../../shared/steps/notify/index.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { drSource } from '../../shared/session/session.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
-import { listBackupsStep } from '../../shared/steps/list-backups.ts';
+import { listBackupsStep } from '../../shared/steps/list-backups/index.ts';
 
 let folder: string;
 const before = process.cwd();

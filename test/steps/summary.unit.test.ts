@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { table } from '../../shared/steps/run/summary.ts';
+import { table } from '../../shared/pages/summary.ts';
 
 describe('table', () => {
   const rule = (rows: string[][]): string => table((rows[0] as string[]).map(String), rows).split('\n')[1] as string;

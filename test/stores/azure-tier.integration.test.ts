@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openStore } from '../../shared/stores/open.ts';
 import type { Store } from '../../shared/stores/store.ts';
-import { bringBack } from '../../shared/steps/run/bring-back.ts';
+import { bringBack } from '../../shared/runs/bring-back.ts';
 import type { Clock } from '../../shared/tools/clock.ts';
 import { startAzurite, type Azurite } from '../backends/azurite.ts';
 import { startFaultProxy, type FaultProxy } from '../backends/fault-proxy.ts';

@@ -110,6 +110,12 @@ function count({ passed, failed, skipped, secondTry }: Tally): void {
   total.secondTry.push(...secondTry);
 }
 
+/** Unit tests wait for nothing: every core gets a worker, where jest would leave one free. Not where the call says how many. */
+function workersFor(project: string, args: readonly string[]): string[] {
+  const said = args.some((arg) => /^(?:-w|-i|--maxWorkers|--runInBand)(?:=|$)/.test(arg));
+  return project === 'unit' && !said ? ['--maxWorkers=100%'] : [];
+}
+
 /**
  * Runs jest to its end, with a folder of its own for temporary files: servers and killed processes leave theirs. Without a result, or where
  * jest complains although nothing in it failed, that counts as a failure.
@@ -131,6 +137,7 @@ async function runJest(project: string, args: string[], env: Record<string, stri
         // The SDKs keep idle connections for a while; the run is over when the tests are.
         '--forceExit',
         ...(process.stderr.isTTY && process.env['NO_COLOR'] === undefined ? ['--colors'] : []),
+        ...workersFor(project, args),
         ...args,
       ],
       { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env, TMPDIR: folder } },

@@ -1,7 +1,7 @@
 // What `apply-retention` takes and puts out.
 import type { DestroyingContext } from '../../step/define.ts';
 import { inGroup, input } from '../../step/input.ts';
-import { azureInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../../session/inputs.ts';
 
 const RULES = {
   keepLast: 'last N backups',

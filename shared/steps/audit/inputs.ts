@@ -1,7 +1,7 @@
 // What `audit` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input, optional } from '../../step/input.ts';
-import { ANY_STORE, azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { ANY_STORE, azureInputs, storeInputs, targetInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   ...targetInputs,

@@ -2,7 +2,7 @@
 import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, lockInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, lockInputs, targetInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   config: targetInputs.config,

@@ -2,7 +2,7 @@
 import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, keyInputs, sourceInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+import { azureInputs, keyInputs, sourceInputs, storeInputs, targetInputs, unlockInputs } from '../../session/inputs.ts';
 
 /** Which backup, and how it is read. */
 const reading = {

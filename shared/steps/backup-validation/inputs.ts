@@ -2,7 +2,7 @@
 import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input, optional } from '../../step/input.ts';
-import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+import { ANY_STORE, azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   ...targetInputs,

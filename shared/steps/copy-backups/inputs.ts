@@ -1,7 +1,7 @@
 // What `copy-backups` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input, optional } from '../../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, copyInputs, keyInputs, lockInputs, storeInputs, targetInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   ...targetInputs,

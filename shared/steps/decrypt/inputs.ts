@@ -1,7 +1,7 @@
 // What `decrypt` takes. It puts nothing out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, unlockInputs } from '../inputs.ts';
+import { azureInputs, unlockInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   data: input.path({ summary: 'The data object, downloaded.', example: 'data', required: true }),

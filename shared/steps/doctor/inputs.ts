@@ -2,7 +2,7 @@
 import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input, optional, type InputSpec } from '../../step/input.ts';
-import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../inputs.ts';
+import { azureInputs, keyInputs, storeInputs, targetInputs, unlockInputs } from '../../session/inputs.ts';
 
 /** Everything besides the things that are looked at. */
 const others = {

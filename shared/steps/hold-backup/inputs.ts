@@ -1,7 +1,7 @@
 // What `hold-backup` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, storeInputs, targetInputs } from '../inputs.ts';
+import { azureInputs, storeInputs, targetInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   ...targetInputs,

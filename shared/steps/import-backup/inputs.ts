@@ -1,7 +1,7 @@
 // What `import-backup` takes and puts out.
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, copyInputs, keyInputs, lockInputs, newTargetInputs, storeInputs } from '../inputs.ts';
+import { azureInputs, copyInputs, keyInputs, lockInputs, newTargetInputs, storeInputs } from '../../session/inputs.ts';
 
 export const inputs = {
   ...newTargetInputs,
