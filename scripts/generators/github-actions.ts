@@ -2,8 +2,8 @@
 import { Document } from 'yaml';
 import { kebabCase, type InputSpec } from '../../shared/step/input.ts';
 import type { AnyStep, Effects } from '../../shared/step/define.ts';
-import { describeInput, faceDefault, inputsFor, mustBeGiven } from '../../shared/cli/describe.ts';
-import { GENERATED_COMMENT } from '../../shared/cli/project.ts';
+import { describeInput, faceDefault, inputsFor, mustBeGiven, sharedInputs, sharedOutputs } from '../../shared/cli/describe.ts';
+import { GENERATED_COMMENT, REPOSITORY, TAG } from '../../shared/cli/project.ts';
 
 /** Marketplace icons (https://feathericons.com) and colours by what a step does. */
 const BRANDING: Record<Effects, { icon: string; color: string }> = {
@@ -29,29 +29,26 @@ export function actionYaml(step: AnyStep): string {
     author: 'Lifeboat',
     branding: BRANDING[step.effects],
     inputs: Object.fromEntries(inputsFor(step, 'github').map(([name, spec]) => [kebabCase(name), actionInput(spec)])),
-    outputs: outputs([step]),
+    outputs: outputs(Object.entries(step.outputs).map(([name, { summary }]) => [name, summary])),
     runs: { using: 'node24', main: `../../dist/github/${step.name}.mjs` },
   });
 }
 
 /** The root action, the one the Marketplace lists: every step under one name, chosen by the input `step`. */
 export function rootActionYaml(steps: readonly AnyStep[]): string {
-  const inputs: Record<string, ActionInput> = {
-    step: { description: `The step to run. One of: ${steps.map((step) => step.name).join(', ')}.`, required: true },
-  };
-  for (const [name, descriptions] of unionOfInputs(steps)) {
-    const scope = (users: readonly string[]): string => (users.length === steps.length ? '' : ` (${users.join(', ')})`);
-    const description = [...descriptions].map(([text, users]) => `${text}${scope(users)}`).join(' Or: ');
-    // No defaults: they may differ from step to step, and the step knows its own.
-    inputs[kebabCase(name)] = { description, required: false };
-  }
+  const choice = `The step to run. One of: ${steps.map((step) => step.name).join(', ')}.`;
+  const others = `Inputs that are not listed here are those of a step: uses: ${REPOSITORY}/actions/<step>@${TAG} declares them.`;
   return toYaml({
     name: 'Lifeboat: proved backups',
     description: 'Backup, restore-test and disaster-recovery steps: every backup is proved restorable before it counts.',
     author: 'Lifeboat',
     branding: BRANDING.destroys,
-    inputs,
-    outputs: outputs(steps),
+    inputs: {
+      step: { description: `${choice} ${others}`, required: true },
+      // No defaults: they may differ from step to step, and the step knows its own.
+      ...Object.fromEntries(sharedInputs(steps).map(([name, text]) => [kebabCase(name), { description: text, required: false }])),
+    },
+    outputs: outputs(sharedOutputs(steps)),
     runs: { using: 'node24', main: 'dist/github/lifeboat.mjs' },
   });
 }
@@ -61,29 +58,9 @@ function actionInput(spec: InputSpec<unknown>): ActionInput {
   return { description: describeInput(spec), required: mustBeGiven(spec), ...(preset === undefined ? {} : { default: preset }) };
 }
 
-/** By input: what it means, which may differ from step to step, and the steps for which it means that. */
-function unionOfInputs(steps: readonly AnyStep[]): Map<string, Map<string, string[]>> {
-  const union = new Map<string, Map<string, string[]>>();
-  for (const step of steps) {
-    for (const [name, spec] of inputsFor(step, 'github')) {
-      const descriptions = union.get(name) ?? new Map<string, string[]>();
-      const text = describeInput(spec);
-      union.set(name, descriptions.set(text, [...(descriptions.get(text) ?? []), step.name]));
-    }
-  }
-  return union;
-}
-
-function outputs(steps: readonly AnyStep[]): Record<string, { description: string }> {
-  const all = new Map<string, Set<string>>();
-  for (const step of steps) {
-    for (const [name, { summary }] of Object.entries(step.outputs)) all.set(name, (all.get(name) ?? new Set<string>()).add(summary));
-  }
-  const described = [...all].map(([name, summaries]) => [kebabCase(name), { description: [...summaries].join(' Or: ') }]);
-  return Object.fromEntries([...described, [OUTCOME_OUTPUT.name, { description: OUTCOME_OUTPUT.summary }]]) as Record<
-    string,
-    { description: string }
-  >;
+function outputs(declared: readonly (readonly [name: string, summary: string])[]): Record<string, { description: string }> {
+  const all = [...declared, [OUTCOME_OUTPUT.name, OUTCOME_OUTPUT.summary] as const];
+  return Object.fromEntries(all.map(([name, summary]) => [kebabCase(name), { description: summary }]));
 }
 
 function toYaml(content: unknown): string {

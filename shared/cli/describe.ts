@@ -48,3 +48,29 @@ export function placeholder(spec: InputSpec<unknown>): string {
 export function taskName(stepName: string): string {
   return stepName.replace(/(^|-)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
 }
+
+/** Few steps have them, but what a user of the root action means by them is the same in each. */
+const SHARED_ANYWAY = ['timestamp', 'confirm', 'dryRun', 'reason'];
+
+/** What the root action declares: the inputs that at least half of the steps take, each as most of these steps describe it. */
+export function sharedInputs(steps: readonly AnyStep[]): [name: string, description: string][] {
+  return shared(steps, (step) => inputsFor(step, 'github').map(([name, spec]) => [name, describeInput(spec)]));
+}
+
+/** The outputs that the root action declares, by the same rule. */
+export function sharedOutputs(steps: readonly AnyStep[]): [name: string, description: string][] {
+  return shared(steps, (step) => Object.entries(step.outputs).map(([name, { summary }]) => [name, summary]));
+}
+
+function shared(steps: readonly AnyStep[], partsOf: (step: AnyStep) => [name: string, description: string][]): [string, string][] {
+  const texts = new Map<string, string[]>();
+  for (const [name, text] of steps.flatMap(partsOf)) texts.set(name, [...(texts.get(name) ?? []), text]);
+  return [...texts]
+    .filter(([name, { length }]) => length * 2 >= steps.length || SHARED_ANYWAY.includes(name))
+    .map(([name, all]) => [name, mostFrequent(all)]);
+}
+
+function mostFrequent(texts: readonly string[]): string {
+  const times = (text: string): number => texts.filter((other) => other === text).length;
+  return texts.reduce((best, text) => (times(text) > times(best) ? text : best));
+}

@@ -8,6 +8,8 @@ import { kebabCase } from '../step/input.ts';
 import { runStep } from '../step/run.ts';
 import { findStep, steps } from '../steps/index.ts';
 import { ALIASES, meaningsOf } from '../steps/words.ts';
+import { sharedInputs } from '../cli/describe.ts';
+import { REPOSITORY, TAG } from '../cli/project.ts';
 import { endProcess } from './end.ts';
 
 /** Runs the step that `actions/<name>` is about. */
@@ -25,6 +27,7 @@ export async function runGithubChooser(): Promise<never> {
   const step = findStep(name);
   const problem = step ? foreignInputs(step, host.givenInputs()) : unknownStep(name);
   if (step && problem === undefined) {
+    tellUndeclared(step, host);
     await runStep(step, host, { openConfig: drSource() });
   } else {
     await host.finish({
@@ -46,7 +49,7 @@ function unknownStep(name: string): string {
   return `step is ${JSON.stringify(name)}: expected one of: ${known}.${near === undefined ? '' : ` Did you mean ${near}?`}`;
 }
 
-/** The root action declares the inputs of all steps, so GitHub cannot tell that one belongs to another step. */
+/** GitHub hands over every input, also one that the step does not have. */
 function foreignInputs(step: AnyStep, given: string[]): string | undefined {
   const own = new Set([
     'step',
@@ -54,4 +57,18 @@ function foreignInputs(step: AnyStep, given: string[]): string | undefined {
   ]);
   const foreign = given.filter((name) => !own.has(name));
   return foreign.length === 0 ? undefined : `${step.name} has no input ${foreign.join(', ')}.`;
+}
+
+/**
+ * The runner warns of an input that the root action does not declare, and hands it over all the same (actions/runner, ActionRunner.cs): says
+ * that it counts, and how to end the warning.
+ */
+function tellUndeclared(step: AnyStep, host: GithubHost): void {
+  const declared = new Set(['step', ...sharedInputs(steps).map(([name]) => kebabCase(name))]);
+  const undeclared = host.givenInputs().filter((name) => !declared.has(name));
+  if (undeclared.length === 0) return;
+  host.notice(
+    `GitHub warns of inputs that this action does not declare, but they are used: ${undeclared.join(', ')}. ` +
+      `To end the warning, use ${REPOSITORY}/actions/${step.name}@${TAG}, which declares them.`,
+  );
 }

@@ -38,6 +38,7 @@ jobs:
         with:
           step: list-backups
           store: \${{ runner.temp }}/store
+          days: 7
       - run: echo "list=$LIST count=$COUNT wrong=$WRONG/$OUTCOME root=$ROOT"
         env:
           LIST: \${{ steps.list.outputs.outcome }}
@@ -83,6 +84,8 @@ describeIf(program !== '', 'missing' in tool ? tool.missing : '')('a real workfl
     expect(log).toContain('v24.');
     expect(log).toMatch(/list=succeeded count=0 wrong=failure\/failed root=succeeded/);
     expect(log).toContain('handed on 0');
+    // The root action does not declare it, and it counts.
+    expect(log).toMatch(/they are used: days\./);
     expect(log).toContain('timestamp is "yesterday": expected a timestamp in UTC');
     const shown = log.split('\n').filter((line) => line.includes('hunter2') && !line.includes('::add-mask::'));
     expect(shown).toEqual([]);

@@ -129,6 +129,14 @@ describe('the root action', () => {
       .result;
     expect(foreign.errors[0]).toContain('list-backups has no input replace.');
   });
+
+  test('uses an input that only the step declares, and says which action declares it', async () => {
+    const inputs = { step: 'list-backups', store: '/nowhere', days: 'many' };
+    const { errors, exitCode, log } = await startOnGithub('dist/github/lifeboat.mjs', { inputs }).result;
+    expect(exitCode).toBe(2);
+    expect(errors[0]).toContain('days is "many": expected a whole number');
+    expect(log).toMatch(/::notice::GitHub warns [^\n]*: days\. [^\n]*lifeboat-dr\/lifeboat\/actions\/list-backups@v1/);
+  });
 });
 
 describe('the command line', () => {

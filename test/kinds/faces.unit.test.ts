@@ -1,12 +1,14 @@
 // Every kind has all five faces: GitHub, Azure Pipelines, the terminal, the READMEs and the schema of dr.yml.
 import { describe, expect, test } from '@jest/globals';
 import { Command } from 'commander';
+import { parse } from 'yaml';
 import { taskJson } from '../../scripts/generators/azure-tasks.ts';
 import { actionYaml, rootActionYaml } from '../../scripts/generators/github-actions.ts';
 import { actionReadme } from '../../scripts/generators/readmes.ts';
 import { addStepCommand } from '../../shared/cli/step-command.ts';
 import { drSchemaOf } from '../../shared/config/schema.ts';
 import { KINDS, type AnyKind } from '../../shared/kinds/registry.ts';
+import { kebabCase } from '../../shared/step/input.ts';
 import { stepsOf, stepsWith } from '../../shared/steps/index.ts';
 import { textFile } from './text-file.ts';
 
@@ -30,4 +32,16 @@ describe.each(kinds.all.map((kind) => [kind.kind, kind] as const))('the faces of
     for (const name of ['backup-all', 'backup-validation'])
       expect(steps.find((step) => step.name === name)?.inputs['type']?.choices).toContain(kind.kind);
   });
+});
+
+test('the root action declares what steps share, and nothing that is of one kind only', () => {
+  const { inputs } = parse(rootActionYaml(steps)) as { inputs: Record<string, { description: string }> };
+  const declared = Object.keys(inputs);
+  expect(declared).toEqual(
+    expect.arrayContaining(['step', 'config', 'component', 'store', 'vault', 'timestamp', 'confirm', 'dry-run', 'reason']),
+  );
+  expect(declared.length).toBeLessThan(25);
+  const own = kinds.all.flatMap((kind) => Object.keys({ ...kind.inputs, ...kind.targetInputs, ...kind.compareInputs }).map(kebabCase));
+  expect(own).toContain('text-file');
+  expect(declared.filter((name) => own.includes(name))).toEqual([]);
 });
