@@ -14,6 +14,7 @@ const BELOW = {
   kubernetes: ['step', 'tools'],
   schema: ['step'],
   mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes', 'schema'],
+  'cluster-state': ['step', 'tools', 'backup', 'kubernetes', 'schema'],
   kinds: ['step', 'backup', 'mongodb'],
   config: ['step', 'schema', 'stores', 'vaults', 'notify', 'kinds'],
   hosts: ['step', 'tools'],
