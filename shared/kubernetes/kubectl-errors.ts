@@ -1,12 +1,12 @@
 // Says in one sentence what kubectl's words mean, and what to do about it.
 import { UserError } from '../step/errors.ts';
-import type { ClusterAccess } from './access.ts';
+import type { NamespaceAccess } from './access.ts';
 
 const LOG_IN =
   'Log in to the cluster first: azure/aks-set-context on GitHub, Kubernetes@1 with command login on Azure, az aks get-credentials at a terminal.';
 
 /** Known causes in kubectl's words. The first that fits is told. */
-const CAUSES: [pattern: RegExp, fix: (access: ClusterAccess) => string][] = [
+const CAUSES: [pattern: RegExp, fix: (access: NamespaceAccess) => string][] = [
   [
     /context "?.*"? does not exist|context was not found|no context exists/i,
     () => `Check its name with: kubectl config get-contexts. ${LOG_IN}`,
@@ -59,12 +59,12 @@ export function isKubectls(line: string): boolean {
 }
 
 /** What to do about these words; undefined when they are not known. */
-export function kubectlFix(words: string, access: ClusterAccess): string | undefined {
+export function kubectlFix(words: string, access: NamespaceAccess): string | undefined {
   return CAUSES.find(([pattern]) => pattern.test(words))?.[1](access);
 }
 
 /** The failure of a kubectl call: kubectl's last words after ours. */
-export function kubectlFailure(lines: readonly string[], what: string, access: ClusterAccess): UserError {
+export function kubectlFailure(lines: readonly string[], what: string, access: NamespaceAccess): UserError {
   const words = lines.findLast((line) => !isNoNews(line)) ?? 'it printed nothing';
   const fix = kubectlFix(lines.join('\n'), access);
   const said = words.replace(/^(error|Error from server( \(\w+\))?): /, '').replace(/[.?]$/, '');

@@ -2,7 +2,7 @@
 import { UserError } from '../step/errors.ts';
 import { findOnPath } from '../tools/find-tool.ts';
 import { inTime, runStreaming, type StreamingOptions, type StreamingProcess } from '../tools/process.ts';
-import type { ClusterAccess } from './access.ts';
+import type { NamespaceAccess } from './access.ts';
 import { kubectlFailure } from './kubectl-errors.ts';
 
 /** A program inside a container. */
@@ -29,16 +29,16 @@ const REQUEST_MS = 30_000;
 const MOST_PRINTED = 64 * 2 ** 20;
 
 export class Kubectl {
-  readonly access: ClusterAccess;
+  readonly access: NamespaceAccess;
   readonly #path: string;
 
-  constructor(path: string, access: ClusterAccess) {
+  constructor(path: string, access: NamespaceAccess) {
     this.#path = path;
     this.access = access;
   }
 
   /** @throws UserError when there is no kubectl */
-  static async find(access: ClusterAccess, env: NodeJS.ProcessEnv = process.env): Promise<Kubectl> {
+  static async find(access: NamespaceAccess, env: NodeJS.ProcessEnv = process.env): Promise<Kubectl> {
     const path = await findOnPath('kubectl', env);
     if (path !== undefined) return new Kubectl(path, access);
     throw new UserError('kubectl is not on PATH.', {

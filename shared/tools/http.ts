@@ -73,12 +73,12 @@ async function attemptOnce(request: HttpRequest): Promise<Refusal | undefined> {
     if (timeout.aborted) return { problem: `did not answer within ${timeoutMs / 1000} s`, again: true, cause };
     if (signal?.aborted) return { problem: 'was not waited for', again: false, cause };
     if (isDefect(cause)) throw cause;
-    return { problem: `cannot be reached (${codeOf(cause)})`, again: true, cause, ...certificateFix(cause) };
+    return { problem: `cannot be reached (${systemCode(cause)})`, again: true, cause, ...certificateFix(cause) };
   }
 }
 
 function certificateFix(cause: unknown): { fix?: string } {
-  const untrusted = /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(codeOf(cause));
+  const untrusted = /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(systemCode(cause));
   return untrusted ? { fix: 'If a proxy of yours inspects TLS, set NODE_EXTRA_CA_CERTS to the file with its certificate.' } : {};
 }
 
@@ -170,7 +170,7 @@ export function hostOf(url: string): string {
 }
 
 /** The system's word for what went wrong, from wherever in the chain of causes it is. */
-function codeOf(thrown: unknown): string {
+export function systemCode(thrown: unknown): string {
   const seen = new Set<unknown>();
   for (let error = thrown as Failure | undefined; typeof error === 'object' && !seen.has(error); error = error.cause ?? error.errors?.[0]) {
     seen.add(error);

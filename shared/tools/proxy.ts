@@ -76,14 +76,19 @@ export function azureProxy(target: string): { proxyOptions?: ProxySettings } {
 export function proxyAgents(target: string): { httpAgent: HttpAgent; httpsAgent: HttpsAgent } | undefined {
   const proxy = proxyFor(target);
   if (!proxy) return undefined;
+  const options = { keepAlive: true, ...agentProxy(proxy) };
+  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
+}
+
+/** Options of an agent of Node.js that goes through this proxy. @throws UsageError on a Node.js that cannot */
+export function agentProxy(proxy: URL): { proxyEnv: { HTTP_PROXY: string; HTTPS_PROXY: string } } {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 24 || (major === 24 && minor < 5)) {
     throw new UsageError(`Node.js ${process.versions.node} cannot use a proxy, and ${proxy.host} is one.`, {
       fix: 'Use Node.js 24.5 or newer.',
     });
   }
-  const options = { keepAlive: true, proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } };
-  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
+  return { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } };
 }
 
 function portOf({ port, protocol }: URL): number {
