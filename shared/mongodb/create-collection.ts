@@ -1,11 +1,12 @@
 // Creates what an archive names on a server of another version or make: collections and views, with as many of their options as it takes.
 // The commands are made of a list of what they take: nothing else of an archive gets into them.
+import { randomUUID } from 'node:crypto';
 import { MongoServerError, type Document } from 'mongodb';
 import { shownName, type Namespace } from './archive.ts';
 import type { MongoServer } from './connect.ts';
 import { sendable } from './field-order.ts';
 import { NAMESPACE_NOT_FOUND } from './namespaces.ts';
-import { withoutRefused } from './refusals.ts';
+import { withoutRefused, type Refused } from './refusals.ts';
 
 const NAMESPACE_EXISTS = 48;
 
@@ -63,15 +64,41 @@ export async function createCollection(server: MongoServer, namespace: Namespace
         if (!(thrown instanceof MongoServerError) || thrown.code !== NAMESPACE_EXISTS) throw thrown;
       }
     });
-    if (refused)
-      notes.push(`${shownName(namespace)}: the target does not take its options (${refused.names.join(', ')}): ${refused.reason}.`);
+    if (refused) notes.push(refusedOptionsText(namespace, refused));
   } catch (thrown) {
     // Servers that know no `create` make a collection with its first document.
     if (!(thrown instanceof MongoServerError)) throw thrown;
-    if (names.length > 0)
-      notes.push(`${shownName(namespace)}: the target does not take its options (${names.join(', ')}): ${thrown.message}.`);
+    if (names.length > 0) notes.push(refusedOptionsText(namespace, { names, reason: thrown.message }));
   }
   return notes.filter((note) => note !== undefined);
+}
+
+/** What only a series can be told: without it, it would be another thing. */
+const ESSENTIAL = 'timeseries';
+
+/**
+ * Tries options on a collection that is made for it and dropped again, for a program that has no second try.
+ * @param beside the collection that gets them; the trial is in its database
+ * @returns what the server refuses of them; undefined when it takes all, or when that cannot be tried
+ */
+export async function triedOptions(server: MongoServer, beside: Namespace, options: Document): Promise<Refused | undefined> {
+  const trial = { db: beside.db, collection: `lifeboat-trial-${randomUUID()}` };
+  const names = Object.keys(options).filter((name) => name !== ESSENTIAL);
+  if (names.length === 0) return undefined;
+  try {
+    return await withoutRefused(names, (without) => create(server, trial, withOnly(options, without)));
+  } catch (thrown) {
+    // Not even without them, as for a login that may only write: the program that restores has the word.
+    if (thrown instanceof MongoServerError) return undefined;
+    throw thrown;
+  } finally {
+    await dropQuietly(server, trial);
+  }
+}
+
+/** The sentence about options that a server refuses. */
+export function refusedOptionsText(namespace: Namespace, { names, reason }: Refused): string {
+  return `${shownName(namespace)}: the target does not take its options (${names.join(', ')}): ${reason}.`;
 }
 
 /** @returns a sentence when the server refuses the view, or something of it was left out */

@@ -15,14 +15,19 @@ import { encodeEntry } from './archive-writer.ts';
 import { isAccounts } from './namespaces.ts';
 import { noteDropped } from './oplog.ts';
 import { plainArchive } from './plain-archive.ts';
-import { toolMetadata } from './tool-metadata.ts';
+import { toolMetadata, type TryOptions } from './tool-metadata.ts';
 
 export interface PlannedParts {
   /** Collections to let pass, `db.collection` each. */
   planned: ReadonlySet<string>;
   /** Let the oplog pass. */
   oplog: boolean;
+  /** Asks the target, so that the options that it refuses are left out; none are when absent. */
+  tryOptions?: TryOptions | undefined;
 }
+
+/** Bytes, or what they are going to be. */
+type Piece = Uint8Array | Promise<Uint8Array>;
 
 /** Sorts an archive while it passes. Users and roles are kept in memory meanwhile: some kilobytes each. */
 export class PlannedArchive implements ArchiveVisitor {
@@ -33,8 +38,9 @@ export class PlannedArchive implements ArchiveVisitor {
   /** What of options and indexes does not pass. One sentence each. */
   readonly notes: string[] = [];
   readonly #parts: PlannedParts;
-  readonly #data: Uint8Array[] = [ARCHIVE_MAGIC];
+  readonly #data: Piece[] = [ARCHIVE_MAGIC];
   readonly #accounts: Uint8Array[] = [ARCHIVE_MAGIC];
+  #asking: Promise<Uint8Array> = Promise.resolve(ARCHIVE_MAGIC);
   #hasAccounts = false;
   #current: CollectionEntry | undefined;
 
@@ -42,12 +48,14 @@ export class PlannedArchive implements ArchiveVisitor {
     this.#parts = parts;
   }
 
-  /** The planned part of an archive, plain or gzip. @throws VerificationError for a damaged archive */
+  /** The planned part of an archive, plain or gzip. @throws VerificationError for a damaged archive; what `tryOptions` throws */
   async *data(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const parser = new ArchiveParser(this);
     for await (const chunk of plainArchive(archive)) {
       parser.push(chunk);
-      if (this.#data.length > 0) yield Buffer.concat(this.#data.splice(0));
+      const ready: Uint8Array[] = [];
+      for (const piece of this.#data.splice(0)) ready.push(await piece);
+      if (ready.length > 0) yield Buffer.concat(ready);
     }
     parser.end();
   }
@@ -68,9 +76,19 @@ export class PlannedArchive implements ArchiveVisitor {
       return;
     }
     this.entries.push(entry);
-    const { text, notes } = toolMetadata(entry);
-    part.push(text === undefined ? Uint8Array.from(raw) : encodeEntry({ ...entry, metadata: text }));
+    // Copied now: the buffer is used again before the answer is there.
+    const own = Uint8Array.from(raw);
+    this.#asking = this.#asking.then(async () => this.#fitted(entry, own));
+    // Awaited when it is its turn; a damaged archive may end the restore before.
+    this.#asking.catch(() => undefined);
+    part.push(this.#asking);
+  }
+
+  /** The entry as mongorestore is given it. One after the other: a thousand trials at once would be a burden to a server. */
+  async #fitted(entry: CollectionEntry, raw: Uint8Array): Promise<Uint8Array> {
+    const { text, notes } = await toolMetadata(entry, this.#parts.tryOptions);
     this.notes.push(...notes);
+    return text === undefined ? raw : encodeEntry({ ...entry, metadata: text });
   }
 
   preludeEnd(): void {
@@ -104,7 +122,7 @@ export class PlannedArchive implements ArchiveVisitor {
     this.#partOf(entry)?.push(Uint8Array.from(raw), TERMINATOR);
   }
 
-  #partOf(entry: CollectionEntry): Uint8Array[] | undefined {
+  #partOf(entry: CollectionEntry): Piece[] | undefined {
     if (entry.db === '') return this.#parts.oplog ? this.#data : undefined;
     if (isAccounts(entry)) return this.#accounts;
     return this.#parts.planned.has(namespaceName(entry)) ? this.#data : undefined;

@@ -5,6 +5,7 @@ import type { CollectionEntry } from './archive.ts';
 import { PlannedArchive } from './planned-archive.ts';
 import type { RestoreJob, RestoreOutcome } from './restore-target.ts';
 import { restoreWithTools, type ToolRestoreOptions } from './restore-tools.ts';
+import type { TryOptions } from './tool-metadata.ts';
 import { isRefusal } from './tool-output.ts';
 
 /** The first few refusals are told. */
@@ -18,9 +19,9 @@ const TOLD = 5;
 export async function restoreByTools(
   archive: AsyncIterable<Uint8Array>,
   { planned, renames, replace, replaysOplog, accounts, onProgress, onStarted }: RestoreJob,
-  how: Pick<ToolRestoreOptions, 'program' | 'indexes' | 'signal' | 'hangMs' | 'log'>,
+  { tryOptions, ...how }: Pick<ToolRestoreOptions, 'program' | 'indexes' | 'signal' | 'hangMs' | 'log'> & { tryOptions?: TryOptions },
 ): Promise<{ outcome: RestoreOutcome; entries: readonly CollectionEntry[] }> {
-  const parts = new PlannedArchive({ planned, oplog: replaysOplog });
+  const parts = new PlannedArchive({ planned, oplog: replaysOplog, tryOptions });
   const refusals: string[] = [];
   const result = await restoreWithTools(parts.data(archive), {
     ...how,

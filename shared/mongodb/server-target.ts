@@ -4,7 +4,7 @@ import type { Secret } from '../step/input.ts';
 import { namespaceName, shownName, type CollectionEntry, type Namespace } from './archive.ts';
 import { parseMetadata } from './collection-metadata.ts';
 import { connectMongo, explainMongoError, type MongoServer } from './connect.ts';
-import { dropQuietly } from './create-collection.ts';
+import { dropQuietly, refusedOptionsText, triedOptions } from './create-collection.ts';
 import { chooseEngine, type Engine, type EngineChoice } from './engine.ts';
 import { buildIndexes, type BuiltIndexes } from './index-build.ts';
 import { parseNamespace, renamed } from './namespaces.ts';
@@ -104,6 +104,11 @@ class ServerTarget implements RestoreTarget {
       program: localProgram({ tool, uri, tempDir }),
       // Built by the driver below, which sees each failure.
       indexes: false,
+      tryOptions: async (entry, options) => {
+        const to = renamed(entry, job.renames);
+        const refused = await triedOptions(this.#server, to, options);
+        return refused && { without: refused.names, note: refusedOptionsText(to, refused) };
+      },
       ...this.#signal(),
       ...(log ? { log } : {}),
     });

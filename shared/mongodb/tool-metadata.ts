@@ -1,5 +1,6 @@
 // The metadata of a collection as mongorestore is given it: in the form that the built-in engine makes, since mongorestore spreads whatever
 // options an archive has over its own commands, and ends at the first index that a server of today refuses.
+import type { Document } from 'mongodb';
 import { shownName, type CollectionEntry } from './archive.ts';
 import { formatMetadata, parseMetadata, type CollectionMetadata } from './collection-metadata.ts';
 import { creationOptions, unknownOptionsText } from './create-collection.ts';
@@ -16,22 +17,34 @@ export interface ToolMetadata {
 /** Options of an index for mongorestore, which has no second try: those that MongoDB knows. */
 const KNOWN: ReadonlySet<string> = new Set(['key', 'name', ...MEANINGFUL_OPTIONS, ...TECHNICAL_OPTIONS]);
 
-/** Metadata that cannot be read are passed on as they are: mongorestore has its own word about them. */
-export function toolMetadata(entry: CollectionEntry): ToolMetadata {
+/** Tells what the target refuses of a collection's options; undefined when it takes all, or when it cannot be asked. */
+export type TryOptions = (entry: CollectionEntry, options: Document) => Promise<{ without: readonly string[]; note: string } | undefined>;
+
+/**
+ * Metadata that cannot be read are passed on as they are: mongorestore has its own word about them.
+ * @throws what `tryOptions` throws
+ */
+export async function toolMetadata(entry: CollectionEntry, tryOptions?: TryOptions): Promise<ToolMetadata> {
   const metadata = parseMetadata(entry.metadata);
   if (metadata.state !== 'read') return { text: undefined, notes: [] };
   const name = shownName(entry);
-  const { taken, unknown } = creationOptions(metadata.options, entry.type ?? metadata.type);
+  const kind = entry.type ?? metadata.type;
+  const { taken, unknown } = creationOptions(metadata.options, kind);
+  const refused = kind === 'view' ? undefined : await tryOptions?.(entry, taken);
+  const options = Object.fromEntries(Object.entries(taken).filter(([option]) => !refused?.without.includes(option)));
   const { indexes, leftOut } = toolIndexes(metadata);
-  const notes = [unknownOptionsText(name, unknown), ...leftOut.map((text) => `${name}: ${text}.`)].filter((note) => note !== undefined);
+  const notes = [unknownOptionsText(name, unknown), refused?.note, ...leftOut.map((text) => `${name}: ${text}.`)];
   const type = entry.type === undefined || entry.type === '' ? 'collection' : entry.type;
-  const written = (options: CollectionMetadata['options'], specs: CollectionMetadata['indexes']): string =>
+  const written = (some: CollectionMetadata['options'], specs: CollectionMetadata['indexes']): string =>
     formatMetadata({
-      ...{ options, indexes: specs, collectionName: entry.collection, type },
+      ...{ options: some, indexes: specs, collectionName: entry.collection, type },
       ...(metadata.uuid === undefined ? {} : { uuid: metadata.uuid }),
     });
-  const text = written(taken, indexes);
-  return { text: text === written(metadata.options, metadata.indexes) ? undefined : text, notes };
+  const text = written(options, indexes);
+  return {
+    text: text === written(metadata.options, metadata.indexes) ? undefined : text,
+    notes: notes.filter((note) => note !== undefined),
+  };
 }
 
 function toolIndexes(metadata: CollectionMetadata): { indexes: CollectionMetadata['indexes']; leftOut: string[] } {

@@ -145,9 +145,9 @@ describe('a command', () => {
     expect(creationOptions({ create: 'v', viewOn: 'a', pipeline: [], capped: true }, 'view').taken).toEqual({ viewOn: 'a', pipeline: [] });
   });
 
-  test('of mongorestore is given the same', () => {
+  test('of mongorestore is given the same', async () => {
     const metadata = '{"options":{"create":"orders","capped":true,"size":4096,"odd":1},"indexes":[{"v":1,"key":{"_id":1},"name":"_id_","ns":"shop.orders"},{"v":1,"key":{"a":true},"name":"a","safe":null,"vectorOptions":{}}]}'; // prettier-ignore
-    const { text, notes } = toolMetadata({ db: 'shop', collection: 'orders', metadata, size: 0, type: '' });
+    const { text, notes } = await toolMetadata({ db: 'shop', collection: 'orders', metadata, size: 0, type: '' });
     expect(JSON.parse(text ?? '')).toMatchObject({
       options: { capped: true, size: { $numberInt: '4096' } },
       indexes: [{ name: '_id_' }, { name: 'a', key: { a: { $numberInt: '1' } } }],
@@ -158,7 +158,10 @@ describe('a command', () => {
       'shop.orders: its index a is made without vectorOptions, which MongoDB does not know.',
     ]);
     const today = '{"options":{"capped":true},"indexes":[{"v":{"$numberInt":"2"},"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}]}';
-    expect(toolMetadata({ db: 'shop', collection: 'orders', metadata: today, size: 0, type: '' })).toEqual({ text: undefined, notes: [] });
+    await expect(toolMetadata({ db: 'shop', collection: 'orders', metadata: today, size: 0, type: '' })).resolves.toEqual({
+      text: undefined,
+      notes: [],
+    });
   });
 });
 
