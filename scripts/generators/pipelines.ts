@@ -1,5 +1,6 @@
 // The composed pipelines, ready to copy: what `lifeboat init` would write for the example project.
 import { initFiles, PIPELINE_PATH, WORKFLOW_PATH, type InitAnswers } from '../../shared/config/init.ts';
+import { mongodbComponent } from '../../shared/mongodb/init.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
 
 /** The project of the examples. */
@@ -8,6 +9,7 @@ export const EXAMPLE: InitAnswers = {
   store: 'https://stdrprod.blob.core.windows.net/backups',
   vault: 'https://kv-dr-prod.vault.azure.net',
   component: 'mongodb',
+  of: mongodbComponent(),
   retention: '7-4-6',
   rpo: '24h',
   rto: '90m',

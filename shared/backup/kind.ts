@@ -1,12 +1,13 @@
 // A kind of protected thing: all that the rest of the house knows of it. What is light is for definitions, schema and help; `load` brings
 // the rest when a step needs it.
 import type { z } from 'zod';
-import type { InputSpecs, InputValues, StepContext } from '../step/define.ts';
+import type { InputSpecs, InputValues, Spell, StepContext } from '../step/define.ts';
 import { VerificationError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
 import type { Check } from './finding.ts';
 import type { Inspector } from './inspector.ts';
 import type { JsonValue } from './json.ts';
+import type { KindInit } from './kind-init.ts';
 import type { Consistency, Manifest, SourceFacts } from './manifest.ts';
 
 /** What people read of a step that is built from a kind. */
@@ -19,9 +20,6 @@ export interface StepWords {
   description: string;
   examples: { what: string; args: string }[];
 }
-
-/** Names an input in the host's own spelling. */
-export type Spell = (name: string) => string;
 
 /** The spelling of a step's own inputs as that of any input: a kind names its own. */
 export function anySpelling(spell: (name: never) => string): Spell {
@@ -64,6 +62,8 @@ export interface ComponentKind<
   readonly steps: { backup: StepWords; restore?: StepWords; shrink: string; replace?: string };
   /** Old names of the words that outputs and records have for a restore's and a backup's groups: `collections`. */
   readonly groups: string;
+  /** What `lifeboat init` asks. Without it the keys of dr.yml that cannot be left out. */
+  readonly init?: KindInit;
   load(): Promise<KindWork<I, T, R>>;
 }
 

@@ -1,18 +1,8 @@
 // What `lifeboat init` may be told instead of asking for it.
-import { USUAL_SELECTOR } from '../config/init.ts';
+import { initInputsOf } from './init-kind.ts';
+import type { Kinds } from '../kinds/registry.ts';
 import type { StepContext } from '../step/define.ts';
-import { inGroup, input } from '../step/input.ts';
-
-const podInputs = inGroup('MongoDB inside a cluster, reached by kubectl exec instead of a connection string', {
-  kubernetesNamespace: input.string({ summary: 'Namespace of the pod that runs MongoDB.', example: 'rocketchat' }),
-  kubernetesSelector: input.string({ summary: `Label selector of its pods; ${USUAL_SELECTOR} when absent.`, example: USUAL_SELECTOR }),
-  kubernetesPod: input.string({ summary: 'One pod by name, instead of a selector.', example: 'mongodb-0' }),
-  kubernetesContainer: input.string({
-    summary: 'The container with mongodump and mongorestore. Not needed when the pod has only one, or names its default.',
-    example: 'mongodb',
-  }),
-  kubernetesContext: input.string({ summary: 'Context in the kubeconfig; the current one when absent.', example: 'aks-prod' }),
-});
+import { input } from '../step/input.ts';
 
 export const inputs = {
   name: input.string({
@@ -29,8 +19,8 @@ export const inputs = {
     summary: 'Where keys go: https://<name>.vault.azure.net, or a folder. Never where the backups go.',
     example: 'https://kv-dr-prod.vault.azure.net',
   }),
-  component: input.string({ summary: 'Name of the MongoDB in dr.yml.', default: 'mongodb' }),
-  ...podInputs,
+  kind: input.string({ summary: 'Kind of what is protected. On a terminal it is asked for when there are several.' }),
+  component: input.string({ summary: 'Name of the component in dr.yml; that of its kind when absent.' }),
   escrow: input.path({
     summary: 'Public key file (PEM) whose private half can open backups when the vault is gone. docs/operations.md says how to make one.',
     example: 'escrow-public.pem',
@@ -54,5 +44,19 @@ export const inputs = {
     default: 'false',
   }),
 };
+
+/** All inputs, in the order in which people read them. */
+export function inputsOf(kinds: Kinds): typeof inputs {
+  const {
+    name,
+    store,
+    vault,
+    kind: { summary },
+    component,
+    ...others
+  } = inputs;
+  const kind = input.choice(kinds.names, { summary });
+  return { name, store, vault, kind, component, ...initInputsOf(kinds), ...others };
+}
 
 export type Context = StepContext<typeof inputs>;

@@ -9,33 +9,39 @@ import {
   NEXT_COMMANDS,
   PIPELINE_PATH,
   remainingWork,
-  USUAL_SELECTOR,
   WORKFLOW_PATH,
   type InitAnswers,
   type InitFile,
-  type InitPod,
   type Published,
 } from '../config/init.ts';
+import type { Ask, Asking, InitComponent, Question } from '../backup/kind-init.ts';
+import type { DrConfig } from '../config/dr-config.ts';
 import { parseDr } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
-import type { StepReturn } from '../step/define.ts';
+import { drSchemaOf } from '../config/schema.ts';
+import type { AnyKind, Kinds } from '../kinds/registry.ts';
+import type { InputSpecs, InputValues, StepReturn } from '../step/define.ts';
 import { RefusedError, UsageError, UserError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Host } from '../step/host.ts';
 import { fileReason } from '../tools/file-errors.ts';
 import { makeFolder } from '../tools/make-folder.ts';
 import { shellWord } from '../step/shell.ts';
+import { configPaths } from '../step/run.ts';
 import type { Context } from './init-inputs.ts';
+import { initInputsOf, usualComponent } from './init-kind.ts';
 
 type Inputs = Context['inputs'];
 
-export async function runInit(context: Context, published: Published): Promise<StepReturn> {
+export async function runInit(context: Context, kinds: Kinds, published: Published): Promise<StepReturn> {
   const { host, inputs } = context;
   const folder = resolve(inputs.folder ?? '.');
   refuseMissing(folder, inputs, host);
   refuseExisting(folder, askedFor(inputs), inputs.force, host.spell('force'));
-  const answers = await collectAnswers(context, inputs, folder, published);
-  const { notices } = parseAnswers(answers, published, host);
+  const schema = await drSchemaOf(kinds);
+  const parse: Parse = (answers) => parseAnswers(answers, { published, host, kinds, schema });
+  const answers = await collectAnswers(context, kinds, folder, parse);
+  const { notices } = parse(answers);
   const files = initFiles(answers, published);
   refuseExisting(folder, files, inputs.force, host.spell('force'));
   for (const file of files) await write(folder, file, inputs.force);
@@ -50,22 +56,11 @@ export async function runInit(context: Context, published: Published): Promise<S
   return { result: { files: files.map(({ path }) => path), remaining, next: NEXT_COMMANDS } };
 }
 
-interface Question {
-  /** The answer when none is typed. A question without one has a line of its own. */
-  preset?: string | undefined;
-  /** There is no going on without an answer. */
-  needed?: boolean;
-  /** Throws UsageError for an answer that cannot be taken. */
-  check?: (text: string) => unknown;
-  /** What was probably meant by an answer that cannot be taken. */
-  suggest?: (text: string) => string | undefined;
-}
-
-/** Asks a person, again after a wrong answer; the preset where no one can answer. */
-type Ask = (question: string, about?: Question) => Promise<string | undefined>;
+/** The dr.yml of some answers. @throws UsageError that names the options */
+type Parse = (answers: InitAnswers) => DrConfig;
 
 function asker(host: Host, yes: boolean): Ask {
-  return async (question, { preset: first, needed = false, check, suggest } = {}) => {
+  return async (question, { preset: first, needed, check, suggest } = {}) => {
     if (yes) return first;
     let preset = first;
     for (;;) {
@@ -74,7 +69,7 @@ function asker(host: Host, yes: boolean): Ask {
       if (typed === undefined) return first;
       const answer = typed === '' ? preset : typed;
       if (answer === undefined) {
-        if (!needed) return undefined;
+        if (needed === undefined || needed === false) return undefined;
         host.warning('This one has no default. Ctrl-C ends without writing anything.');
         continue;
       }
@@ -104,32 +99,50 @@ function isYes(text: string): boolean {
   return /^(y|yes|true)$/i.test(text);
 }
 
-async function collectAnswers(context: Context, inputs: Inputs, folder: string, published: Published): Promise<InitAnswers> {
-  const { host } = context;
-  const ask = asker(host, inputs.yes);
-  const tryOut = (answer: Partial<InitAnswers>): unknown =>
-    parseAnswers({ ...inputs, ...PLACEHOLDERS, ...given(inputs), ...answer }, published, host);
-  // A wrong option is told before the first question, not after the last.
+async function collectAnswers(context: Context, kinds: Kinds, folder: string, parse: Parse): Promise<InitAnswers> {
+  const { host, inputs } = context;
+  const missing: string[] = [];
+  const asks = asker(host, inputs.yes);
+  const ask: Ask = async (question, about = {}) => {
+    const answer = await asks(question, about);
+    if (answer === undefined && typeof about.needed === 'string') missing.push(about.needed);
+    return answer;
+  };
+  let kind = kinds.get(inputs.kind ?? kinds.names[0] ?? '');
+  // What the options say, and placeholders for the rest: a wrong option is told before the first question, not after the last.
+  const placeholders = { ...inputs, ...PLACEHOLDERS, ...given(inputs), component: inputs.component ?? kind.kind };
+  const of = await componentOf(kind, inputs, {
+    ask: async (_question, { preset } = {}) => preset,
+    agrees: async (_question, preset) => preset,
+    tryOut: () => undefined,
+  });
+  const tryOut = (answer: Partial<InitAnswers>): unknown => parse({ ...placeholders, of, ...answer });
   tryOut({});
   if (inputs.store !== undefined && inputs.vault !== undefined) refuseSamePlace(folder, inputs.store, inputs.vault);
   const isName = (text: string): unknown => tryOut({ name: text });
   const name =
-    inputs.name ?? (await ask('Name of what is protected', { preset: slug(basename(folder)), check: isName, suggest: slug, needed: true }));
-  const kubernetes = await podAnswer(inputs, ask, (pod) => tryOut({ kubernetes: pod }));
+    inputs.name ??
+    (await ask('Name of what is protected', { preset: slug(basename(folder)), check: isName, suggest: slug, needed: 'name' }));
+  if (inputs.kind === undefined && kinds.all.length > 1) kind = kinds.get((await ask(...kindQuestion(kinds))) ?? kind.kind);
+  const asking = {
+    ask,
+    agrees: (question: string, preset: boolean, checkYes?: () => void) => agrees(ask, question, preset, checkYes),
+    tryOut: (component: InitComponent) => tryOut({ of: component }),
+  };
+  const component = await componentOf(kind, inputs, asking);
   const isStore = (text: string): void => {
     tryOut({ store: forNow(storeAddress(text)) });
     if (inputs.vault !== undefined) refuseSamePlace(folder, text, inputs.vault);
   };
-  const where = inputs.store ?? (await ask(STORE_QUESTION, { needed: true, check: isStore }));
+  const where = inputs.store ?? (await ask(STORE_QUESTION, { needed: 'store', check: isStore }));
   const store = where === undefined ? undefined : await completedStore(ask, storeAddress(where), (address) => tryOut({ store: address }));
   const isVault = (text: string): void => {
     tryOut({ vault: vaultAddress(text) });
     if (store !== undefined) refuseSamePlace(folder, store, text);
   };
-  const vault = inputs.vault ?? (await ask(VAULT_QUESTION, { needed: true, check: isVault }));
-  const missing = Object.entries({ name, store, vault }).filter(([, value]) => value === undefined);
-  if (name === undefined || store === undefined || vault === undefined) {
-    throw new UsageError(`${missing.map(([input]) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
+  const vault = inputs.vault ?? (await ask(VAULT_QUESTION, { needed: 'vault', check: isVault }));
+  if (name === undefined || store === undefined || vault === undefined || missing.length > 0) {
+    throw new UsageError(`${missing.map((input) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
       fix: 'Give what is missing as options, or run this on a terminal without --yes to be asked.',
     });
   }
@@ -137,9 +150,10 @@ async function collectAnswers(context: Context, inputs: Inputs, folder: string, 
     checkEscrow(folder, text);
   };
   const escrow = inputs.escrow ?? (await ask(ESCROW_QUESTION, { check: isEscrow }));
-  const { component, retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
+  const { retention, rpo, rto, hour, schedule, serviceConnection, branch } = inputs;
   return {
-    ...{ name, store, vault: vaultAddress(vault), component, kubernetes, escrow, retention, rpo, rto, hour, schedule },
+    ...{ name, store, vault: vaultAddress(vault), component: inputs.component ?? kind.kind, of: component },
+    ...{ escrow, retention, rpo, rto, hour, schedule },
     github:
       inputs.github ??
       (await agreesToFile(host, ask, {
@@ -212,14 +226,14 @@ async function completedStore(ask: Ask, address: string, check: (address: string
     (name: string) =>
     (value: string): string =>
       `${address}${address.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(value)}`;
-  const extend = async (question: string, name: string, needed: boolean): Promise<string> => {
+  const extend = async (question: string, name: string, needed = false): Promise<string> => {
     const value = await ask(question, { needed, check: (text) => check(withValue(name)(text)) });
     return value === undefined ? address : withValue(name)(value);
   };
   if (url?.protocol === 's3:' && !url.searchParams.has('region')) {
-    address = await extend('Region of the bucket, such as eu-central-1, or Enter to take AWS_REGION from the environment', 'region', false);
+    address = await extend('Region of the bucket, such as eu-central-1, or Enter to take AWS_REGION from the environment', 'region');
     if (!url.searchParams.has('endpoint'))
-      address = await extend('Address of the S3 service, such as https://s3.example.org, or Enter for AWS', 'endpoint', false);
+      address = await extend('Address of the S3 service, such as https://s3.example.org, or Enter for AWS', 'endpoint');
   }
   if (url?.protocol === 'sftp:' && !url.searchParams.has('fingerprint')) {
     const port = url.port === '' ? '' : `-p ${url.port} `;
@@ -232,27 +246,17 @@ async function completedStore(ask: Ask, address: string, check: (address: string
   return address;
 }
 
-/** The pod that runs MongoDB; undefined where a connection string reaches it. */
-async function podAnswer(inputs: Inputs, ask: Ask, tryOut: (pod: InitPod) => unknown): Promise<InitPod | undefined> {
-  const pod = podOf(inputs);
-  const isNamespace = (text: string): unknown => tryOut({ namespace: text, selector: USUAL_SELECTOR });
-  const question = 'Is MongoDB reachable only from inside a Kubernetes cluster?';
-  const namespace =
-    pod?.namespace ??
-    ((await agrees(ask, question, false)) ? await ask('Namespace of its pods', { preset: 'default', check: isNamespace }) : undefined);
-  if (namespace === undefined) return undefined;
-  const isSelector = (text: string): unknown => tryOut({ namespace: 'default', selector: text });
-  const selector =
-    pod?.selector ??
-    (pod?.pod === undefined ? await ask('Label selector of its pods', { preset: USUAL_SELECTOR, check: isSelector }) : undefined);
-  return { ...pod, namespace, selector };
+function kindQuestion(kinds: Kinds): [question: string, about: Question] {
+  const check = (text: string): void => {
+    if (!kinds.find(text)) throw new UsageError(`${JSON.stringify(text)} is no kind.`, { fix: `It is one of: ${kinds.names.join(', ')}.` });
+  };
+  return [`What is protected? ${kinds.names.join(', ')}`, { preset: kinds.names[0], check }];
 }
 
-/** The pod as the options name it. */
-function podOf(inputs: Inputs): InitPod | undefined {
-  const { kubernetesNamespace: namespace, kubernetesSelector: selector, kubernetesPod: pod } = inputs;
-  const { kubernetesContainer: container, kubernetesContext: context } = inputs;
-  return namespace === undefined ? undefined : { namespace, selector, pod, container, context };
+/** The component as its kind makes it of the options and the answers. */
+async function componentOf(kind: AnyKind, inputs: InputValues<InputSpecs>, asking: Asking): Promise<InitComponent> {
+  const { init } = kind;
+  return init === undefined ? usualComponent(kind, inputs, asking) : init.component(inputs, asking);
 }
 
 /** Stand for what is not asked yet. */
@@ -261,14 +265,10 @@ const PLACEHOLDERS = { name: 'name', store: './backups', vault: './keys', github
 /** The answers that were given as options. */
 function given(inputs: Inputs): Partial<InitAnswers> {
   const { name, store, vault } = inputs;
-  const pod = podOf(inputs);
   return {
     ...(name === undefined ? {} : { name }),
     ...(store === undefined ? {} : { store: forNow(storeAddress(store)) }),
     ...(vault === undefined ? {} : { vault: vaultAddress(vault) }),
-    ...(pod === undefined
-      ? {}
-      : { kubernetes: { ...pod, selector: pod.selector ?? (pod.pod === undefined ? USUAL_SELECTOR : undefined) } }),
   };
 }
 
@@ -288,26 +288,35 @@ const ANSWER_AT: readonly [path: RegExp, input: string][] = [
   [/^objectives\.rto$/, 'rto'],
   [/\.retention\b/, 'retention'],
   [/\.schedule$/, 'schedule'],
-  [/\.kubernetes\.namespace$/, 'kubernetesNamespace'],
-  [/\.kubernetes\.pod$/, 'kubernetesPod'],
-  [/\.kubernetes\.container$/, 'kubernetesContainer'],
-  [/\.kubernetes\.context$/, 'kubernetesContext'],
-  [/\.kubernetes\b/, 'kubernetesSelector'],
   [/^components\b/, 'component'],
 ];
 
-/** The dr.yml of the answers. The file's own checks are the checks of the answers. @throws UsageError that names the flags */
-function parseAnswers(answers: InitAnswers, published: Published, host: Host): ReturnType<typeof parseDr> {
+interface Parsing {
+  published: Published;
+  host: Host;
+  kinds: Kinds;
+  schema: Awaited<ReturnType<typeof drSchemaOf>>;
+}
+
+/** The dr.yml of the answers. The file's own checks are the checks of the answers. @throws UsageError that names the options */
+function parseAnswers(answers: InitAnswers, { published, host, kinds, schema }: Parsing): DrConfig {
+  const content = initFiles({ ...answers, github: false, azure: false }, published)[0]?.content ?? '';
   try {
-    return parseDr(initFiles({ ...answers, github: false, azure: false }, published)[0]?.content ?? '', 'dr.yml');
+    return parseDr(content, 'dr.yml', { kinds }, schema);
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     const lines = thrown.problems.map(({ path, message }) => {
-      const input = ANSWER_AT.find(([pattern]) => pattern.test(path))?.[1];
+      const input = inputAt(path, initInputsOf(kinds));
       return `${input === undefined ? path : host.spell(input)}: ${message}.`;
     });
     throw new UsageError(lines.join('\n'), { fix: '"lifeboat init --help" explains each answer.', cause: thrown });
   }
+}
+
+/** The input whose answer stands at a path of dr.yml. */
+function inputAt(path: string, kindInputs: InputSpecs): string | undefined {
+  const own = Object.entries(kindInputs).find(([, spec]) => configPaths(spec).some((key) => path.endsWith(`.${key}`)));
+  return own?.[0] ?? ANSWER_AT.find(([pattern]) => pattern.test(path))?.[1];
 }
 
 /** @throws UsageError for an address that holds a secret or is none of a store */

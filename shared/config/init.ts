@@ -1,4 +1,6 @@
 // The first files of a project: dr.yml with comments, and the workflow or pipeline that backs up every night.
+import type { InitComponent } from '../backup/kind-init.ts';
+import { quoted, scalar } from '../schema/yaml-text.ts';
 import { isUtcCron, utcCrons } from './ci-cron.ts';
 import { stableMinute } from './jitter.ts';
 
@@ -19,8 +21,8 @@ export interface InitAnswers {
   /** `https://<name>.vault.azure.net`, or a folder. */
   vault: string;
   component: string;
-  /** The pod that runs MongoDB; absent where a connection string reaches it. */
-  kubernetes?: InitPod | undefined;
+  /** What its kind says of it. */
+  of: InitComponent;
   /** Public key file of an escrow recipient. */
   escrow?: string | undefined;
   /** As in dr.yml: `7-4-6`, `14d`. */
@@ -37,15 +39,6 @@ export interface InitAnswers {
   serviceConnection: string;
   /** Branch whose pipeline runs on schedule. */
   branch: string;
-}
-
-/** A pod as dr.yml names it: by labels or by name. */
-export interface InitPod {
-  namespace: string;
-  selector?: string | undefined;
-  pod?: string | undefined;
-  container?: string | undefined;
-  context?: string | undefined;
 }
 
 /** Something to do that no file can do. */
@@ -65,8 +58,6 @@ export const ESCROW_COMMANDS: readonly string[] = [
   'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -aes-256-cbc -out escrow-private.pem',
   'openssl pkey -in escrow-private.pem -pubout -out escrow-public.pem',
 ];
-/** The label that Helm charts of MongoDB give their pods. */
-export const USUAL_SELECTOR = 'app.kubernetes.io/name=mongodb';
 export const WORKFLOW_PATH = '.github/workflows/lifeboat-backup.yml';
 export const PIPELINE_PATH = 'azure-pipelines-backup.yml';
 
@@ -107,7 +98,7 @@ export function nightlyCron({ name, hour }: Pick<InitAnswers, 'name' | 'hour'>):
 }
 
 function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
-  const { name, vault, component, kubernetes, escrow, retention, rpo, rto } = answers;
+  const { name, vault, component, of, escrow, retention, rpo, rto } = answers;
   return lines(
     `# yaml-language-server: $schema=https://raw.githubusercontent.com/${repository}/${tag}/dr.schema.json`,
     '# What is protected, where it goes, how long it stays. Check this file: lifeboat config validate. See its defaults: lifeboat config show',
@@ -127,25 +118,12 @@ function drYaml(answers: InitAnswers, { repository, tag }: Published): string {
     '',
     'components:',
     `  ${scalar(component)}:`,
-    '    kind: mongodb',
-    '    source:',
-    ...(kubernetes === undefined
-      ? ['      uri: "${env:MONGODB_URI}" # never a secret itself, only where it comes from']
-      : podLines(kubernetes)),
+    `    kind: ${scalar(of.kind)}`,
+    ...of.yaml.map((line) => `    ${line}`),
     '    store: primary',
     `    retention: { preset: ${quoted(retention)} } # 7-4-6 keeps 7 daily, 4 weekly, 6 monthly`,
     `    schedule: ${quoted(answers.schedule ?? nightlyCron(answers))} # UTC${answers.schedule === undefined ? '' : ' unless it names a time zone'}. The CI system starts the runs; Lifeboat uses this to notice a missing one`,
-    '    # exclude: [rocketchat.rocketchat_sessions] # databases or collections to leave out',
   );
-}
-
-function podLines({ namespace, selector, pod, container, context }: InitPod): string[] {
-  const names = Object.entries({ context, namespace, selector, pod, container });
-  return [
-    '      kubernetes: # mongodump and mongorestore run inside the pod, through kubectl exec',
-    ...names.flatMap(([key, value]) => (value === undefined ? [] : [`        ${key}: ${scalar(value)}`])),
-    '        # uri: "${env:MONGODB_URI}" # as seen from inside the pod; needed where its environment holds no root password',
-  ];
 }
 
 function keyLines(vault: string, escrow: string | undefined): string[] {
@@ -207,9 +185,9 @@ function sftpEntry(url: URL, inCi: boolean): string {
 }
 
 /** Variables with secrets that a run needs in its environment. */
-function secretNames({ store, kubernetes, github, azure }: InitAnswers): string[] {
+function secretNames({ store, of, github, azure }: InitAnswers): string[] {
   return [
-    ...(kubernetes === undefined ? ['MONGODB_URI'] : []),
+    ...of.variables.map(({ name }) => name),
     ...(/^s3:/i.test(store) ? ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] : []),
     ...(/^sftp:/i.test(store) && (github || azure) && !store.includes('keyFile=') ? ['SFTP_PRIVATE_KEY'] : []),
   ];
@@ -243,7 +221,7 @@ function workflowYaml(answers: InitAnswers, { repository, tag }: Published): str
     `      - uses: ${CHECKOUT}`,
     '        with:',
     '          persist-credentials: false',
-    ...(azure && answers.kubernetes ? CLUSTER_LOGIN : []),
+    ...(azure && answers.of.cluster ? CLUSTER_LOGIN : []),
     `      - uses: ${repository}/actions/backup-all@${tag}`,
     ...envLines(answers, (name) => `\${{ secrets.${name} }}`),
     '        with:',
@@ -294,7 +272,7 @@ function pipelineYaml(answers: InitAnswers, { taskMajor }: Published): string {
     '    steps:',
     '      - checkout: self',
     '        fetchDepth: 1',
-    ...(usesAzure(answers) && answers.kubernetes ? clusterLoginTask(answers.serviceConnection) : []),
+    ...(usesAzure(answers) && answers.of.cluster ? clusterLoginTask(answers.serviceConnection) : []),
     `      - task: BackupAll@${taskMajor}`,
     '        inputs:',
     '          config: dr.yml',
@@ -323,7 +301,7 @@ export function remainingWork(answers: InitAnswers): RemainingWork[] {
   return [
     { where: 'On GitHub', what: answers.github ? githubWork(answers) : [] },
     { where: 'On Azure Pipelines', what: answers.azure ? pipelinesWork(answers) : [] },
-    { where: 'In the cluster', what: answers.kubernetes ? clusterWork(answers) : [] },
+    { where: 'In the cluster', what: clusterWork(answers) },
     { where: 'Here', what: [...folderWork(answers), ...localWork(answers)] },
   ].filter(({ what }) => what.length > 0);
 }
@@ -340,7 +318,7 @@ function githubWork(answers: InitAnswers): string[] {
           'gh variable set AZURE_TENANT_ID',
         ]
       : []),
-    ...(azure && answers.kubernetes
+    ...(azure && answers.of.cluster
       ? ['gh variable set AZURE_SUBSCRIPTION_ID', 'gh variable set AKS_RESOURCE_GROUP', 'gh variable set AKS_CLUSTER']
       : []),
   ];
@@ -350,7 +328,7 @@ function pipelinesWork(answers: InitAnswers): string[] {
   const azure = usesAzure(answers);
   const secrets = secretNames(answers);
   const parts = [
-    ...(azure && answers.kubernetes ? ['the variables AKS_RESOURCE_GROUP and AKS_CLUSTER'] : []),
+    ...(azure && answers.of.cluster ? ['the variables AKS_RESOURCE_GROUP and AKS_CLUSTER'] : []),
     ...(secrets.length > 0 ? [`the secret variable${secrets.length > 1 ? 's' : ''} ${secrets.join(' and ')}`] : []),
   ];
   const variables = parts.length === 0 ? '' : ` with ${parts.join(' and ')}`;
@@ -362,22 +340,20 @@ function pipelinesWork(answers: InitAnswers): string[] {
 }
 
 function clusterWork(answers: InitAnswers): string[] {
+  const { cluster } = answers.of;
+  if (cluster === undefined) return [];
   const elsewhere = (answers.github || answers.azure) && !usesAzure(answers);
-  return [
-    'Let the identity find pods and exec into them: docs/operations.md, "MongoDB in the cluster", has the role to apply.',
-    ...(elsewhere ? ['Give the machine that runs the backups kubectl and a kubeconfig that reaches the cluster.'] : []),
-  ];
+  return [...cluster, ...(elsewhere ? ['Give the machine that runs the backups kubectl and a kubeconfig that reaches the cluster.'] : [])];
 }
 
 function localWork(answers: InitAnswers): string[] {
+  const looks = (name: string): string => answers.of.variables.find((one) => one.name === name)?.looks ?? '…';
   return [
-    ...(answers.kubernetes
+    ...(answers.of.cluster
       ? ['az aks get-credentials --resource-group <group> --name <cluster>  # or any other kubeconfig that reaches it']
       : []),
     ...secretNames(answers).map((name) =>
-      name === 'SFTP_PRIVATE_KEY'
-        ? `export ${name}="$(cat ~/.ssh/id_ed25519)"`
-        : `export ${name}='${name === 'MONGODB_URI' ? 'mongodb://…' : '…'}'`,
+      name === 'SFTP_PRIVATE_KEY' ? `export ${name}="$(cat ~/.ssh/id_ed25519)"` : `export ${name}='${looks(name)}'`,
     ),
   ];
 }
@@ -413,18 +389,6 @@ function isFolder(address: string): boolean {
 
 function isHttps(address: string): boolean {
   return /^https:\/\//i.test(address);
-}
-
-/** Plain where YAML reads it back as the same text, else quoted. */
-function scalar(text: string): string {
-  return /^(?:[A-Za-z][A-Za-z0-9_./-]*|\d+[smhdw])$/.test(text) && !/^(?:true|false|null|yes|no|on|off|y|n)$/i.test(text)
-    ? text
-    : quoted(text);
-}
-
-/** JSON strings are YAML strings. */
-function quoted(text: string): string {
-  return JSON.stringify(text);
 }
 
 function lines(...all: string[]): string {

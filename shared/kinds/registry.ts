@@ -1,6 +1,6 @@
 // The registry of kinds: one line per kind. Steps, choices, schema, help and checks follow from it.
-import type { ComponentKind, Spell } from '../backup/kind.ts';
-import type { InputSpecs, InputValues } from '../step/define.ts';
+import type { ComponentKind } from '../backup/kind.ts';
+import type { InputSpecs, InputValues, Spell } from '../step/define.ts';
 import { UsageError } from '../step/errors.ts';
 import { mongodb } from '../mongodb/kind.ts';
 

@@ -1,5 +1,5 @@
 // Where a MongoDB is, what of it is backed up, and where and how it is restored.
-import type { Spell } from '../backup/kind.ts';
+import type { Spell } from '../step/define.ts';
 import { inGroup, input } from '../step/input.ts';
 
 /** The MongoDB a step talks to. */

@@ -1,6 +1,7 @@
 // MongoDB as a kind of component: names, words, keys of dr.yml and inputs. Light; the work itself is loaded when a step needs it.
 import { defineKind } from '../backup/kind.ts';
 import type { ArchiveReport } from './archive-inspector.ts';
+import { init } from './init.ts';
 import { compareInputs, kubernetesInputs, mongodbInputs, namingInputs, renameProblems, sourceProblems } from './inputs.ts';
 import type { MongodbWork } from './work.ts';
 
@@ -67,6 +68,7 @@ export const mongodb = defineKind({
     replace: 'Allow collections that hold documents to be replaced.',
     shrink: 'a collection, or the whole, has lost more than this percentage of its documents',
   },
+  init,
   load: async (): Promise<MongodbWork> => (await import('./work.ts')).work,
 });
 

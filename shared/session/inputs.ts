@@ -1,5 +1,5 @@
 // Inputs that several steps share, so that one thing is called the same everywhere.
-import type { DestroyingInputs } from '../step/define.ts';
+import type { DestroyingInputs, Spell } from '../step/define.ts';
 import { inGroup, input, type InputSpec } from '../step/input.ts';
 import { componentProblem, newComponentProblem, prefixProblem } from '../step/names.ts';
 import type { Timestamp } from '../step/timestamp.ts';
@@ -158,9 +158,6 @@ export type OpeningInputs = Pick<typeof keyInputs, 'vault'> & Partial<Pick<typeo
 /** What the record of a run, its audit entry and its announcement say of a call. */
 export type RecordedInputs = Pick<typeof targetInputs, 'config' | 'name'> &
   Partial<Pick<DestroyingInputs, 'dryRun' | 'reason'>> & { timestamp?: InputSpec<Timestamp | undefined> };
-
-/** Names an input in the host's own spelling. */
-type Spell<K extends string> = (name: K) => string;
 
 /** What is wrong with the inputs that choose a key recipient. */
 export function unlockProblems(

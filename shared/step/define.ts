@@ -8,6 +8,9 @@ export type InputSpecs = Record<string, InputSpec<unknown>>;
 /** The frozen, typed record of parsed inputs. */
 export type InputValues<I extends InputSpecs> = { readonly [K in keyof I]: NonNullable<I[K]> extends InputSpec<infer T> ? T : never };
 
+/** Names an input in the host's own spelling. */
+export type Spell<K extends string = string> = (name: K) => string;
+
 export interface OutputSpec {
   summary: string;
 }
@@ -92,7 +95,7 @@ export interface StepDefinition<I extends InputSpecs = InputSpecs, O extends str
   /** Command lines for `--help` and the READMEs: what it shows, and the arguments. */
   examples: { what: string; args: string }[];
   /** Cross-field rules; each problem names inputs by `spell(name)`. Runs before `run`, and also when an input could not be parsed (it is undefined then). */
-  check?(inputs: InputValues<I>, spell: (name: keyof I & string) => string): string[];
+  check?(inputs: InputValues<I>, spell: Spell<keyof I & string>): string[];
   run(context: StepContext<I, O>): Promise<StepReturn | undefined>;
 }
 
@@ -129,7 +132,7 @@ type Added<E extends Effects> = E extends 'destroys' ? DestroyingInputs : unknow
 export function defineStep<const I extends InputSpecs, const O extends string, const E extends Effects>(
   definition: Omit<StepDefinition<I, O>, 'run' | 'check' | 'effects'> & {
     effects: E;
-    check?(inputs: InputValues<I & Added<E>>, spell: (name: keyof (I & Added<E>) & string) => string): string[];
+    check?(inputs: InputValues<I & Added<E>>, spell: Spell<keyof (I & Added<E>) & string>): string[];
     run(context: StepContext<I & Added<E>, O>): Promise<StepReturn | undefined>;
   },
 ): AnyStep {

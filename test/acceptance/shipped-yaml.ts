@@ -2,6 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { initFiles } from '../../shared/config/init.ts';
 import { EXAMPLE } from '../../scripts/generators/pipelines.ts';
+import { mongodbComponent } from '../../shared/mongodb/init.ts';
 import { REPOSITORY, TAG, TASK_VERSION } from '../../shared/cli/project.ts';
 
 export interface ShippedYaml {
@@ -34,8 +35,8 @@ function written(): { name: string; content: string }[] {
   const answers = { ...EXAMPLE, serviceConnection: 'backup connection: prod' };
   const published = { repository: REPOSITORY, tag: TAG, taskMajor: TASK_VERSION.Major };
   const folders = { ...answers, store: '/mnt/backups', vault: '/mnt/keys' };
-  const kubernetes = { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb' };
-  return [answers, folders, { ...answers, kubernetes }, { ...folders, kubernetes }].flatMap((one, index) =>
+  const of = mongodbComponent({ namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb' });
+  return [answers, folders, { ...answers, of }, { ...folders, of }].flatMap((one, index) =>
     initFiles(one, published)
       .filter(({ path }) => path !== 'dr.yml')
       .map(({ path, content }) => ({ name: `lifeboat init ${index + 1}: ${path}`, content })),

@@ -5,12 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
-import { init } from '../../shared/cli/init.ts';
+import { initOf } from '../../shared/cli/init.ts';
 import { parseDr } from '../../shared/config/load.ts';
 import { nightlyCron, PIPELINE_PATH, WORKFLOW_PATH } from '../../shared/config/init.ts';
 import { stableMinute } from '../../shared/config/jitter.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
+import { Kinds } from '../../shared/kinds/registry.ts';
+import { mongodb } from '../../shared/mongodb/kind.ts';
 import { runStep } from '../../shared/step/run.ts';
+
+/** Of a program that knows one kind; the conformance suite of kinds tries it with several. */
+const init = initOf(new Kinds([mongodb]));
 
 const PLACES = { store: 'https://stdrprod.blob.core.windows.net/backups/team-a', vault: 'https://kv-dr-prod.vault.azure.net' };
 
@@ -174,7 +179,7 @@ describe('init', () => {
       kubernetes: { namespace: 'rocketchat', selector: 'app=mongo' },
     });
     const half = await run({ yes: 'true', force: 'true', ...PLACES, kubernetesSelector: 'a=b' });
-    expect(half.finish.error?.message).toBe('kubernetesSelector goes with kubernetesNamespace, which is missing.');
+    expect(half.finish.error?.message).toBe('kubernetesNamespace is missing: kubernetesSelector alone does not say where the pod is.');
   });
 
   test('says what folders need: out of version control, outside a checkout', async () => {

@@ -9,11 +9,22 @@ import { REPOSITORY, TAG } from '../../shared/cli/project.ts';
 import { initFiles, type InitAnswers } from '../../shared/config/init.ts';
 import { drJsonSchema, schemaAt, type JsonSchema } from '../../shared/config/json-schema.ts';
 import { parseDr } from '../../shared/config/load.ts';
+import { mongodbComponent } from '../../shared/mongodb/init.ts';
 import { configPaths } from '../../shared/step/run.ts';
 import { steps } from '../../shared/steps/index.ts';
 
 const ANSWERS: InitAnswers = {
-  ...{ name: 'shop', store: './b', vault: './k', component: 'mongodb', retention: '7-4-6', rpo: '24h', rto: '90m', hour: 2 },
+  ...{
+    name: 'shop',
+    store: './b',
+    vault: './k',
+    component: 'mongodb',
+    of: mongodbComponent(),
+    retention: '7-4-6',
+    rpo: '24h',
+    rto: '90m',
+    hour: 2,
+  },
   ...{ github: false, azure: false, serviceConnection: 'c', branch: 'main' },
 };
 const schema = drJsonSchema();

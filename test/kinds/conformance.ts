@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { initOf } from '../../shared/cli/init.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { KINDS, type AnyKind } from '../../shared/kinds/registry.ts';
 import { drSource } from '../../shared/session/session.ts';
@@ -15,6 +16,8 @@ import { systemClock } from '../../shared/tools/clock.ts';
 export interface Thing {
   /** Its keys in dr.yml, as a flow mapping without braces. */
   keys: string;
+  /** Options of `init` that say where it is. */
+  options: Record<string, string>;
   /** Environment that dr.yml refers to. */
   env?: Record<string, string>;
   /** Everything in it, as something to compare. */
@@ -76,6 +79,17 @@ export function describeKind(kind: AnyKind, make: (folder: string) => Promise<Th
   afterAll(async () => {
     await thing.close?.();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  test(`init writes a dr.yml for kind ${kind.kind} that backs it up`, async () => {
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    const inputs = { ...{ folder: home, kind: kind.kind, store: './backups', vault: './keys', yes: 'true' }, ...thing.options };
+    expect(await runStep(initOf(kinds), new MemoryHost({ inputs }))).toMatchObject({ outcome: 'succeeded', warnings: [] });
+    const host = new MemoryHost({ inputs: { config: join(home, 'dr.yml') } });
+    const backup = steps.find((one) => one.name === kind.steps.backup.name) as AnyStep;
+    const finish = await runStep(backup, host, { openConfig: drSource({ kinds, env: thing.env }) });
+    expect([finish.outcome, finish.error, host.outputs['verified']]).toEqual(['succeeded', undefined, 'true']);
   });
 
   describe(`a component of kind ${kind.kind}`, () => {

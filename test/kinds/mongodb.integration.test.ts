@@ -14,6 +14,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('mongodb
     await orders.createIndex({ number: 1 });
     return {
       keys: 'source: { uri: "${env:MONGODB_URI}" }, engine: driver, include: [shop]',
+      options: {},
       env: { MONGODB_URI: server.uri },
       content: async () =>
         (await client.db('shop').listCollections().toArray()).length === 0 ? undefined : orders.find().sort({ number: 1 }).toArray(),

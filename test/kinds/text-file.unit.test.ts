@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { initOf } from '../../shared/cli/init.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { KINDS, type AnyKind } from '../../shared/kinds/registry.ts';
 import { drSource } from '../../shared/session/session.ts';
@@ -19,6 +20,7 @@ describeKind(textFile, async (folder) => {
   writeFileSync(path, 'one\ntwo\nthree\n');
   return {
     keys: `path: ${path}`,
+    options: { textFile: path },
     content: async () => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
     change: async () => {
       writeFileSync(path, 'one\ntwo\nthree\nfour\n');
@@ -27,6 +29,39 @@ describeKind(textFile, async (folder) => {
       rmSync(path);
     },
   };
+});
+
+describe('init, for a kind that brings no questions of its own', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'lifeboat-init-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function init(inputs: Record<string, string>, answers: string[] = []) {
+    const host = new MemoryHost({ inputs: { folder, store: './b', vault: './k', github: 'false', azure: 'false', ...inputs } });
+    const asked: string[] = [];
+    host.ask = async (question = '') => {
+      asked.push(question);
+      return answers.shift();
+    };
+    return { asked, finish: await runStep(initOf(KINDS.with(textFile)), host) };
+  }
+
+  test('asks for the kind, and for the key that cannot be left out', async () => {
+    const { asked, finish } = await init({ name: 'shop' }, ['text-fill', 'text-file', 'my notes.txt', '']);
+    expect(finish.outcome).toBe('succeeded');
+    expect(asked[0]).toMatch(/^What is protected\? mongodb, .*text-file \[mongodb\]: $/);
+    expect(asked[2]).toBe('The text file. Such as notes.txt\n> ');
+    expect(readFileSync(join(folder, 'dr.yml'), 'utf8')).toContain('  text-file:\n    kind: text-file\n    path: "my notes.txt"\n');
+  });
+
+  test('names the option of that key where no one can answer', async () => {
+    const { finish } = await init({ name: 'shop', kind: 'text-file', yes: 'true' });
+    expect(finish).toMatchObject({ exitCode: 2, error: { message: 'textFile is not given.' } });
+  });
 });
 
 describe('what a kind keeps outside of the store', () => {
