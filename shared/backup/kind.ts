@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { InputSpecs, InputValues, Spell, StepContext } from '../step/define.ts';
 import { VerificationError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
+import type { Secret } from '../step/input.ts';
 import type { Check } from './finding.ts';
 import type { Inspector } from './inspector.ts';
 import type { JsonValue } from './json.ts';
@@ -24,6 +25,15 @@ export interface StepWords {
 /** The spelling of a step's own inputs as that of any input: a kind names its own. */
 export function anySpelling(spell: (name: never) => string): Spell {
   return spell as Spell;
+}
+
+/** What people read of backups that other tools made. */
+export interface OldWords {
+  /** Sentences: what is read. */
+  reads: string;
+  /** The name of such a file. */
+  example: string;
+  examples: StepWords['examples'];
 }
 
 /** A kind. `K` its name, `S` its own keys of dr.yml, `I` its inputs, `R` the report that is its manifests' content. */
@@ -62,6 +72,10 @@ export interface ComponentKind<
   readonly steps: { backup: StepWords; restore?: StepWords; shrink: string; replace?: string };
   /** Old names of the words that outputs and records have for a restore's and a backup's groups: `collections`. */
   readonly groups: string;
+  /** Words that people know for it and for its tools; they lead to its steps. */
+  readonly words?: { thing: readonly string[]; backup: readonly string[]; restore: readonly string[] };
+  /** What `import-backup` says of backups that other tools made; goes with `openOld`. */
+  readonly old?: OldWords;
   /** What `lifeboat init` asks. Without it the keys of dr.yml that cannot be left out. */
   readonly init?: KindInit;
   load(): Promise<KindWork<I, T, R>>;
@@ -87,6 +101,10 @@ export interface KindWork<I extends InputSpecs = InputSpecs, T extends InputSpec
   /** Why a backup is doubtful; empty when it is not. */
   doubts(this: void, report: R, previous: R | undefined, limits: { maxShrinkPercent: number }): string[];
   count(this: void, report: R): Count;
+  /** How its plain stream is known without a manifest, and the command of its own tools that restores a file of it. */
+  readonly plain?: { magic: Uint8Array; restoreWith(this: void, path: string): readonly string[] };
+  /** Opens a backup that another tool made. @throws UserError when it is none of this kind; VerificationError when it is damaged */
+  openOld?(this: void, path: string, unlock: { passphrase?: Secret | undefined; iterations: number }): Promise<OldBackup<R>>;
   /** Names of what is restored, as `makes` of a target has them. */
   names(this: void, report: R): readonly string[];
   /** The folded table of a backup's page. */
@@ -137,6 +155,28 @@ export interface Source<R extends JsonValue = JsonValue> {
   consistency: string;
   doubts: readonly string[];
   close(): Promise<void>;
+}
+
+/** A backup that another tool made, looked at. */
+export interface OldBackup<R extends JsonValue = JsonValue> {
+  /** What the manifest's source says of it. */
+  file: OldFile;
+  source: Source<R>;
+  /** Files in it that are no part of a backup. */
+  ignored: readonly string[];
+  /** What it has and a restore cannot bring back. One sentence each. */
+  lost: readonly string[];
+  /** Follows the count of what is in it: `of version 7`. */
+  origin(report: R): string;
+}
+
+export interface OldFile {
+  file: string;
+  bytes: number;
+  /** Of the file as it was imported, encryption and all. */
+  sha256: string;
+  /** From the outside in. */
+  layers: string[];
 }
 
 export interface TargetRequest<R extends JsonValue> {

@@ -8,10 +8,10 @@ import { addStepCommand } from './step-command.ts';
 export const decrypt = defineStep({
   name: 'decrypt',
   title: 'Lifeboat: decrypt',
-  summary: 'Break glass: turns a downloaded backup and its key into a plain archive.',
+  summary: 'Break glass: turns a downloaded backup and its key into a plain file.',
   description:
     'Takes the object "data" of a backup as it is in the store, and one way to open it: the value of its secret in a file, the escrow private ' +
-    'key, or a vault. With the manifest everything is checked against it; without it, the archive is parsed to its last collection.',
+    'key, or a vault. With the manifest everything is checked against it; without it, a content that is known is parsed to its end.',
   effects: 'reads',
   inputs,
   outputs: {},

@@ -15,7 +15,7 @@ const PATTERNS: readonly Pattern[] = [
   {
     what: 'a password in an address',
     pattern: /[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:(?!\u0001+@)[^\s/@]+@/i,
-    fix: `${ENV_FIX} \${env:MONGODB_URI}, or only the password as \${env:MONGODB_PASSWORD}`,
+    fix: `${ENV_FIX} \${env:NAME}, or only the password as \${env:PASSWORD}`,
   },
   {
     what: 'a password in an address',

@@ -28,8 +28,7 @@ const CAUSES: [pattern: RegExp, fix: (access: NamespaceAccess) => string][] = [
   ],
   [
     /executable file not found|exec: ".*no such file or directory/i,
-    () =>
-      'The container does not have that program: choose one that has the MongoDB Database Tools (mongo and bitnami/mongodb images do), or add one to the pod.',
+    () => 'The container does not have that program: choose one that has it, or add one to the pod.',
   ],
   [
     /container not found|container .* is not valid for pod/i,

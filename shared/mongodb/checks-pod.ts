@@ -2,7 +2,7 @@
 import { kubectlFix } from '../kubernetes/kubectl-errors.ts';
 import { openDump } from './dump-pod.ts';
 import { compileSelection, type Selection } from './namespaces.ts';
-import { openPodMongo, podToolVersion, type PodMongo, type PodOptions } from './pod-mongo.ts';
+import { NO_TOOLS, openPodMongo, podToolVersion, type PodMongo, type PodOptions } from './pod-mongo.ts';
 import { plural } from '../step/format.ts';
 import { skipped, type Check, type Finding } from '../backup/finding.ts';
 import type { MongoChecks } from './checks.ts';
@@ -56,6 +56,5 @@ async function tools(pod: PodMongo, signal: AbortSignal): Promise<Finding> {
   const [dump, restore] = await Promise.all(['mongodump', 'mongorestore'].map((name) => podToolVersion(pod, name, signal)));
   const seen = `mongodump ${dump ?? '(not there)'}, mongorestore ${restore ?? '(not there)'} in pod ${pod.container.pod}`;
   if (dump !== undefined && restore !== undefined) return { status: 'ok', seen: `${seen}.` };
-  const fix = kubectlFix('executable file not found', pod.kubectl.access);
-  return { status: 'failed', seen: `${seen}.`, ...(fix === undefined ? {} : { fix }) };
+  return { status: 'failed', seen: `${seen}.`, fix: NO_TOOLS };
 }

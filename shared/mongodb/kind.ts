@@ -68,6 +68,20 @@ export const mongodb = defineKind({
     replace: 'Allow collections that hold documents to be replaced.',
     shrink: 'a collection, or the whole, has lost more than this percentage of its documents',
   },
+  words: { thing: ['mongo', 'mongodb', 'database', 'db'], backup: ['mongodump'], restore: ['mongorestore'] },
+  old: {
+    reads:
+      'Reads archives of mongodump (--archive, with or without --gzip) and tar files of its folders, plain or inside openssl enc -aes-256-cbc ' +
+      '(-pbkdf2, or the older -md md5 and sha256).',
+    example: 'mongodb_20241201_120000.tar.gz.enc',
+    examples: [
+      { what: 'One file; the passphrase comes from LIFEBOAT_PASSPHRASE', args: '--file mongodb_20241201_120000.tar.gz.enc' },
+      {
+        what: 'The passphrase is in the vault, and the file name has no timestamp',
+        args: '--file old.archive.gz.enc --timestamp 20241201_120000 --passphrase-secret mongodb-backup-key',
+      },
+    ],
+  },
   init,
   load: async (): Promise<MongodbWork> => (await import('./work.ts')).work,
 });

@@ -81,7 +81,8 @@ export function podProgram(name: 'mongodump' | 'mongorestore', { kubectl, contai
       return Promise.resolve({ ...child, release: () => Promise.resolve() });
     },
     redact: (line) => redactUri(line, uri),
-    fix: (words, code) => (isKubectls(words) ? kubectlFix(words, kubectl.access) : fixOfCode(code, kubectl, container)),
+    fix: (words, code) =>
+      NO_PROGRAM.test(words) ? NO_TOOLS : isKubectls(words) ? kubectlFix(words, kubectl.access) : fixOfCode(code, kubectl, container),
   };
 }
 
@@ -98,6 +99,12 @@ export async function podToolVersion({ kubectl, container }: PodMongo, name: str
   const { code, stdout } = await kubectl.run({ ...container, command: [name, '--version'] }, signal);
   return code === 0 ? /\bv?(\d+\.\d+\.\d+[\w.-]*)/.exec(stdout)?.[1] : undefined;
 }
+
+/** What a container's runtime says of a program that it does not have. */
+const NO_PROGRAM = /executable file not found|exec: ".*no such file or directory/i;
+/** What to do about a container without the tools. */
+export const NO_TOOLS =
+  'The container does not have that program: choose one that has the MongoDB Database Tools (mongo and bitnami/mongodb images do), or add one to the pod.';
 
 /** Where the official image (MONGO_INITDB_…) and Bitnami's (MONGODB_…) keep the root login; each also as the name of a file with `_FILE`. */
 const LOGINS = [
@@ -131,7 +138,7 @@ async function uriOfPod(kubectl: Kubectl, container: PodContainer, { mask, signa
 /** The container's environment. A container without the program `env` has none that could be read. */
 async function environmentOf(kubectl: Kubectl, container: PodContainer, signal: AbortSignal | undefined): Promise<Map<string, string>> {
   const { code, stdout, lines } = await kubectl.run({ ...container, command: ['env'] }, signal);
-  if (code !== 0 && !/executable file not found/.test(lines.join('\n'))) {
+  if (code !== 0 && !NO_PROGRAM.test(lines.join('\n'))) {
     throw kubectlFailure(lines, `Running a program in pod ${container.pod} failed`, kubectl.access);
   }
   return new Map([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));

@@ -5,7 +5,7 @@ import { UserError } from '../step/errors.ts';
 import { formatBytes, plural } from '../step/format.ts';
 import { Secret } from '../step/input.ts';
 import { compareWithDatabase, openDump, openDumpOf, openRestoreInto, podAddress, podOptions, type MongoInputs } from './address.ts';
-import { namespaceName } from './archive.ts';
+import { ARCHIVE_MAGIC, namespaceName } from './archive.ts';
 import { newArchiveInspector, type ArchiveReport } from './archive-inspector.ts';
 import { podMongoChecks } from './checks-pod.ts';
 import { mongoChecks } from './checks.ts';
@@ -29,6 +29,8 @@ export const work: MongodbWork = {
   checks: checksOf,
   doubts: doubtsOf,
   count: ({ totals }) => ({ unit: 'documents', units: totals.documents, groups: totals.namespaces, group: 'collection' }),
+  plain: { magic: ARCHIVE_MAGIC, restoreWith: (path) => ['mongorestore', `--archive=${path}`] },
+  openOld: async (path, unlock) => (await import('./legacy/import.ts')).openLegacyBackup(path, unlock),
   names: ({ namespaces }) => namespaces.map(namespaceName),
   details: (report) => ({ title: 'Collections', head: ['collection', 'documents', 'BSON', 'indexes'], rows: collectionRows(report) }),
 };

@@ -95,6 +95,8 @@ interface SourceBackup {
   previous?: JsonValue | undefined;
   /** The stores of its copies. */
   copies: readonly Place[] | 'unknown';
+  /** Shows the way of the bytes into the store. A source tells more by itself: what of it is in work. */
+  showsWriting?: boolean;
   /** Further facts for the manifest's source. */
   facts?: Record<string, JsonValue>;
 }
@@ -133,8 +135,7 @@ export async function backUpSource(context: StepContext<typeof lockInputs>, kind
     clock,
     signal,
     onProgress: (progress) => {
-      // While writing, the source tells more: what of it is in work.
-      if (progress.phase === 'Reading back') host.progress(progress);
+      if (backup.showsWriting || progress.phase === 'Reading back') host.progress(progress);
     },
     onNotice: (message) => {
       host.notice(message);
@@ -143,7 +144,7 @@ export async function backUpSource(context: StepContext<typeof lockInputs>, kind
   try {
     return await writeBackup(request);
   } finally {
-    // One that nobody began to read (the component was locked) still holds its connection.
+    // One that was not read at all (the component was locked) still holds its connection.
     await source.close();
   }
 }

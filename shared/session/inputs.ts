@@ -6,7 +6,7 @@ import type { Timestamp } from '../step/timestamp.ts';
 
 const component = {
   summary:
-    'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits, or when the step works on all of them. Without dr.yml a first backup is called mongodb, and what reads takes the only component in the store.',
+    'Name of the component in dr.yml, which is also the folder of its backups in the store. Not needed when dr.yml has only one that fits, or when the step works on all of them. Without dr.yml a first backup is called as its kind is, and what reads takes the only component in the store.',
   example: 'mongodb',
   config: '.',
 } as const;

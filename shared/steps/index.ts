@@ -38,7 +38,7 @@ export function stepsWith(kinds: Kinds): readonly AnyStep[] {
     auditStep,
     backupAll(kinds),
     copyBackupsStep,
-    importBackup,
+    importBackup(kinds),
     doctorStep(kinds),
   ];
 }

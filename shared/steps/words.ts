@@ -1,4 +1,5 @@
 // Words that people know from other backup tools, and the commands that do here what they mean.
+import { KINDS, type AnyKind } from '../kinds/registry.ts';
 
 /** A command line without `lifeboat`, and what it does. */
 export interface Suggestion {
@@ -15,15 +16,11 @@ export const ALIASES: ReadonlyMap<string, string> = new Map([
   ['health', 'status'],
 ]);
 
-const BACK_UP = [
-  { line: 'backup-all', what: 'backs up everything that dr.yml names' },
-  { line: 'mongodb-backup', what: 'backs up one MongoDB' },
-];
-const RESTORE = [
-  { line: 'mongodb-restore --dry-run', what: 'shows the plan and changes nothing' },
-  { line: 'mongodb-restore', what: 'shows the plan, asks, then restores' },
-];
-const ROLL_BACK = [{ line: 'mongodb-restore --rollback --dry-run', what: 'shows how to undo a restore' }];
+const PLAN = 'shows the plan and changes nothing';
+const restoring = KINDS.all.flatMap(({ steps }) => steps.restore ?? []);
+const BACK_UP = [{ line: 'backup-all', what: 'backs up everything that dr.yml names' }, ...KINDS.all.map(backUpOf)];
+const RESTORE = KINDS.all.flatMap(restoresOf);
+const ROLL_BACK = restoring.map(({ name }) => ({ line: `${name} --rollback --dry-run`, what: 'shows how to undo a restore' }));
 const CHECK = [
   { line: 'verify', what: 'proves that the latest backup can be restored' },
   { line: 'status', what: 'says whether every backup is there, recent and sound' },
@@ -38,7 +35,7 @@ const COMPARE = [{ line: 'backup-integrity-check', what: 'compares a backup with
 const COPY = [{ line: 'copy-backups', what: 'copies backups to another store' }];
 const OPEN = [
   { line: 'decrypt', what: 'turns one backup into a plain archive' },
-  { line: 'mongodb-restore --dry-run', what: 'shows the plan and changes nothing' },
+  ...restoring.map(({ name }) => ({ line: `${name} --dry-run`, what: PLAN })),
 ];
 const HOLD = [{ line: 'hold-backup', what: 'keeps a backup from being removed' }];
 const RELEASE = [{ line: 'release-hold', what: 'lets retention remove a held backup again' }];
@@ -62,9 +59,9 @@ const IMPORT = [{ line: 'import-backup', what: 'takes in a dump that another too
 
 /** Everything that writes or removes, or could mean several things, is suggested and never run. */
 const MEANINGS: readonly (readonly [words: string, suggestions: readonly Suggestion[]])[] = [
-  ['backup dump mongodump save store run start create make take', BACK_UP],
-  ['mongo mongodb', [...BACK_UP.slice(1), ...RESTORE]],
-  ['restore mongorestore recover recovery load', RESTORE],
+  ['backup dump save store run start create make take', BACK_UP],
+  ...KINDS.all.flatMap((kind) => wordsOf(kind)),
+  ['restore recover recovery load', RESTORE],
   ['rollback roll-back undo revert', ROLL_BACK],
   ['check validate validation test prove', CHECK],
   ['prune forget purge expire expiry clean cleanup delete remove rm gc retain retention rotate tidy', PRUNE],
@@ -80,13 +77,38 @@ const MEANINGS: readonly (readonly [words: string, suggestions: readonly Suggest
   ['alert alerts message send', TELL],
 ];
 
+function backUpOf({ noun, steps }: AnyKind): Suggestion {
+  return { line: steps.backup.name, what: `backs up one ${noun}` };
+}
+
+function restoresOf({ steps: { restore } }: AnyKind): Suggestion[] {
+  if (restore === undefined) return [];
+  return [
+    { line: `${restore.name} --dry-run`, what: PLAN },
+    { line: restore.name, what: 'shows the plan, asks, then restores' },
+  ];
+}
+
+/** Words for a kind, and for what its own tools do. */
+function wordsOf(kind: AnyKind): [words: string, suggestions: readonly Suggestion[]][] {
+  const { thing = [], backup = [], restore = [] } = kind.words ?? {};
+  return [
+    [[kind.kind, ...thing].join(' '), [backUpOf(kind), ...restoresOf(kind)]],
+    [backup.join(' '), [BACK_UP[0] as Suggestion, backUpOf(kind)]],
+    [restore.join(' '), restoresOf(kind)],
+  ].filter(([words]) => words !== '') as [string, Suggestion[]][];
+}
+
+/** Words for the things of all kinds: part of a word that says what is done with one. */
+const THINGS = new Set(KINDS.all.flatMap(({ kind, words }) => [kind, ...(words?.thing ?? [])]));
+
 /** What is probably meant by a word that is no command; empty for a word that is not known. */
 export function meaningsOf(word: string): readonly Suggestion[] {
   const wanted = word.toLowerCase();
   const whole = MEANINGS.find(([words]) => words.split(' ').includes(wanted))?.[1];
   if (whole !== undefined) return whole;
   // `restore-backup`, `prune_snapshots`: the first part that says something more than what it is about.
-  const parts = wanted.split(/[-_.:]/).filter((part) => !/^(?:backups?|snapshots?|mongo(?:db)?|db|database)$/.test(part));
+  const parts = wanted.split(/[-_.:]/).filter((part) => !/^(?:backups?|snapshots?)$/.test(part) && !THINGS.has(part));
   return parts.length > 0 && parts.length < wanted.length && parts[0] !== wanted
     ? (parts.map(meaningsOf).find((found) => found.length > 0) ?? [])
     : [];

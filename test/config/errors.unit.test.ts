@@ -67,7 +67,7 @@ describe('one slip gives one sentence with line, column and path', () => {
     [
       'a password in the connection string of a pod',
       withComponent('    source: { kubernetes: { namespace: chat, pod: mongodb-0, uri: "mongodb://root:geheim@localhost/" } }'),
-      '7:67 components.db.source.kubernetes.uri: holds a password in an address: a secret must not be in this file. Keep it in a secret of the CI system and write ${env:MONGODB_URI}, or only the password as ${env:MONGODB_PASSWORD}. Change the secret if the file was ever pushed',
+      '7:67 components.db.source.kubernetes.uri: holds a password in an address: a secret must not be in this file. Keep it in a secret of the CI system and write ${env:NAME}, or only the password as ${env:PASSWORD}. Change the secret if the file was ever pushed',
     ],
     ['a key without a value', withComponent('    source:'), '7:5 components.db.source: has no value: expected a mapping'],
     [

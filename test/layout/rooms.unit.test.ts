@@ -48,7 +48,6 @@ const ARROWS_OF_FILES: Record<string, string[]> = {
   'step/run.ts': ['tools/clock.ts'],
   // The version that goes into manifests.
   'runs/backup.ts': [PROJECT],
-  'steps/import-backup/run.ts': [PROJECT],
   // What --version shows, and what generated files are called.
   'cli/program.ts': [PROJECT],
   'cli/project.ts': [PROJECT],
@@ -112,24 +111,13 @@ describe('the rooms of shared/', () => {
 
 /** Lines that show how something is written: examples, and comments. */
 const SHOWN = /example|args:|such as|budget|phases|^\s*(?:\/\/|\*|\/\*)/i;
-/** Where MongoDB is still spelt outside its room: what `init` writes, what is imported and decrypted, words that people try. */
-const STILL_NAMED = [
-  'config/literal-secrets.ts',
-  'kubernetes/kubectl-errors.ts',
-  'session/inputs.ts',
-  'steps/decrypt/run.ts',
-  'steps/import-backup/index.ts',
-  'steps/import-backup/run.ts',
-  'steps/words.ts',
-];
-
 test('only its own room and the registry of kinds know MongoDB', () => {
   const naming = files.filter((file) => {
     if (room(file) === 'mongodb' || file === 'kinds/registry.ts') return false;
     const lines = readFileSync(join('shared', file), 'utf8').split('\n');
     return lines.some((line, index) => /mongo/i.test(line) && !SHOWN.test(line) && !SHOWN.test(lines[index - 1] ?? ''));
   });
-  expect(naming.sort()).toEqual(STILL_NAMED);
+  expect(naming.sort()).toEqual([]);
 });
 
 describe('the test itself', () => {

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
 import { runStep } from '../../shared/step/run.ts';
-import { importBackup } from '../../shared/steps/import-backup/index.ts';
+import { timestampInName } from '../../shared/steps/import-backup/moment.ts';
+import { findStep } from '../../shared/steps/index.ts';
+import type { AnyStep } from '../../shared/step/define.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -22,6 +24,17 @@ test.each([
   const file = join(folder, name);
   if (name !== 'nope') writeFileSync(file, 'x');
   const inputs = { file, store: join(folder, 'store'), vault: join(folder, 'vault') };
-  const { exitCode, error } = await runStep(importBackup, new MemoryHost({ inputs }));
+  const { exitCode, error } = await runStep(findStep('import-backup') as AnyStep, new MemoryHost({ inputs }));
   expect([exitCode, error?.message]).toEqual([2, expect.stringMatching(message)]);
+});
+
+test.each([
+  ['mongodb_20241201_120000.tar.gz.enc', '20241201_120000'],
+  ['/old/backup-2024-12-01T12-00-05.archive.gz', '20241201_120005'],
+  ['rocketchat-2024-12-01_1200.gz', '20241201_120000'],
+  ['mongodb-20241301_120000.gz', undefined],
+  ['build-123456789012345.gz', undefined],
+  ['latest.gz', undefined],
+])('the time in the name %s is %s', (name, timestamp) => {
+  expect(timestampInName(name)).toBe(timestamp);
 });

@@ -4,50 +4,41 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { UserError, VerificationError } from '../../step/errors.ts';
-import { formatTimestamp, parseTimestamp, type Timestamp } from '../../step/timestamp.ts';
-import { archiveOfDumpFolder, surveyDumpFolder, type DumpFolder } from './dump-folder.ts';
+import type { OldBackup } from '../../backup/kind.ts';
+import { formatBytes } from '../../step/format.ts';
+import type { ArchiveReport } from '../archive-inspector.ts';
+import { archiveOfDumpFolder, surveyDumpFolder, UNKNOWN_VERSION, type DumpFolder } from './dump-folder.ts';
 import { openLegacyFile, type LegacyFile, type LegacyOptions } from './unpack.ts';
-
-/** What the manifest's source says of an imported backup. */
-export interface ImportFacts {
-  file: string;
-  bytes: number;
-  /** Of the file as it was imported, encryption and all. */
-  sha256: string;
-  /** From the outside in. */
-  layers: string[];
-}
-
-/** An old backup, recognised and surveyed: nothing is stored yet. */
-export interface LegacyBackup {
-  facts: ImportFacts;
-  /** Whether an oplog makes all collections one moment's. Known before the content for a dump folder only. */
-  hasOplog: boolean | undefined;
-  /** Expected bytes of the archive, about; undefined when the file does not tell. */
-  estimate: number | undefined;
-  /** Files in a tar that are no part of a dump. */
-  ignored: string[];
-  /** What the old backup has and a restore cannot bring back. One sentence each. */
-  lost: string[];
-  /** The mongodump archive. */
-  source: AsyncIterable<Uint8Array>;
-}
 
 /**
  * Opens an old backup.
  * @throws UserError when it cannot be read or is of another kind; VerificationError when it is cut off or damaged
  */
-export async function openLegacyBackup(path: string, options: LegacyOptions): Promise<LegacyBackup> {
+export async function openLegacyBackup(path: string, options: LegacyOptions): Promise<OldBackup<ArchiveReport>> {
   const file = await openLegacyFile(path, options);
   const sha256 = await hashOf(path);
   const folder = file.content === 'dump-folder' ? await named(path, () => surveyDumpFolder(() => file.plain())) : undefined;
+  const facts = { file: basename(path), bytes: file.bytes, sha256, layers: file.layers };
   return {
-    facts: { file: basename(path), bytes: file.bytes, sha256, layers: file.layers },
-    hasOplog: folder?.collections.some(({ entry }) => entry.db === ''),
-    estimate: folder?.bytes,
+    file: facts,
     ignored: folder?.ignored ?? [],
     lost: folder?.lost ?? [],
-    source: archiveOf(path, file, folder),
+    origin: ({ serverVersion }) =>
+      serverVersion === UNKNOWN_VERSION ? 'of a server whose version was not noted' : `of MongoDB ${serverVersion}`,
+    source: {
+      bytes: archiveOf(path, file, folder),
+      estimate: folder?.bytes,
+      said: `Importing ${facts.file} (${formatBytes(file.bytes)}: ${file.layers.join(', ')})`,
+      tools: {},
+      facts: ({ serverVersion, oplog }) => ({
+        source: { version: serverVersion, imported: facts },
+        consistency: oplog === undefined ? 'per-collection' : 'point-in-time',
+      }),
+      what: facts.file,
+      consistency: '',
+      doubts: [],
+      close: async () => undefined,
+    },
   };
 }
 
@@ -84,23 +75,4 @@ async function hashOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Uint8Array);
   return hash.digest('hex');
-}
-
-/** `mongodb_20241201_120000.tar.gz`, `backup-2024-12-01T12-00-00.gz`, `dump-2024-12-01_1200.archive`. */
-const IN_NAME = /(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[T_.-]?(\d{2})[-:.]?(\d{2})(?:[-:.]?(\d{2}))?Z?(?!\d)/;
-
-/**
- * The moment in a file's name, read as UTC; undefined when there is none.
- * The seeds' scripts wrote `date +%Y%m%d_%H%M%S` of machines that run in UTC.
- */
-export function timestampInName(path: string): Timestamp | undefined {
-  const match = IN_NAME.exec(basename(path));
-  if (!match) return undefined;
-  const [year, month, day, hour, minute, second = '00'] = match.slice(1);
-  return parseTimestamp(`${year ?? ''}${month ?? ''}${day ?? ''}_${hour ?? ''}${minute ?? ''}${second}`);
-}
-
-/** The moment in a file's name, for messages about one that lies in the future. */
-export function isFuture(timestamp: Timestamp, now: Date): boolean {
-  return timestamp > formatTimestamp(now);
 }

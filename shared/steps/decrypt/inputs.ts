@@ -14,7 +14,7 @@ export const inputs = {
   vault: input.string({ summary: 'The vault that has the key.', example: 'https://kv-dr-prod.vault.azure.net' }),
   escrowKey: unlockInputs.escrowKey,
   escrowPassphrase: unlockInputs.escrowPassphrase,
-  output: input.path({ summary: 'Where to write the plain archive (mode 0600).', example: 'dump.archive', required: true }),
+  output: input.path({ summary: 'Where to write the plain content (mode 0600).', example: 'dump.archive', required: true }),
   force: input.flag({ summary: 'Overwrite the output file if it exists.', default: 'false' }),
   ...azureInputs,
 };

@@ -5,10 +5,12 @@ import { readFile, stat } from 'node:fs/promises';
 import { contentKeyFromMetadata, decryptData } from '../../backup/decrypt.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type Manifest, type StoredManifest } from '../../backup/manifest.ts';
 import { unwrapWithAny } from '../../backup/read.ts';
-import { newArchiveInspector, type ArchiveInspector } from '../../mongodb/archive-inspector.ts';
+import type { Inspector } from '../../backup/inspector.ts';
+import type { Count, KindWork } from '../../backup/kind.ts';
+import type { Kinds } from '../../kinds/registry.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { errorMessage, throwIfCancelled, UsageError, VerificationError } from '../../step/errors.ts';
-import { formatBytes, plural } from '../../step/format.ts';
+import { formatBytes, items, plural } from '../../step/format.ts';
 import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { readableMetadata } from '../../stores/names.ts';
@@ -17,11 +19,10 @@ import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.t
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from './inputs.ts';
 import { openKeys } from '../../session/open.ts';
+import { sessionOf } from '../../session/session.ts';
 import { facts, heading, page } from '../../pages/summary.ts';
 
 type Inputs = Context['inputs'];
-
-const ARCHIVE_MAGIC = Buffer.from([0x6d, 0xe2, 0x99, 0x81]);
 
 export async function runDecrypt(context: Context): Promise<StepReturn> {
   const inputs = context.inputs;
@@ -38,28 +39,36 @@ async function decryptInto(context: Context, inputs: Inputs, { file, total }: { 
   const stored = inputs.manifest === undefined ? undefined : await readManifest(inputs.manifest);
   const contentKey = await findContentKey(context, inputs, stored?.manifest);
   stored?.checkHmac(contentKey);
-  const { bytes, report } = await decryptToFile(context, inputs, { contentKey, manifest: stored?.manifest, file, total });
-  const proved = provedText(stored !== undefined, report !== undefined);
+  const { bytes, read } = await decryptToFile(context, inputs, { contentKey, manifest: stored?.manifest, file, total });
+  const count = read?.count;
+  const proved = provedText(stored !== undefined, count !== undefined);
   await context.host.summary(
     page(
       heading('good', `Decrypted: ${inputs.output}`),
       facts([
         ['Size', formatBytes(bytes)],
-        ...(report === undefined
+        ...(count === undefined
           ? []
-          : [['Archive', `whole: ${plural(report.documents, 'document')} in ${plural(report.namespaces, 'collection')}`] as const]),
+          : [['Content', `whole: ${items(count.units, count.unit)} in ${plural(count.groups, count.group)}`] as const]),
         ['Proved', proved],
-        ...(report === undefined ? [] : [['Restore it with', shellLine(['mongorestore', `--archive=${inputs.output}`])] as const]),
+        ...(read?.restoreWith === undefined ? [] : [['Restore it with', shellLine(read.restoreWith(inputs.output))] as const]),
       ]),
     ),
   );
-  return { result: { output: inputs.output, bytes, manifestChecked: stored !== undefined, ...(report ? { archive: report } : {}) } };
+  return {
+    result: {
+      output: inputs.output,
+      bytes,
+      manifestChecked: stored !== undefined,
+      ...(read ? { content: { [read.count.unit]: read.count.units, [read.groups]: read.count.groups } } : {}),
+    },
+  };
 }
 
-function provedText(manifest: boolean, archive: boolean): string {
+function provedText(manifest: boolean, parsed: boolean): string {
   if (manifest) return 'every byte, against the manifest';
-  return archive
-    ? 'every byte is authentic, and the archive is complete to its last collection'
+  return parsed
+    ? 'every byte is authentic, and the content is whole to its end'
     : 'every byte is authentic; whether the end is missing cannot be told without the manifest';
 }
 
@@ -80,7 +89,7 @@ async function readManifest(path: string): Promise<StoredManifest> {
   }
 }
 
-/** The content key, through whoever of the recipients can open it. */
+/** The content key, through the first recipient that can open it. */
 async function findContentKey(context: Context, inputs: Inputs, manifest: Manifest | undefined): Promise<Buffer> {
   const { host, signal } = context;
   const onNotice = (message: string): void => {
@@ -148,17 +157,34 @@ async function sizeOf(data: string): Promise<number> {
   }
 }
 
+interface KnownKind {
+  groups: string;
+  work: KindWork;
+}
+
+/** What is in the file, by its kind. */
+interface ReadContent {
+  count: Count;
+  groups: string;
+  restoreWith: ((path: string) => readonly string[]) | undefined;
+}
+
 async function decryptToFile(
-  { host, signal }: Context,
+  context: Context,
   { data }: Inputs,
   { contentKey, manifest, file, total }: { contentKey: Buffer; manifest: Manifest | undefined; file: OutputFile; total: number },
-): Promise<{ bytes: number; report?: { namespaces: number; documents: number } }> {
+): Promise<{ bytes: number; read?: ReadContent | undefined }> {
+  const { host, signal } = context;
   const hash = createHash('sha256');
   let bytes = 0;
-  let inspector: ArchiveInspector | undefined;
+  let kind: KnownKind | undefined;
+  let inspector: Inspector | undefined;
   for await (const chunk of decryptData({ stored: hashed(data, hash), contentKey, label: data })) {
     throwIfCancelled(signal);
-    if (bytes === 0 && chunk.subarray(0, 4).equals(ARCHIVE_MAGIC)) inspector = newArchiveInspector();
+    if (bytes === 0) {
+      kind = await kindOfContent(sessionOf(context).kinds, manifest, chunk);
+      inspector = kind?.work.newInspector();
+    }
     await inspector?.write(chunk);
     await file.write(chunk);
     bytes += chunk.length;
@@ -171,7 +197,20 @@ async function decryptToFile(
   }
   const report = await inspector?.end();
   await file.commit();
-  return { bytes, ...(report ? { report: report.totals } : {}) };
+  if (kind === undefined || report === undefined) return { bytes };
+  const { groups, work } = kind;
+  return { bytes, read: { count: work.count(report), groups, restoreWith: work.plain?.restoreWith } };
+}
+
+/** The kind that the manifest says; without one, the kind whose plain stream begins like this. */
+async function kindOfContent(kinds: Kinds, manifest: Manifest | undefined, start: Buffer): Promise<KnownKind | undefined> {
+  for (const one of kinds.all) {
+    const work: KindWork = await one.load();
+    const { plain } = work;
+    const known = manifest === undefined ? plain?.magic.every((byte, at) => start[at] === byte) : one.kind === manifest.kind;
+    if (known) return { groups: one.groups, work };
+  }
+  return undefined;
 }
 
 async function* hashed(path: string, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {

@@ -1,36 +1,35 @@
-// What `import-backup` does: an old file → archive stream → the same way into the store as any backup, under its old timestamp.
+// What `import-backup` does: an old file → plain stream → the same way into the store as any backup, under its old timestamp.
 import { existsSync } from 'node:fs';
-import project from '../../../package.json' with { type: 'json' };
 import type { JsonValue } from '../../backup/json.ts';
-import { writeBackup, type BackupResult } from '../../backup/write.ts';
-import { newArchiveInspector, type ArchiveReport } from '../../mongodb/archive-inspector.ts';
-import { doubtsOf } from '../../mongodb/doubts.ts';
-import { UNKNOWN_VERSION } from '../../mongodb/legacy/dump-folder.ts';
-import { isFuture, openLegacyBackup, timestampInName, type LegacyBackup } from '../../mongodb/legacy/import.ts';
+import { reportOf, type KindWork, type OldBackup } from '../../backup/kind.ts';
+import type { BackupResult } from '../../backup/write.ts';
+import type { AnyKind } from '../../kinds/registry.ts';
+import { restoreCommand, restoreStepOf } from '../../pages/restore-command.ts';
+import { commandBlock, details, facts, heading, page, table } from '../../pages/summary.ts';
+import { backUpSource } from '../../runs/backup.ts';
+import { copyPlaces, withCopies } from '../../runs/copy.ts';
+import { recorded } from '../../runs/record.ts';
+import { newComponent } from '../../session/components.ts';
+import { keysBesideDoubts } from '../../session/key-place.ts';
+import { openKeys, openPlace, type Place } from '../../session/open.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
-import { formatBytes, formatSeconds, plural } from '../../step/format.ts';
+import { formatBytes, formatSeconds, items, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
-import type { Timestamp } from '../../step/timestamp.ts';
-import type { KeyRecipient } from '../../vaults/vault.ts';
+import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
 import type { Context } from './inputs.ts';
-import { newComponent } from '../../session/components.ts';
-import { copyPlaces, withCopies } from '../../runs/copy.ts';
-import { keysBesideDoubts } from '../../session/key-place.ts';
-import { mongodb } from '../../mongodb/kind.ts';
-import { collectionRows } from '../../mongodb/texts.ts';
-import { restoreCommand, restoreStepOf } from '../../pages/restore-command.ts';
-import { openKeys, openPlace, type Place } from '../../session/open.ts';
-import { lockOwner, recorded } from '../../runs/record.ts';
-import { commandBlock, details, facts, heading, page, table } from '../../pages/summary.ts';
+import { timestampInName } from './moment.ts';
 
 type Inputs = Context['inputs'];
 
-export async function runImportBackup(context: Context): Promise<StepReturn> {
+/** @param kinds those that open old backups, at least one */
+export async function runImportBackup(context: Context, kinds: readonly AnyKind[]): Promise<StepReturn> {
   const inputs = context.inputs;
-  const component = await newComponent(context, mongodb);
+  const kind = await importedKind(context, kinds);
+  const work = await kind.load();
+  const component = await newComponent(context, kind);
   const timestamp = momentOf(context, inputs);
   return recorded(
     context,
@@ -39,13 +38,19 @@ export async function runImportBackup(context: Context): Promise<StepReturn> {
     async (place, notes) => {
       const recipients = await openKeys(context, { makes: true });
       const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs));
-      const old = await openLegacyBackup(inputs.file, { passphrase, iterations: inputs.iterations });
-      context.host.info(`Importing ${old.facts.file} (${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}) as ${timestamp}.`);
-      if (old.ignored.length > 0) context.host.notice(`Not part of a dump, left out: ${someOf(old.ignored)}.`);
+      const old = await openOld(work, inputs.file, { passphrase, iterations: inputs.iterations });
+      context.host.info(`${old.source.said} as ${timestamp}.`);
+      if (old.ignored.length > 0) context.host.notice(`No part of a backup, left out: ${someOf(old.ignored)}.`);
       for (const one of old.lost) context.host.warning(`Cannot be brought back: ${one}`);
       notes.usedBackup = timestamp;
-      const imported = await importOne(context, { place, recipients, component, timestamp, old });
+      const started = context.clock.monotonic();
       const { copies } = inputs;
+      const result = await backUpSource(context, kind, {
+        ...{ place, recipients, component, timestamp, source: old.source, selection: {}, showsWriting: true },
+        inputs: { verify: 'full', compression: 'zstd', compressionLevel: 3, maxShrink: 100, limitRate: undefined },
+        copies: await copyPlaces(context, copies),
+      });
+      const imported = await report(context, { kind, work, place, old, result, seconds: (context.clock.monotonic() - started) / 1000 });
       const beside = await keysBesideDoubts(context, { ...place, copies, recipients });
       const returned = { ...imported, doubts: [...(imported.doubts ?? []), ...beside] };
       return withCopies(context, returned, { place, component, copies, recipients, always: timestamp });
@@ -53,41 +58,21 @@ export async function runImportBackup(context: Context): Promise<StepReturn> {
   );
 }
 
-interface Import {
-  place: Place;
-  recipients: readonly KeyRecipient[];
-  component: string;
-  timestamp: Timestamp;
-  old: LegacyBackup;
+/** The kind of the component, as dr.yml has it; else the first that opens old backups. */
+async function importedKind(context: Context, kinds: readonly AnyKind[]): Promise<AnyKind> {
+  const dr = await sessionOf(context).dr();
+  const { component } = context.inputs;
+  const named = component === undefined ? undefined : dr?.dr.components[component]?.kind;
+  const kind = named === undefined ? kinds[0] : kinds.find((one) => one.kind === named);
+  if (kind !== undefined) return kind;
+  throw new UsageError(`Old backups of kind ${named ?? ''} cannot be imported.`, {
+    fix: `Name a component of kind ${kinds.map((one) => one.kind).join(' or ')}: ${context.host.spell('component')}.`,
+  });
 }
 
-async function importOne(context: Context, { place, recipients, component, timestamp, old }: Import): Promise<StepReturn> {
-  const { host, clock, signal } = context;
-  const started = clock.monotonic();
-  const result = await writeBackup<ArchiveReport>({
-    ...place,
-    component,
-    kind: 'mongodb',
-    timestamp,
-    recipients,
-    source: old.source,
-    newInspector: newArchiveInspector,
-    facts: (content) => factsOf(old, content),
-    tools: { lifeboat: project.version },
-    ...(old.estimate === undefined ? {} : { sizeEstimate: old.estimate }),
-    copies: await copyPlaces(context, context.inputs.copies),
-    owner: lockOwner(context),
-    lockWait: context.inputs.lockWait,
-    clock,
-    signal,
-    onProgress: (progress) => {
-      host.progress(progress);
-    },
-    onNotice: (message) => {
-      host.notice(message);
-    },
-  });
-  return report(context, place, old, result, (clock.monotonic() - started) / 1000);
+function openOld({ openOld }: KindWork, ...args: Parameters<NonNullable<KindWork['openOld']>>): Promise<OldBackup> {
+  if (openOld === undefined) throw new Error('The kind has words for old backups, and opens none.');
+  return openOld(...args);
 }
 
 /** @throws UsageError when there is no such file, neither input nor name tells, or the moment has not come yet */
@@ -100,7 +85,7 @@ function momentOf({ host, clock }: Context, { timestamp, file }: Inputs): Timest
       fix: `Set ${host.spell('timestamp')}, such as 20241201_120000 (UTC).`,
     });
   }
-  if (isFuture(found, clock.now())) {
+  if (found > formatTimestamp(clock.now())) {
     throw new UsageError(`${found} is in the future; an old backup cannot be from then.`, {
       fix: `Set ${host.spell('timestamp')} to when the backup was made, in UTC.`,
     });
@@ -126,48 +111,52 @@ async function passphraseInVault(context: Context, inputs: Inputs): Promise<Secr
   return new Secret(text);
 }
 
-function factsOf({ facts: imported }: LegacyBackup, content: ArchiveReport) {
-  return {
-    source: { version: content.serverVersion, imported: { ...imported } as Record<string, JsonValue> },
-    consistency: content.oplog === undefined ? ('per-collection' as const) : ('point-in-time' as const),
-    suspect: doubtsOf(content, undefined, { maxShrinkPercent: 100 }),
-  };
+interface Imported {
+  kind: AnyKind;
+  work: KindWork;
+  place: Place;
+  old: OldBackup;
+  result: BackupResult;
+  seconds: number;
 }
 
-async function report(context: Context, { store }: Place, old: LegacyBackup, result: BackupResult, seconds: number): Promise<StepReturn> {
+async function report(context: Context, { kind, work, place: { store }, old, result, seconds }: Imported): Promise<StepReturn> {
   const { manifest, component, timestamp, names } = result;
-  const { name } = context.inputs;
-  const content = manifest.content as ArchiveReport;
-  const { documents, namespaces } = content.totals;
+  const { setOutput, inputs } = context;
+  const content: JsonValue = reportOf(kind, manifest);
+  const { unit, units, groups, group } = work.count(content);
+  const folded = work.details(content);
   const id = names.folder.replace(/\/$/, '');
-  const restore = restoreStepOf(mongodb);
-  const command = restore && restoreCommand(context, restore, { timestamp, component, name });
-  context.setOutput('timestamp', timestamp);
-  context.setOutput('backup', id);
-  context.setOutput('documents', documents);
-  context.setOutput('sha256', old.facts.sha256);
-  context.setOutput('storedBytes', manifest.sizes.stored);
-  context.setOutput('seconds', seconds.toFixed(1));
+  const restore = restoreStepOf(kind);
+  const command = restore && restoreCommand(context, restore, { timestamp, component, name: inputs.name });
+  const { file } = old;
+  setOutput('timestamp', timestamp);
+  setOutput('backup', id);
+  setOutput('items', units);
+  // The step's definition has the name of the kind's own unit, too.
+  setOutput(unit as 'items', units);
+  setOutput('sha256', file.sha256);
+  setOutput('storedBytes', manifest.sizes.stored);
+  setOutput('seconds', seconds.toFixed(1));
+  const doubts = [
+    ...manifest.suspect.map((reason) => `- **${reason}**`),
+    ...old.lost.map((one) => `- Cannot be brought back: ${prose(one)}`),
+  ];
   await context.host.summary(
     page(
-      heading(
-        manifest.suspect.length + old.lost.length > 0 ? 'doubtful' : 'good',
-        `Old backup ${timestamp} imported as ${component} and proved restorable`,
-      ),
-      [...manifest.suspect.map((reason) => `- **${reason}**`), ...old.lost.map((one) => `- Cannot be brought back: ${prose(one)}`)].join(
-        '\n',
-      ),
+      heading(doubts.length > 0 ? 'doubtful' : 'good', `Old backup ${timestamp} imported as ${component} and proved restorable`),
+      doubts.join('\n'),
       facts([
-        ['From', `${old.facts.file}, ${formatBytes(old.facts.bytes)}: ${old.facts.layers.join(', ')}`],
-        ['SHA-256 of the file', old.facts.sha256],
-        ['What', `${plural(documents, 'document')} in ${plural(namespaces, 'collection')}, ${serverText(content)}`],
+        ['From', `${file.file}, ${formatBytes(file.bytes)}: ${file.layers.join(', ')}`],
+        ['SHA-256 of the file', file.sha256],
+        ['What', `${items(units, unit)} in ${plural(groups, group)}, ${old.origin(content)}`],
         ['Size', `${formatBytes(manifest.sizes.plain)} unpacked, ${formatBytes(manifest.sizes.stored)} stored`],
         ['Time', formatSeconds(seconds)],
         ['Where', `${id} in ${store.location}`],
       ]),
       command === undefined ? undefined : 'Restore it with',
       command === undefined ? undefined : commandBlock(command),
-      details('Collections', table(['collection', 'documents', 'BSON', 'indexes'], collectionRows(content))),
+      details(folded.title, table(folded.head, folded.rows)),
     ),
   );
   return {
@@ -177,20 +166,17 @@ async function report(context: Context, { store }: Place, old: LegacyBackup, res
       timestamp,
       backup: id,
       location: store.location,
-      imported: old.facts,
+      imported: file,
       lost: old.lost,
-      documents,
-      collections: namespaces,
+      items: { unit, count: units },
+      [unit]: units,
+      [kind.groups]: groups,
       storedBytes: manifest.sizes.stored,
       verified: manifest.verified.level,
       seconds: Number(seconds.toFixed(1)),
       restore: command,
     },
   };
-}
-
-function serverText({ serverVersion }: ArchiveReport): string {
-  return serverVersion === UNKNOWN_VERSION ? 'of a server whose version was not noted' : `of MongoDB ${serverVersion}`;
 }
 
 function someOf(names: readonly string[]): string {
