@@ -1,4 +1,5 @@
 // The command line that a message tells its reader to run next.
+import { sessionOf } from '../session/session.ts';
 import type { StepContext } from '../step/define.ts';
 import type { Outcome } from '../step/errors.ts';
 import { kebabCase, Secret } from '../step/input.ts';
@@ -40,7 +41,12 @@ export function nextCommand(context: StepContext, { component, backup, outcome }
   const again = Object.keys(context.inputs).filter(
     (name) => !NOT_AGAIN.has(name) && !name.startsWith('azure') && !(backup !== undefined && name === 'timestamp'),
   );
-  return line(step, again, ...(step.endsWith('-restore') ? ['--dry-run'] : []));
+  return line(step, again, ...(restores(context) ? ['--dry-run'] : []));
+}
+
+/** True for the step that restores a kind: it is recommended as a plan. */
+function restores(context: StepContext): boolean {
+  return sessionOf(context).kinds.all.some(({ steps }) => steps.restore?.name === context.step);
 }
 
 /** The options that repeat what was given for these inputs, but no secret. */

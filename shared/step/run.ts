@@ -44,6 +44,8 @@ export type OpenConfig = (raw: (name: string) => string | undefined, host: Host,
 export interface RunOptions {
   clock?: Clock;
   openConfig?: OpenConfig;
+  /** Values that another step hands over: they stand for what the host was given. */
+  given?: Readonly<Record<string, unknown>>;
 }
 
 type Origin = 'input' | 'dr.yml' | 'default' | 'absent';
@@ -91,7 +93,7 @@ interface Told {
 
 async function attempt(step: AnyStep, host: Host, options: RunOptions, { warnings, consequences, help }: Told): Promise<Finish> {
   maskSecrets(step, host);
-  const { values, origins, session } = await parseInputs(step, host, options.openConfig);
+  const { values, origins, session } = await parseInputs(step, host, options);
   const context: StepContext<InputSpecs, string> = {
     step: step.name,
     host,
@@ -189,9 +191,12 @@ interface ParsedInputs {
   session: unknown;
 }
 
-async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | undefined): Promise<ParsedInputs> {
-  const raw = (name: string): string | undefined => host.rawInput(name) || undefined;
-  const problems = renamedInputs(step, host);
+async function parseInputs(step: AnyStep, host: Host, { openConfig, given }: RunOptions): Promise<ParsedInputs> {
+  const raw = (name: string): string | undefined => {
+    if (given === undefined) return host.rawInput(name) || undefined;
+    return typeof given[name] === 'string' ? given[name] : undefined;
+  };
+  const problems = given === undefined ? renamedInputs(step, host) : [];
   const { source: config, session, absent } = (await openConfig?.(raw, host, step)) ?? {};
   const values: Record<string, unknown> = {};
   const origins: Record<string, Origin> = {};
@@ -202,6 +207,11 @@ async function parseInputs(step: AnyStep, host: Host, openConfig: OpenConfig | u
     problems.push(problem);
   };
   for (const [name, spec] of Object.entries(step.inputs)) {
+    if (given?.[name] !== undefined) {
+      values[name] = given[name];
+      origins[name] = 'input';
+      continue;
+    }
     try {
       const { text, origin } = await findText(spec, raw(name), config);
       origins[name] = origin;

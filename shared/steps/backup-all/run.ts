@@ -13,19 +13,17 @@ import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError, withFix } from '../../step/errors.ts';
 import type { Finish } from '../../step/host.ts';
 import { formatBytes, formatCount, formatSeconds, items, plural } from '../../step/format.ts';
-import { runStep } from '../../step/run.ts';
 import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { ObjectExistsError } from '../../stores/errors.ts';
 import type { Store } from '../../stores/store.ts';
-import { azureInputs, lockInputs } from '../../session/inputs.ts';
 import { backupStep } from '../kind-backup/index.ts';
 import { changeText, sparkline } from '../../monitor/trend.ts';
 import type { Context } from './inputs.ts';
 import type { BackupRecord } from '../../runs/backup.ts';
 import type { OutlookRecord } from '../../runs/outlook.ts';
 import { givenWords } from '../../pages/next-command.ts';
-import { PartHost } from '../../runs/part-host.ts';
+import { runPart } from '../../runs/part.ts';
 import { commandBlock, heading, page, table } from '../../pages/summary.ts';
 
 /** States of a backup that was made; its doubts are told elsewhere, and a second one would have the same. */
@@ -185,12 +183,7 @@ async function backUp(context: Context, dr: DrConfig, component: string, timesta
   const { kind } = dr.component(component);
   const step = backupStep(sessionOf(context).kinds.get(kind));
   const started = clock.monotonic();
-  const part = new PartHost(host, {
-    label: component,
-    inputs: { component, timestamp },
-    shared: ['config', ...Object.keys(lockInputs), ...Object.keys(azureInputs)],
-  });
-  const finish = await host.group(`${component} (${kind})`, () => runStep(step, part, { clock, openConfig: sessionOf(context).config }));
+  const finish = await host.group(`${component} (${kind})`, () => runPart(context, step, { component, timestamp }));
   const outlook = (finish.result ?? {}) as Partial<OutlookRecord>;
   return { member: memberOf(component, kind, finish), seconds: (clock.monotonic() - started) / 1000, outlook };
 }

@@ -14,14 +14,13 @@ import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { prose } from '../../step/prose.ts';
-import { runStep } from '../../step/run.ts';
 import { vaultConfig } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { doctorStep } from './index.ts';
 import type { Context } from './inputs.ts';
 import { keysBeside } from '../../session/key-place.ts';
 import { openKeys, openPlaceAt, type Place } from '../../session/open.ts';
-import { PartHost } from '../../runs/part-host.ts';
+import { runPart } from '../../runs/part.ts';
 import { commandBlock, details, heading, page, table } from '../../pages/summary.ts';
 
 type DoctorInputs = Context['inputs'];
@@ -69,13 +68,10 @@ export async function runDoctor(context: Context): Promise<StepReturn> {
 
 /** Checks each component by itself; what is the same for all of them, such as the vault, is told once. */
 async function checkComponents(context: Context, components: readonly string[]): Promise<StepReturn> {
-  const { host, clock } = context;
   const found: { component: string; checks: CheckResult[]; keys: KeyFacts[] }[] = [];
   const doctor = doctorStep(sessionOf(context).kinds);
   for (const component of components) {
-    const shared = Object.keys(doctor.inputs).filter((name) => name !== 'component');
-    const part = new PartHost(host, { label: component, inputs: { component }, shared, withoutSummary: true });
-    const finish = await runStep(doctor, part, { clock, openConfig: sessionOf(context).config });
+    const finish = await runPart(context, doctor, { component }, { withoutSummary: true });
     if (context.signal.aborted) throw new CancelledError();
     const result = finish.result as { checks: CheckResult[]; encryption: { keys: KeyFacts[] } } | undefined;
     // A check that there is not concerns all of them.

@@ -1,20 +1,40 @@
-// A host for one step inside another: it speaks through the real one, with inputs of its own, and keeps what the inner step puts out.
-import type { Host, Progress, RunIdentity, ServiceConnection } from '../step/host.ts';
+// One step inside another, about one component: with the values that the outer call was given, and through its host.
+import type { AnyStep, StepContext } from '../step/define.ts';
+import type { Finish, Host, Progress, RunIdentity, ServiceConnection } from '../step/host.ts';
+import { runStep } from '../step/run.ts';
+import type { Timestamp } from '../step/timestamp.ts';
+import { sessionOf } from '../session/session.ts';
 
-export interface PartOptions {
-  /** Stands before each line, so that a reader knows whom it is about. */
+interface PartOptions {
+  /** Stands before each line, so that a reader knows which component it is about. */
   label: string;
-  /** Texts by camelCase input name. */
-  inputs: Readonly<Record<string, string>>;
-  /** Inputs that are taken from the real host as they are. */
-  shared: readonly string[];
   /** The outer step shows what the inner one found. */
   withoutSummary?: boolean | undefined;
 }
 
-/** The inner step's outputs are in `outputs`; nothing of it reaches the real host's outputs or its end. */
-export class PartHost implements Host {
-  readonly outputs: Record<string, string> = {};
+/** What the inner step takes besides what the outer one was given. */
+interface PartInputs {
+  component: string;
+  timestamp?: Timestamp;
+}
+
+/** Runs a step about one component to its end. What went wrong is in the returned record. */
+export function runPart(
+  context: StepContext,
+  step: AnyStep,
+  inputs: PartInputs,
+  options: Omit<PartOptions, 'label'> = {},
+): Promise<Finish> {
+  const given = Object.entries(context.inputs).filter(([name]) => context.origin(name) === 'input');
+  return runStep(step, new PartHost(context.host, { ...options, label: inputs.component }), {
+    clock: context.clock,
+    openConfig: sessionOf(context).config,
+    given: { ...Object.fromEntries(given), ...inputs },
+  });
+}
+
+/** Nothing of the inner step reaches the real host's outputs or its end. */
+class PartHost implements Host {
   readonly #host: Host;
   readonly #options: PartOptions;
 
@@ -40,13 +60,13 @@ export class PartHost implements Host {
     return this.#host.spell(inputName);
   }
   rawInput(inputName: string): string | undefined {
-    return this.#options.inputs[inputName] ?? (this.#options.shared.includes(inputName) ? this.#host.rawInput(inputName) : undefined);
+    return this.#host.rawInput(inputName);
   }
   givenInputs(): string[] {
     return [];
   }
-  setOutput(name: string, value: string): void {
-    this.outputs[name] = value;
+  setOutput(): void {
+    // The outer step has outputs of its own.
   }
   mask(secret: string): void {
     this.#host.mask(secret);
