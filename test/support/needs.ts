@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe } from '@jest/globals';
-import { HIDE_REFERENCE } from '../testing/reference.ts';
+import { HIDE_REFERENCE, NEEDS_REFERENCE } from '../testing/reference.ts';
 
 /**
  * The folder with specifications, schemas and fixtures beside the project; a stranger's clone has none, and CI hides it from a second run.
@@ -22,5 +22,5 @@ export function describeIf(condition: boolean, reason: string): typeof describe 
 
 /** `describe` for tests that read `../shared/<path>`. */
 export function describeWithReference(path: string): typeof describe | typeof describe.skip {
-  return describeIf(existsSync(sharedReference + path), `needs ../shared/${path}, which this clone does not have beside it`);
+  return describeIf(existsSync(sharedReference + path), `${NEEDS_REFERENCE}${path}, which this clone does not have beside it`);
 }

@@ -9,7 +9,7 @@ import { EXIT_CODES } from '../../shared/step/errors.ts';
 import { parseScript, scriptCommand } from '../../scripts/command.ts';
 import { unknownJestOption } from './jest-options.ts';
 import { withoutNoise } from './jest-lines.ts';
-import { closingLines, failedFiles, tally, type JestOutput, type Tally } from './outcome.ts';
+import { closingLines, failedFiles, silentFiles, tally, type JestOutput, type Tally } from './outcome.ts';
 import { filesWithReference, HIDE_REFERENCE } from './reference.ts';
 
 const PROJECTS = ['unit', 'integration', 'acceptance'];
@@ -97,8 +97,9 @@ async function runAsStranger(project: string): Promise<void> {
   const run = await runJest(project, ['--runTestsByPath', ...files], { [HIDE_REFERENCE]: '1' });
   if (!run) return;
   const { passed, failed, skipped } = tally(run);
-  // Tests that need the reference are skipped; when no other is left, it is their being skipped that is shown.
-  const ok = failed === 0 && run.testResults.length === files.length && passed + skipped > 0;
+  const silent = silentFiles(run);
+  for (const file of silent) console.log(`No test of ${file} was run, and not for want of ../shared.`);
+  const ok = failed === 0 && run.testResults.length === files.length && silent.length === 0;
   total[ok ? 'passed' : 'failed'] += 1;
   console.log(`${ok ? 'ok    ' : 'FAILED'} ${project} tests without ../shared: ${passed} good, ${failed} not, ${skipped} left out`);
 }

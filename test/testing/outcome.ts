@@ -1,5 +1,6 @@
 // What jest runs amount to: tests counted, the files that get a second chance, and what passed only there.
 import { relative } from 'node:path';
+import { NEEDS_REFERENCE } from './reference.ts';
 
 /** The part of jest's `--json` output that is read here. */
 export interface JestOutput {
@@ -55,6 +56,14 @@ export function tally(output: JestOutput, again: JestOutput = { testResults: [] 
     for (const { fullName, invocations = 1 } of passed) if (invocations > 1) total.secondTry.push(`${path}: ${fullName}`);
   }
   return total;
+}
+
+/** Files of a run without the reference that tell nothing: no test of them ran, although not every one says that it needs the reference. */
+export function silentFiles(output: JestOutput): string[] {
+  return output.testResults
+    .filter(({ assertionResults: tests }) => !tests.some(({ status }) => status === 'passed' || status === 'failed'))
+    .filter(({ assertionResults: tests }) => tests.length === 0 || !tests.every(({ fullName }) => fullName.includes(NEEDS_REFERENCE)))
+    .map(({ name }) => relative('', name));
 }
 
 /** The end of the report: first what passed only at the second try, then the counts alone on their line. */

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { closingLines, failedFiles, tally, type FileOutput, type TestOutput } from './outcome.ts';
+import { closingLines, failedFiles, silentFiles, tally, type FileOutput, type TestOutput } from './outcome.ts';
 
 const passed = (fullName: string, invocations = 1): TestOutput => ({ fullName, status: 'passed', invocations });
 const failed = (fullName: string): TestOutput => ({ fullName, status: 'failed', invocations: 2 });
@@ -57,6 +57,13 @@ describe('the second run of a file', () => {
     expect(tally(before, again)).toEqual({ passed: 4, failed: 2, skipped: 0, secondTry: [] });
     expect(tally(before, undefined)).toEqual({ passed: 4, failed: 2, skipped: 0, secondTry: [] });
   });
+});
+
+test('a file without the reference is good when something of it ran, or all of it needs the reference', () => {
+  const needs = { fullName: 'a (needs ../shared/x, which this clone does not have beside it) b', status: 'pending' };
+  const other = { fullName: 'a (needs Go 1.24) b', status: 'pending' };
+  const files = [GOOD, file('test/b.ts', 'passed', needs), file('test/c.ts', 'passed', needs, other), file('test/d.ts', 'passed')];
+  expect(silentFiles({ testResults: files })).toEqual(['test/c.ts', 'test/d.ts']);
 });
 
 test('the counts stand alone on the last line', () => {
