@@ -1,10 +1,9 @@
 // A real Kubernetes API server on etcd, with a kubelet of ours whose containers are local processes: `kubectl exec` really runs a program.
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, request } from 'node:https';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { generate } from 'selfsigned';
+import { apiOf, startApiServer, startControllers, startEtcd, writeIdentity, type Api, type Identity } from './kubernetes-parts.ts';
 import type { Tool } from './pipeline-tools.ts';
 import {
   cachedBuild,
@@ -21,7 +20,7 @@ import {
 const MODULE = fileURLToPath(new URL('kubernetes/', import.meta.url));
 const VERSION = 'v1.36.3';
 /** Raised together with the build command below. */
-const BUILD_REVISION = '1';
+const BUILD_REVISION = '2';
 /** The user of the context `limited`: may do what RBAC objects allow. */
 export const LIMITED_USER = 'backup-ci';
 const NODE = 'node-0';
@@ -43,22 +42,39 @@ export interface TestPod {
 export interface Kubernetes {
   /** Set KUBECONFIG to it. Contexts: `admin` (the current one) and `limited`. */
   kubeconfig: string;
-  /** A value for PATH under which this cluster's own kubectl comes first. */
+  /** `https://127.0.0.1:<port>` */
+  server: string;
+  /** The certificate that is everything here, and its key, in PEM: for a webhook's server, which the API server must trust. */
+  pem: Identity['pem'];
+  /** A value for PATH under which this cluster's own kubectl and helm come first. */
   path: string;
-  /** Calls the API server as administrator; throws with its answer when it says no. */
-  api(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<unknown>;
+  api: Api;
   /** Makes a namespace (when it is not there) and a pod that runs. @returns the pod's folder */
   addPod(pod: TestPod): Promise<string>;
+  /** Puts programs and an environment where a pod of this name finds them: for pods that controllers make. @returns the pod's folder */
+  equipPod(pod: Pick<TestPod, 'namespace' | 'name' | 'programs' | 'environment'>): string;
   /** Puts a file into the pod, beside which its programs run. */
   addFile(pod: Pick<TestPod, 'namespace' | 'name'>, name: string, content: string): void;
   /** From now on what programs in the pod print ends after so many bytes, with exit code 0; undefined ends that. */
   cutOutput(pod: Pick<TestPod, 'namespace' | 'name'>, bytes: number | undefined): void;
   /** Ends the kubelet in the midst of whatever it does, and starts it again. */
   restartKubelet(): Promise<void>;
+  /** Ends the API server in the midst of whatever it does. What it had stored stays. */
+  killApiServer(): Promise<void>;
+  /** Starts it again at the same address, and waits until it is ready. */
+  startApiServer(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** The one program all parts are in, or why this machine cannot have it. The build takes four to seven minutes, once. */
+export interface KubernetesOptions {
+  /**
+   * With the controller manager, the scheduler and KWOK: Deployments get pods that run, namespaces go away, accounts are made. Three seconds
+   * and 0.3 GB more. Without: only what is stored, and pods by `addPod`.
+   */
+  controllers?: boolean;
+}
+
+/** The program most parts are in (helm and kwok lie beside it), or why this machine cannot have it. The build takes four to seven minutes, once. */
 export async function kubernetesProgram(): Promise<Tool> {
   const go = findProgram('go');
   if (go === undefined) return { missing: 'needs Go to build the Kubernetes API server' };
@@ -66,7 +82,7 @@ export async function kubernetesProgram(): Promise<Tool> {
   const files = readdirSync(MODULE).sort();
   const key = contentKey(BUILD_REVISION, ...files.map((file) => readFileSync(join(MODULE, file))));
   try {
-    return { program: join(await cachedBuild('kubernetes', key, (folder) => build(go, folder)), 'cluster') };
+    return { program: join(await cachedBuild('kubernetes', key, (folder) => build(go, folder)), 'bin', 'cluster') };
   } catch (thrown) {
     return {
       missing: `needs Kubernetes, which could not be built: ${thrown instanceof Error ? thrown.message.split('\n')[0] : String(thrown)}`,
@@ -82,44 +98,75 @@ async function build(go: string, folder: string): Promise<void> {
   const [major, minor] = VERSION.slice(1).split('.') as [string, string];
   const stamps = { gitVersion: VERSION, gitMajor: major, gitMinor: minor };
   const flags = Object.entries(stamps).map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`);
-  await runGo(['build', '-trimpath', '-ldflags', ['-s', '-w', ...flags].join(' '), '-o', '../cluster.new', '.'], { go, cwd: source, env });
-  renameSync(join(folder, 'cluster.new'), join(folder, 'cluster'));
+  const built = ['.', 'helm.sh/helm/v3/cmd/helm', 'sigs.k8s.io/kwok/cmd/kwok'];
+  await runGo(['build', '-trimpath', '-ldflags', ['-s', '-w', ...flags].join(' '), '-o', '../bin/', ...built], { go, cwd: source, env });
+  renameSync(join(folder, 'bin', 'kubernetes'), join(folder, 'bin', 'cluster'));
+  const kwok = (await runGo(['list', '-m', '-f', '{{.Dir}}', 'sigs.k8s.io/kwok'], { go, cwd: source, env })).trim();
+  mkdirSync(join(folder, 'stages'));
+  for (const stage of ['node/fast', 'node/heartbeat-with-lease', 'pod/fast']) {
+    const from = join(kwok, 'kustomize', 'stage', stage);
+    for (const file of readdirSync(from).filter((name) => /^(node|pod)-.*\.yaml$/.test(name)))
+      cpSync(join(from, file), join(folder, 'stages', file));
+  }
   rmSync(source, { recursive: true, force: true });
 }
 
 /** Starts a cluster from nothing: about four seconds and 0.5 GB of memory. */
-export async function startKubernetes(program: string): Promise<Kubernetes> {
+export async function startKubernetes(program: string, { controllers = false }: KubernetesOptions = {}): Promise<Kubernetes> {
   const folder = tempFolder('kubernetes');
   const pods = join(folder, 'pods');
-  const running: RunningProcess[] = [];
-  let kubelet: RunningProcess | undefined;
+  const parts: Record<'kubelet' | 'apiServer', RunningProcess | undefined> = { kubelet: undefined, apiServer: undefined };
+  const others: RunningProcess[] = [];
+  let etcd: Awaited<ReturnType<typeof startEtcd>> | undefined;
   const stop = async (): Promise<void> => {
-    await kubelet?.stop(0);
     // The API server hangs when etcd goes first.
-    for (const part of running.toReversed()) await part.stop(5000);
+    await Promise.all(others.map((part) => part.stop(0)));
+    await parts.kubelet?.stop(0);
+    await parts.apiServer?.stop(5000);
+    await etcd?.process.stop(5000);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const files = await writeIdentity(folder);
-    const etcd = await startEtcd(program, folder);
-    running.push(etcd.process);
-    const kubeletPort = await freePort();
-    const startKubelet = (): Promise<RunningProcess> =>
-      startProcess(
-        program,
-        ['kubelet', '--address', `127.0.0.1:${kubeletPort}`, '--cert', files.certificate, '--key', files.key, '--root', pods],
-        { ready: () => portOpen(kubeletPort) },
-      );
-    kubelet = await startKubelet();
-    const server = await startApiServer(program, etcd.url, files);
-    running.push(server.process);
-    const { api } = server;
+    const identity = await writeIdentity(folder);
+    const [port, kubeletPort] = [await freePort(), await freePort()];
+    const kubelet = [
+      'kubelet',
+      '--address',
+      `127.0.0.1:${kubeletPort}`,
+      '--cert',
+      identity.certificate,
+      '--key',
+      identity.key,
+      '--root',
+      pods,
+    ];
+    const startKubelet = async (): Promise<void> => {
+      parts.kubelet = await startProcess(program, kubelet, { ready: () => portOpen(kubeletPort) });
+    };
+    etcd = await startEtcd(program, folder);
+    const { url } = etcd;
+    const startServer = async (): Promise<void> => {
+      parts.apiServer = await startApiServer(program, { etcd: url, port, identity, controllers });
+    };
+    await Promise.all([startKubelet(), startServer()]);
+    const server = `https://127.0.0.1:${port}`;
+    const api = apiOf(server, identity.pem);
     await api('POST', '/api/v1/nodes', nodeAt(kubeletPort));
+    const kubeconfig = writeKubeconfig(folder, server, identity);
+    const stages = join(dirname(program), '..', 'stages');
+    if (controllers) others.push(...(await startControllers(program, { kubeconfig, api, identity, kubeletPort, stages })));
     return {
-      kubeconfig: writeKubeconfig(folder, server.url, files),
-      path: `${writeKubectl(folder, program)}${delimiter}${process.env['PATH'] ?? ''}`,
+      kubeconfig,
+      server,
+      pem: identity.pem,
+      path: `${writeTools(folder, program)}${delimiter}${process.env['PATH'] ?? ''}`,
       api,
-      addPod: (pod) => addPod(api, pods, pod),
+      equipPod: (pod) => equipPod(pods, pod),
+      addPod: async (pod) => {
+        const own = equipPod(pods, pod);
+        await addPod(api, pod, controllers);
+        return own;
+      },
       addFile: ({ namespace, name }, file, content) => {
         writeFileSync(join(pods, namespace, name, file), content, { mode: 0o600 });
       },
@@ -129,130 +176,20 @@ export async function startKubernetes(program: string): Promise<Kubernetes> {
         else writeFileSync(file, String(bytes));
       },
       restartKubelet: async () => {
-        await kubelet?.stop(0);
-        kubelet = await startKubelet();
+        await parts.kubelet?.stop(0);
+        await startKubelet();
       },
+      killApiServer: async () => {
+        parts.apiServer?.child.kill('SIGKILL');
+        await parts.apiServer?.stop(0);
+      },
+      startApiServer: startServer,
       stop,
     };
   } catch (thrown) {
     await stop();
     throw thrown;
   }
-}
-
-interface Identity {
-  certificate: string;
-  key: string;
-  pem: { certificate: string; key: string };
-  tokenKey: string;
-  tokenPublicKey: string;
-}
-
-/** One certificate is everything: the authority, every server's, and the administrator's. */
-async function writeIdentity(folder: string): Promise<Identity> {
-  const name = [
-    { name: 'organizationName', value: 'system:masters' },
-    { name: 'commonName', value: `administrator ${randomBytes(4).toString('hex')}` },
-  ];
-  const { cert, private: key } = await generate(name, {
-    keySize: 2048,
-    notAfterDate: new Date(Date.now() + 7 * 86_400_000),
-    extensions: [
-      { name: 'basicConstraints', cA: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
-    ],
-  });
-  const tokens = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  });
-  const write = (file: string, text: string): string => {
-    writeFileSync(join(folder, file), text, { mode: 0o600 });
-    return join(folder, file);
-  };
-  return {
-    certificate: write('cert.pem', cert),
-    key: write('key.pem', key),
-    pem: { certificate: cert, key },
-    tokenKey: write('token-key.pem', tokens.privateKey),
-    tokenPublicKey: write('token-public-key.pem', tokens.publicKey),
-  };
-}
-
-async function startEtcd(program: string, folder: string): Promise<{ process: RunningProcess; url: string }> {
-  const [client, peer] = [await freePort(), await freePort()];
-  const [url, peerUrl] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`];
-  const args = ['etcd', '--name=etcd-0', `--data-dir=${join(folder, 'etcd')}`, '--unsafe-no-fsync', '--log-level=error'];
-  const addresses = [`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`, `--listen-peer-urls=${peerUrl}`];
-  const cluster = [`--initial-advertise-peer-urls=${peerUrl}`, `--initial-cluster=etcd-0=${peerUrl}`];
-  return { process: await startProcess(program, [...args, ...addresses, ...cluster], { ready: () => portOpen(client) }), url };
-}
-
-async function startApiServer(
-  program: string,
-  etcd: string,
-  files: Identity,
-): Promise<{ process: RunningProcess; url: string; api: Kubernetes['api'] }> {
-  const port = await freePort();
-  const url = `https://127.0.0.1:${port}`;
-  const api = apiOf(url, files.pem);
-  const process = await startProcess(
-    program,
-    [
-      'apiserver',
-      `--etcd-servers=${etcd}`,
-      '--bind-address=127.0.0.1',
-      '--advertise-address=127.0.0.1',
-      `--secure-port=${port}`,
-      `--tls-cert-file=${files.certificate}`,
-      `--tls-private-key-file=${files.key}`,
-      `--client-ca-file=${files.certificate}`,
-      `--kubelet-client-certificate=${files.certificate}`,
-      `--kubelet-client-key=${files.key}`,
-      `--kubelet-certificate-authority=${files.certificate}`,
-      `--service-account-key-file=${files.tokenPublicKey}`,
-      `--service-account-signing-key-file=${files.tokenKey}`,
-      '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
-      '--service-cluster-ip-range=10.0.0.0/24',
-      '--endpoint-reconciler-type=none',
-      '--authorization-mode=RBAC',
-      // Nobody makes the accounts' tokens here: there is no controller manager.
-      '--disable-admission-plugins=ServiceAccount',
-    ],
-    {
-      ready: () =>
-        api('GET', '/readyz').then(
-          () => true,
-          () => false,
-        ),
-    },
-  );
-  return { process, url, api };
-}
-
-function apiOf(url: string, { certificate, key }: Identity['pem']): Kubernetes['api'] {
-  const agent = new Agent({ ca: certificate, cert: certificate, key });
-  return (method, path, body) =>
-    new Promise((resolve, reject) => {
-      const call = request(`${url}${path}`, { method, agent, headers: { 'content-type': 'application/json' } }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (part: string) => (text += part));
-        response.on('end', () => {
-          const good = (response.statusCode ?? 500) < 300;
-          if (good) resolve(text.startsWith('{') ? JSON.parse(text) : text);
-          else reject(new Error(`${method} ${path}: ${response.statusCode ?? '?'} ${text}`));
-        });
-      });
-      call.on('error', reject);
-      call.end(body === undefined ? undefined : JSON.stringify(body));
-    });
 }
 
 function nodeAt(kubeletPort: number): object {
@@ -283,10 +220,11 @@ function writeKubeconfig(folder: string, server: string, files: Identity): strin
   return file;
 }
 
-function writeKubectl(folder: string, program: string): string {
+function writeTools(folder: string, program: string): string {
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   writeProgram(join(bin, 'kubectl'), program, 'kubectl');
+  writeProgram(join(bin, 'helm'), join(dirname(program), 'helm'));
   return bin;
 }
 
@@ -296,26 +234,43 @@ function writeProgram(file: string, program: string, ...args: string[]): void {
   chmodSync(file, 0o755);
 }
 
-async function addPod(api: Kubernetes['api'], root: string, pod: TestPod): Promise<string> {
-  const { namespace, name, labels = {}, containers = ['mongodb'], programs = {}, environment = {}, ready = true } = pod;
-  await api('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }).catch(
-    (thrown: unknown) => {
-      if (!(thrown instanceof Error && thrown.message.includes('AlreadyExists'))) throw thrown;
-    },
-  );
+function equipPod(root: string, { namespace, name, programs = {}, environment = {} }: TestPod): string {
   const folder = join(root, namespace, name);
   mkdirSync(join(folder, 'bin'), { recursive: true });
   for (const [program, path] of Object.entries(programs)) writeProgram(join(folder, 'bin', program), path);
   const lines = Object.entries(environment).map(([key, value]) => `${key}=${value}\n`);
   writeFileSync(join(folder, '.env'), lines.join(''));
+  return folder;
+}
+
+async function addPod(api: Api, pod: TestPod, controllers: boolean): Promise<void> {
+  const { namespace, name, labels = {}, containers = ['mongodb'], ready = true } = pod;
+  await api('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }).catch(
+    (thrown: unknown) => {
+      if (!(thrown instanceof Error && thrown.message.includes('AlreadyExists'))) throw thrown;
+    },
+  );
+  // A pod is refused as long as its namespace has no default account.
+  if (controllers) await eventually(() => api('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`));
   const path = `/api/v1/namespaces/${namespace}/pods`;
-  const made = (await api('POST', path, {
+  await api('POST', path, {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, labels },
     spec: { nodeName: NODE, containers: containers.map((container) => ({ name: container, image: 'mongo:8' })) },
-  })) as object;
+  });
   const status = { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] };
-  await api('PUT', `${path}/${name}/status`, { ...made, status });
-  return folder;
+  await api('PATCH', `${path}/${name}/status`, { status });
+}
+
+/** Tries until it goes, for ten seconds at most. @throws what the last attempt throws */
+async function eventually<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (tries >= 100) throw thrown;
+      await delay(100);
+    }
+  }
 }

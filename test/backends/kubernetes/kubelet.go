@@ -1,9 +1,10 @@
-// The kubelet's port as far as `kubectl exec` needs it. A container is a folder: programs of its `bin` run as local processes in it.
+// The kubelet's port as far as exec and port-forward need it. A container is a folder: programs of its `bin` run as local processes in it.
 //
 // Files in a pod's folder, <root>/<namespace>/<pod>:
 //
 //	bin/   programs that exist in the container, first on its PATH
 //	.env   the container's environment, NAME=value per line
+//	.ports what listens on the pod's ports: <port in the pod>=<port of this machine> per line; others are this machine's own
 //	.cut   a number: standard output ends after so many bytes, and the exit code says that all is well (kubernetes/kubernetes#124571)
 package main
 
@@ -15,6 +16,7 @@ import (
 	"flag"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
 )
@@ -112,6 +115,36 @@ func cutAfter(folder string) int64 {
 	return bytes
 }
 
+// PortForward connects one stream with a port.
+func (c *containers) PortForward(_ context.Context, pod, _ string, port int32, stream io.ReadWriteCloser) error {
+	defer stream.Close()
+	connection, err := net.Dial("tcp", "127.0.0.1:"+c.portOf(pod, port))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	ended := make(chan struct{}, 2)
+	pass := func(to io.Writer, from io.Reader) {
+		_, _ = io.Copy(to, from)
+		ended <- struct{}{}
+	}
+	go pass(connection, stream)
+	go pass(stream, connection)
+	<-ended
+	return nil
+}
+
+func (c *containers) portOf(pod string, port int32) string {
+	inside := strconv.Itoa(int(port))
+	text, _ := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(pod), ".ports"))
+	for _, line := range strings.Fields(string(text)) {
+		if own, ok := strings.CutPrefix(line, inside+"="); ok {
+			return own
+		}
+	}
+	return inside
+}
+
 // limited swallows what comes after the first bytes: its writer notices nothing.
 type limited struct {
 	to   io.Writer
@@ -145,6 +178,15 @@ func serveKubelet(arguments []string) {
 		pod := request.PathValue("namespace") + "/" + request.PathValue("pod")
 		remotecommand.ServeExec(response, request, runtime, pod, "", request.PathValue("container"), request.URL.Query()["command"],
 			options, time.Hour, time.Minute, remotecommand.SupportedStreamingProtocols)
+	})
+	mux.HandleFunc("/portForward/{namespace}/{pod}", func(response http.ResponseWriter, request *http.Request) {
+		options, err := portforward.NewV4Options(request)
+		if err != nil {
+			http.Error(response, err.Error(), http.StatusBadRequest)
+			return
+		}
+		pod := request.PathValue("namespace") + "/" + request.PathValue("pod")
+		portforward.ServePortForward(response, request, runtime, pod, "", options, time.Hour, time.Minute, portforward.SupportedProtocols)
 	})
 	// The streams take the connection over, which HTTP/2 does not allow.
 	var protocols http.Protocols

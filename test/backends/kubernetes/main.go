@@ -1,4 +1,4 @@
-// A small Kubernetes for tests in one program: etcd, the API server and kubectl as they are, and a kubelet whose containers are local processes.
+// A small Kubernetes for tests in one program: etcd, the control plane and kubectl as they are, and a kubelet whose containers are local processes.
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 func main() {
@@ -28,12 +30,16 @@ func main() {
 		serveKubelet(arguments[1:])
 	case "apiserver":
 		run(apiserver.NewAPIServerCommand(), arguments)
+	case "controllers":
+		run(controllers.NewControllerManagerCommand(), arguments)
+	case "scheduler":
+		run(scheduler.NewSchedulerCommand(), arguments)
 	case "kubectl":
 		// kubectl reads os.Args itself while it is made: to find plugins.
 		os.Args = arguments
 		run(kubectl.NewDefaultKubectlCommand(), arguments)
 	default:
-		fmt.Fprintln(os.Stderr, "usage: cluster etcd|apiserver|kubelet|kubectl ...")
+		fmt.Fprintln(os.Stderr, "usage: cluster etcd|apiserver|controllers|scheduler|kubelet|kubectl ...")
 		os.Exit(2)
 	}
 }
