@@ -9,7 +9,7 @@ export interface Finding {
   /** What was seen, one sentence. */
   seen: string;
   /** What to do about it; may hold a command to paste. */
-  fix?: string;
+  fix?: string | undefined;
 }
 
 export interface Check {
@@ -30,7 +30,7 @@ export function findingOf(thrown: unknown): Finding {
     };
   }
   const fix = thrown instanceof UserError ? thrown.fix : undefined;
-  return { status: 'failed', seen: errorMessage(thrown), ...(fix === undefined ? {} : { fix }) };
+  return { status: 'failed', seen: errorMessage(thrown), fix };
 }
 
 /** A check that does not apply here. */

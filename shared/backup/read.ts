@@ -268,6 +268,6 @@ async function inspectAll(plain: AsyncIterable<Uint8Array>, newInspector: NewIns
   } catch (thrown) {
     // The stream's own errors name the backup already; the inspector knows only the content.
     if (!inspecting || !(thrown instanceof VerificationError)) throw thrown;
-    throw new VerificationError(`${label}: ${thrown.message}`, { cause: thrown, ...(thrown.fix === undefined ? {} : { fix: thrown.fix }) });
+    throw new VerificationError(`${label}: ${thrown.message}`, { cause: thrown, fix: thrown.fix });
   }
 }

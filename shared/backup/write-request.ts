@@ -22,7 +22,7 @@ export interface BackupProgress {
   phase: 'Writing' | 'Reading back';
   /** Plain bytes while writing, stored bytes while reading back. */
   done: number;
-  total?: number;
+  total?: number | undefined;
   unit: 'bytes';
 }
 
@@ -51,7 +51,7 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   /** `full` when absent. */
   verify?: VerifyLevel;
   /** Expected plain bytes, for progress and block sizes. */
-  sizeEstimate?: number;
+  sizeEstimate?: number | undefined;
   /** Stored bytes per second, at most, both ways; unlimited when absent. */
   limitRate?: number | undefined;
   /** Who holds the component's lock: run id, host, step. */
@@ -60,7 +60,7 @@ export interface BackupRequest<R extends JsonValue = JsonValue> {
   lockWait?: number | undefined;
   /** Other stores that may hold copies: keys of leftovers stay while one of them has the data, and while not all of them are known. */
   copies?: readonly Place[] | 'unknown';
-  clock?: Clock;
+  clock?: Clock | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: BackupProgress) => void;
   /** Something a person should know that does not stop the run. */

@@ -251,7 +251,7 @@ class BackupRun<R extends JsonValue> {
         contentType: 'application/octet-stream',
         metadata: () => this.#dataMetadata(),
         signal: this.#signal,
-        ...(sizeEstimate === undefined ? {} : { sizeEstimate }),
+        sizeEstimate,
       });
     } catch (thrown) {
       // A store may wrap what the source threw; the source knows better what happened.
@@ -283,7 +283,7 @@ class BackupRun<R extends JsonValue> {
         for (const piece of frame.pieces) yield* encoder.update(piece);
         plain += frame.plainBytes;
         frames += 1;
-        onProgress?.({ phase: 'Writing', done: plain, unit: 'bytes', ...(sizeEstimate === undefined ? {} : { total: sizeEstimate }) });
+        onProgress?.({ phase: 'Writing', done: plain, unit: 'bytes', total: sizeEstimate });
       }
       const content = await inspector.end();
       yield* encoder.end();

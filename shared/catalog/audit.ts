@@ -56,10 +56,10 @@ export async function writeAudit(store: Store, prefix: string, run: RunIdentity,
     formatVersion: 1,
     ...event,
     at: event.at.toISOString(),
-    ...(run.actor === undefined ? {} : { actor: run.actor }),
-    ...(run.workflow === undefined ? {} : { workflow: run.workflow }),
+    actor: run.actor,
+    workflow: run.workflow,
     run: run.id,
-    ...(run.url === undefined ? {} : { url: run.url }),
+    url: run.url,
     machine: hostname(),
   };
   const bytes = Buffer.from(`${JSON.stringify(entry)}\n`);

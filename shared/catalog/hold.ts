@@ -26,7 +26,7 @@ export interface NewHold {
   by: RunIdentity;
   now: Date;
   /** The same hold in further stores gets the same id. */
-  id?: string;
+  id?: string | undefined;
 }
 
 const documentSchema = z.object({ reason: z.string(), until: z.iso.datetime().nullable() });

@@ -43,9 +43,9 @@ export interface ListedBackup extends ListedFacts {
 
 export interface ListQuery {
   /** All components when absent. */
-  component?: string;
+  component?: string | undefined;
   /** Only backups of this moment or later. */
-  since?: Date;
+  since?: Date | undefined;
   signal?: AbortSignal | undefined;
 }
 

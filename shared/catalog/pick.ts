@@ -12,7 +12,7 @@ export interface PickRequest {
   prefix: string;
   component: string;
   /** A certain backup; the latest verified one when absent. */
-  timestamp?: Timestamp;
+  timestamp?: Timestamp | undefined;
   /** Takes the latest verified backup although a newer attempt failed or is doubtful. */
   allowOlder?: boolean;
   /** What tells a backup that a wrong clock has dated ahead; this machine's clock when absent. */

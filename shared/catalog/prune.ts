@@ -50,7 +50,7 @@ export interface PruneOutcome {
   /** Per-backup keys that were deleted. */
   keysForgotten: number;
   /** Why it stays or is unfinished, or what a person should know. */
-  notice?: string;
+  notice?: string | undefined;
 }
 
 const markerSchema = z.object({ formatVersion: z.literal(1), origin: z.string(), keys: keysSchema });
@@ -91,7 +91,7 @@ export async function pruneBackup(request: PruneRequest, timestamp: Timestamp): 
     if (open !== undefined) return { timestamp, result: 'unfinished', keysForgotten: forgotten, notice: open };
     await releaseHolds(store, prefix, { component: request.component, timestamp }, signal);
     await store.delete(names.prune, signal);
-    return { timestamp, result: 'removed', keysForgotten: forgotten, ...(notice === undefined ? {} : { notice }) };
+    return { timestamp, result: 'removed', keysForgotten: forgotten, notice };
   } catch (thrown) {
     if (signal?.aborted) throw thrown;
     if (touched) return { timestamp, result: 'unfinished', keysForgotten: 0, notice: errorMessage(thrown) };
@@ -186,7 +186,7 @@ async function forgetKeys(
   request: PruneRequest,
   timestamp: Timestamp,
   { origin, keys }: Marker,
-): Promise<{ forgotten: number; open?: string; notice?: string }> {
+): Promise<{ forgotten: number; open?: string; notice?: string | undefined }> {
   const perBackup = keys.filter(({ kind }) => kind === 'key-vault-secret' || kind === 'folder');
   if (perBackup.length === 0) return { forgotten: 0 };
   const elsewhere = await dataElsewhere({ ...request, timestamp, open: request.openRecorded });

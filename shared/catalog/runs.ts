@@ -14,16 +14,16 @@ export interface RunRecord {
   step: string;
   outcome: Outcome;
   /** The component it was about, where there is one. */
-  component?: string;
+  component?: string | undefined;
   /** The backup it made or tried to make; runs that make none leave this out. */
-  backup?: Timestamp;
+  backup?: Timestamp | undefined;
   started: Date;
   finished: Date;
   run: RunIdentity;
   /** What a person was told when it did not succeed. */
-  error?: string;
+  error?: string | undefined;
   /** What sort of failure it was; `bug` for one that was not foreseen. */
-  errorKind?: ErrorKind | 'bug';
+  errorKind?: ErrorKind | 'bug' | undefined;
   /** Backups that were read and found bad, as `<component>/<timestamp>`; and those that were found good. */
   badBackups?: readonly string[] | undefined;
   goodBackups?: readonly string[] | undefined;
@@ -31,9 +31,9 @@ export interface RunRecord {
   keylessBackups?: readonly string[] | undefined;
   /** Backups whose data is good and whose metadata is not. */
   wrongMetadata?: readonly string[] | undefined;
-  warnings?: readonly string[];
+  warnings?: readonly string[] | undefined;
   /** The step's machine-readable result. */
-  result?: JsonValue;
+  result?: JsonValue | undefined;
 }
 
 /** A run as a listing shows it, from metadata alone. */

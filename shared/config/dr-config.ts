@@ -215,7 +215,7 @@ export class DrConfig {
     } catch (thrown) {
       if (!(thrown instanceof UsageError)) throw thrown;
       const where = problemLine(this.label, { ...this.#yaml.locate(path), path: pathText(path), message: thrown.message });
-      throw new UsageError(where, { ...(thrown.fix === undefined ? {} : { fix: thrown.fix }), cause: thrown });
+      throw new UsageError(where, { fix: thrown.fix, cause: thrown });
     }
   }
 

@@ -13,12 +13,12 @@ export interface ShownConfig {
   components: {
     name: string;
     kind: string;
-    store?: string;
-    retention?: WrittenRules;
+    store?: string | undefined;
+    retention?: WrittenRules | undefined;
     /** Stores with rules of their own. */
     storeRetention?: Record<string, WrittenRules>;
-    schedule?: string;
-    nextRuns?: string[];
+    schedule?: string | undefined;
+    nextRuns?: string[] | undefined;
     /** Cron lines in UTC that come at least as often, for a CI system that runs `backup-all --due`; absent where the schedule is one itself. */
     cron?: string[];
   }[];
@@ -42,7 +42,7 @@ export function shownConfig(config: DrConfig, now: Date): ShownConfig {
     components: filled.map(([name, { kind, store, retention, schedule }]) => ({
       name,
       kind,
-      ...(store === undefined ? {} : { store }),
+      store,
       ...(retention ? { retention: retentionRules(retention), ...storeRules(retention) } : {}),
       ...(schedule === undefined ? {} : { schedule, nextRuns: nextRuns(schedule, now, RUNS_SHOWN).map((run) => run.toISOString()) }),
       ...(schedule === undefined || isUtcCron(schedule) ? {} : { cron: utcCrons(schedule, now) }),

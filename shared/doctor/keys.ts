@@ -108,7 +108,7 @@ export function keyAccessCheck(
   return {
     name: 'key-access',
     look: async (signal) => {
-      const backups = await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+      const backups = await listBackups(store, prefix, { component, signal });
       const latest = backups.findLast(({ state }) => state === 'verified' || state === 'committed' || state === 'suspect');
       if (!latest) return skipped('There is no backup yet whose key could be opened.');
       const { timestamp } = latest;
@@ -133,7 +133,7 @@ export function keyAccessCheck(
       return {
         status,
         seen: `The key of the latest backup (${what}) does not open: ${failures.join(' ')}`,
-        ...(fix === undefined ? {} : { fix }),
+        fix,
       };
     },
   };

@@ -51,7 +51,7 @@ function schedule({ schedule: cron, prefix, now }: ScheduleSubject): Finding {
 
 async function freshness({ store, prefix, component, schedule: cron, now }: ScheduleSubject, signal: AbortSignal): Promise<Finding> {
   if (!store) return skipped('No store is given.');
-  const backups = await knownBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+  const backups = await knownBackups(store, prefix, { component, signal });
   const latest = backups.findLast((backup) => backup.state === 'verified' && !isAhead(backup, now));
   if (!latest) return { status: 'warning', seen: 'There is no verified backup yet.', fix: 'Make one: lifeboat backup-all' };
   const seen = `The latest verified backup is ${latest.timestamp}, ${formatAge(latest.time, now)}`;

@@ -8,7 +8,7 @@ import type { ServiceConnection } from '../step/host.ts';
 const AUDIENCE = 'api://AzureADTokenExchange';
 
 interface EndpointAuth {
-  scheme?: string;
+  scheme?: string | undefined;
   parameters?: Record<string, string | undefined>;
 }
 
@@ -20,7 +20,7 @@ function endpointAuth(id: string): EndpointAuth | undefined {
     const auth = JSON.parse(text) as EndpointAuth;
     // The agent's casing differs between schemes (serviceprincipalid, AccessToken).
     const parameters = Object.fromEntries(Object.entries(auth.parameters ?? {}).map(([key, value]) => [key.toLowerCase(), value]));
-    return { ...(auth.scheme === undefined ? {} : { scheme: auth.scheme }), parameters };
+    return { scheme: auth.scheme, parameters };
   } catch (cause) {
     throw new UserError(`The agent's description of service connection ${id} cannot be read.`, {
       fix: 'Check in Project settings > Service connections that it exists and that this pipeline may use it.',

@@ -21,8 +21,8 @@ export interface MongoServer {
   /** The server's version, such as 7.0.2; what it claims to speak when it is not MongoDB's own. */
   version: string;
   /** Set when the server is another product that speaks MongoDB's protocol: FerretDB, mongo-java-server. */
-  product?: string;
-  setName?: string;
+  product?: string | undefined;
+  setName?: string | undefined;
   /** host:port of every member, sorted; of the addresses given when the server tells none. */
   hosts: string[];
   /** Identity of the deployment without credentials: `rs0/a:27017,b:27017` or `a:27017`. */
@@ -93,8 +93,8 @@ async function describe(client: MongoClient, uri: Secret): Promise<MongoServer> 
     client,
     topology,
     version: String(build['version']),
-    ...(product === undefined ? {} : { product }),
-    ...(setName === undefined ? {} : { setName }),
+    product,
+    setName,
     hosts,
     fingerprint: (setName === undefined ? '' : `${setName}/`) + hosts.join(','),
     sessions: typeof hello['logicalSessionTimeoutMinutes'] === 'number',

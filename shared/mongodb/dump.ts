@@ -26,17 +26,17 @@ export interface DumpOptions extends Selection {
 export interface SourceFacts {
   readonly engine: 'tools' | 'driver';
   /** Version of mongodump; absent for the built-in engine. */
-  readonly toolVersion?: string;
+  readonly toolVersion?: string | undefined;
   readonly serverVersion: string;
   /** Set when the server is not MongoDB's own. */
-  readonly product?: string;
+  readonly product?: string | undefined;
   /** Absent when nobody can be asked: in a pod there is only mongodump. */
   readonly topology?: Topology;
   readonly hosts: readonly string[];
   readonly fingerprint: string;
   readonly consistency: 'point-in-time' | 'per-collection';
   /** Why it is not point-in-time. */
-  readonly consistencyReason?: string;
+  readonly consistencyReason?: string | undefined;
 }
 
 export interface MongoDump {
@@ -74,12 +74,12 @@ export async function dumpMongo(options: DumpOptions): Promise<MongoDump> {
         engine: engine.kind,
         ...(engine.kind === 'tools' && engine.tool.version !== undefined ? { toolVersion: engine.tool.version } : {}),
         serverVersion: server.version,
-        ...(server.product === undefined ? {} : { product: server.product }),
+        product: server.product,
         topology: server.topology,
         hosts: server.hosts,
         fingerprint: server.fingerprint,
         consistency: consistency.obstacle === undefined ? 'point-in-time' : 'per-collection',
-        ...(consistency.obstacle === undefined ? {} : { consistencyReason: consistency.obstacle }),
+        consistencyReason: consistency.obstacle,
       },
       estimate,
       doubts: catalog.doubts,
@@ -112,7 +112,7 @@ async function* sourceOf(
     options.onProgress?.({
       phase: 'Dumping',
       done: done.bytes,
-      ...(estimate === undefined ? {} : { total: estimate }),
+      total: estimate,
       unit: 'bytes',
       detail: printable(done.namespace),
     });

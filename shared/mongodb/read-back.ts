@@ -54,7 +54,7 @@ export async function readBack(
       options.onProgress?.({
         phase: 'Reading back',
         done: done + documents,
-        ...(options.totalDocuments === undefined ? {} : { total: options.totalDocuments }),
+        total: options.totalDocuments,
         unit: 'documents',
         detail: shownName(name),
       });

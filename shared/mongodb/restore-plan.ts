@@ -13,7 +13,7 @@ export interface RestoreWishes extends Selection {
   /** `from=to`, for databases or collections. */
   renames?: readonly string[];
   /** The backup's one database under this name. */
-  targetDatabase?: string;
+  targetDatabase?: string | undefined;
   /** Collections that hold documents may be dropped and restored. */
   replace?: boolean;
   /** How the caller's user writes an input (`--target-database`), for what a refusal tells to do. Default: as it is. */

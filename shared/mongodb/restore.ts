@@ -54,7 +54,7 @@ function named(names: readonly string[]): string {
 /** The same error with a sentence at its end. */
 function withSentence(thrown: unknown, sentence: string): unknown {
   if (sentence === '' || !(thrown instanceof UserError) || thrown instanceof CancelledError) return thrown;
-  const options = { cause: thrown, ...(thrown.fix === undefined ? {} : { fix: thrown.fix }) };
+  const options = { cause: thrown, fix: thrown.fix };
   const message = `${thrown.message}${sentence}`;
   if (thrown instanceof VerificationError) return new VerificationError(message, options);
   return thrown.kind === 'failed' ? new UserError(message, options) : thrown;

@@ -71,7 +71,7 @@ async function openTarget(
     ...(rollback || !include ? {} : { include }),
     ...(rollback || !exclude ? {} : { exclude }),
     ...(rename ? { renames: rename } : {}),
-    ...(targetDatabase === undefined ? {} : { targetDatabase }),
+    targetDatabase,
     replace,
     spell: (input) => host.spell(input),
     signal,

@@ -39,7 +39,7 @@ export interface StoreFacts {
   /** Undefined where it cannot be known. */
   space: StoreSpace | undefined;
   /** Why nothing is known of it: only ever a store for copies. */
-  problem?: string;
+  problem?: string | undefined;
 }
 
 export interface Facts {
@@ -63,7 +63,7 @@ interface Listing extends WatchedStore {
   ahead: ListedBackup[];
   runs: ListedRun[];
   space: StoreSpace | undefined;
-  problem?: string;
+  problem?: string | undefined;
 }
 
 /**
@@ -169,6 +169,6 @@ function storeFacts({ name, store, backups, ahead, space, problem }: Listing): S
     kind: store.kind,
     usedBytes: [...backups, ...ahead].reduce((sum, { dataBytes }) => sum + dataBytes, 0),
     space,
-    ...(problem === undefined ? {} : { problem }),
+    problem,
   };
 }

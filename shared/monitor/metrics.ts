@@ -195,7 +195,7 @@ export async function writeMetricsFile(path: string, text: string): Promise<void
 export interface PushOptions {
   /** `user:password`, or a bearer token. */
   auth?: Secret | undefined;
-  clock?: Clock;
+  clock?: Clock | undefined;
   signal?: AbortSignal | undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Message } from './message.ts';
 
 export interface SendOptions {
   signal?: AbortSignal | undefined;
-  clock?: Clock;
+  clock?: Clock | undefined;
   /** Tries in all; a run that is being cancelled has time for one. Default 3. */
   attempts?: number;
 }

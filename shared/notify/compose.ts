@@ -90,12 +90,12 @@ export function composeRun(ended: EndedRun, { trouble, lastGoodBackup }: History
     title: `${step} of ${component === undefined ? name : `${name}/${component}`} ${ENDINGS[event]}`,
     text: sentences(ended, event, trouble).join('\n'),
     name,
-    ...(component === undefined ? {} : { component }),
+    component,
     step,
     at: finished,
     ...(bad ? { since: trouble?.since ?? started } : {}),
-    ...(lastGoodBackup === undefined ? {} : { lastGoodBackup }),
-    ...(next === undefined ? {} : { next }),
+    lastGoodBackup,
+    next,
     run,
   };
 }
@@ -144,7 +144,7 @@ export function composeAlert({ name, problems, lastGoodBackup, at, run }: Looked
       name,
       step: 'status',
       at,
-      ...(lastGoodBackup === undefined ? {} : { lastGoodBackup }),
+      lastGoodBackup,
       run,
     };
   }
@@ -164,9 +164,9 @@ export function composeAlert({ name, problems, lastGoodBackup, at, run }: Looked
     ...(components.size === 1 && component !== undefined ? { component } : {}),
     step: 'status',
     at,
-    ...(since === undefined ? {} : { since }),
-    ...(lastGoodBackup === undefined ? {} : { lastGoodBackup }),
-    ...(next === undefined ? {} : { next }),
+    since,
+    lastGoodBackup,
+    next,
     run,
   };
 }

@@ -56,7 +56,7 @@ export function open({ url, from, to }: EmailOptions): Channel {
       dnsTimeout: TIMEOUT_MS,
       disableFileAccess: true,
       disableUrlAccess: true,
-      ...(proxy === undefined ? {} : { proxy }),
+      proxy,
       ...(username === '' ? {} : { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
     });
   const label = `email ${host}`;

@@ -14,15 +14,15 @@ export interface Message {
   text: string;
   /** dr.yml's name. */
   name: string;
-  component?: string;
+  component?: string | undefined;
   step?: string;
   at: Date;
   /** Since when it is so: the first failure after the last success. */
-  since?: Date;
+  since?: Date | undefined;
   /** The newest verified backup; null when there is none; absent when that could not be found out. */
-  lastGoodBackup?: { timestamp: Timestamp; time: Date } | null;
+  lastGoodBackup?: { timestamp: Timestamp; time: Date } | null | undefined;
   /** A command line to run next. */
-  next?: string;
+  next?: string | undefined;
   run: {
     id: string;
     url?: string;

@@ -16,7 +16,7 @@ export interface OpenNotificationsOptions {
   masker: Masker;
   /** Told of every channel that cannot be used or did not take a message. */
   warn: (message: string) => void;
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 interface OpenedChannel {
@@ -118,7 +118,7 @@ export class Notifications {
     const { clock, warn } = this.#options;
     const signal = AbortSignal.timeout(cancelled ? CANCELLED_DEADLINE_MS : DEADLINE_MS);
     try {
-      await send({ signal, ...(clock === undefined ? {} : { clock }), ...(cancelled ? { attempts: 1 } : {}) });
+      await send({ signal, clock, ...(cancelled ? { attempts: 1 } : {}) });
       return undefined;
     } catch (thrown) {
       const problem = this.#options.masker.clean(`The notification through ${channel.label} did not go out. ${said(thrown)}`);

@@ -112,7 +112,7 @@ export async function historyOf(
     const runs = (await listRunsSince(store, prefix, { since, now }, signal)).filter(({ name }) => name !== recordName);
     const trouble = troubleOf(runs, about);
     const { component } = about;
-    const listed = await knownBackups(store, prefix, { ...(component === undefined ? {} : { component }), signal });
+    const listed = await knownBackups(store, prefix, { component, signal });
     const backups = listed.filter((backup) => !isAhead(backup, now));
     return { trouble, lastGoodBackup: lastGoodOf(backups, component === undefined ? componentsOf(backups) : [component]) };
   } catch (thrown) {

@@ -127,7 +127,7 @@ export async function backUpSource(context: StepContext<typeof lockInputs>, kind
     tools: { lifeboat: project.version, ...source.tools },
     compression: inputs.compression === 'zstd' ? { algorithm: 'zstd', level: inputs.compressionLevel } : { algorithm: 'none' },
     verify: inputs.verify,
-    ...(source.estimate === undefined ? {} : { sizeEstimate: source.estimate }),
+    sizeEstimate: source.estimate,
     limitRate: inputs.limitRate,
     copies,
     owner: lockOwner(context),

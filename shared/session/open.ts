@@ -103,8 +103,8 @@ export async function openKeys(context: StepContext<OpeningInputs>, { makes }: P
     credential: () => session.credential(),
     ...(vault ? { vault } : {}),
     escrow: {
-      ...(inputs.escrowKey === undefined ? {} : { privateKey: inputs.escrowKey }),
-      ...(inputs.escrowPassphrase === undefined ? {} : { passphrase: inputs.escrowPassphrase }),
+      privateKey: inputs.escrowKey,
+      passphrase: inputs.escrowPassphrase,
     },
   });
 }

@@ -90,7 +90,7 @@ export function chooseBackup(
   const seen = seenPlaces(sources);
   const { backup, notices, skipped } = pickFrom(
     { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
-    { component, allowOlder: allowOlder || planOnly, now: context.clock.now(), ...(wanted === undefined ? {} : { timestamp: wanted }) },
+    { component, allowOlder: allowOlder || planOnly, now: context.clock.now(), timestamp: wanted },
   );
   // Of a backup that nobody named, there is only one thing to say: that it is not the newest attempt.
   const guessed = wanted === undefined && !allowOlder;

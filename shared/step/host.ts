@@ -10,7 +10,7 @@ export interface Progress {
   /** Work done so far, in `unit`. */
   done: number;
   /** Expected total in `unit`, when known or estimated. */
-  total?: number;
+  total?: number | undefined;
   unit: 'bytes' | 'documents' | 'objects';
   /** A short addition, such as the collection in work. */
   detail?: string;
@@ -56,7 +56,7 @@ export interface Finish {
   /** The step's machine-readable result, shown by `--json`. */
   result?: unknown;
   warnings: string[];
-  error?: { kind: ErrorKind | 'bug'; message: string; fix?: string; stack?: string };
+  error?: { kind: ErrorKind | 'bug'; message: string; fix?: string | undefined; stack?: string | undefined };
 }
 
 export interface Host {

@@ -42,7 +42,7 @@ export interface OpenedConfig {
 export type OpenConfig = (raw: (name: string) => string | undefined, host: Host, step: AnyStep) => Promise<OpenedConfig>;
 
 export interface RunOptions {
-  clock?: Clock;
+  clock?: Clock | undefined;
   openConfig?: OpenConfig;
   /** Values that another step hands over: they stand for what the host was given. */
   given?: Readonly<Record<string, unknown>>;
@@ -140,7 +140,7 @@ function failure(thrown: unknown, host: Host, warnings: string[]): Finish {
       outcome: outcomeOf(kind),
       exitCode: EXIT_CODES[kind],
       warnings,
-      error: { kind, message, ...(fix === undefined ? {} : { fix }) },
+      error: { kind, message, fix },
     };
   }
   const stack = thrown instanceof Error ? thrown.stack : undefined;
@@ -152,7 +152,7 @@ function failure(thrown: unknown, host: Host, warnings: string[]): Finish {
       kind: 'bug',
       message: `Unexpected error: ${errorMessage(thrown)}`,
       fix: 'This is a defect in Lifeboat. Please report it with the stack below.',
-      ...(stack === undefined ? {} : { stack }),
+      stack,
     },
   };
 }

@@ -14,7 +14,7 @@ export interface ObjectInfo {
   /** Why the store will refuse to delete it, where a listing tells: an end in the future, or a hold without one. */
   locked?: Date | 'legal hold';
   /** Where it lies in a store that has tiers. */
-  tier?: ObjectTier;
+  tier?: ObjectTier | undefined;
 }
 
 /** The access tier (Azure) or storage class (S3) of an object. */
@@ -26,7 +26,7 @@ export interface ObjectTier {
   /** True when nobody chose it: the service's own default. */
   inferred?: boolean;
   /** Not readable before it is rehydrated, or while that is under way. */
-  offline?: 'archived' | 'rehydrating';
+  offline?: 'archived' | 'rehydrating' | undefined;
 }
 
 /** How urgently an archived object is brought back; the faster, the dearer. */
@@ -68,7 +68,7 @@ export interface PutOptions extends WriteOptions {
    */
   resume?: Resumption;
   /** Expected bytes; block sizes are chosen from it. An estimate: being wrong by a factor of ten must not fail. */
-  sizeEstimate?: number;
+  sizeEstimate?: number | undefined;
   /** Bytes safely handed to the store so far. */
   onProgress?: (bytes: number) => void;
 }

@@ -18,7 +18,7 @@ export interface HttpRequest {
   attempts?: number;
   /** Milliseconds in which the last attempt must have begun; a longer Retry-After is not waited for. Default 20,000. */
   patienceMs?: number;
-  clock?: Clock;
+  clock?: Clock | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -46,7 +46,7 @@ export async function sendHttp(request: HttpRequest): Promise<void> {
     if (!answer.again || attempt >= attempts || signal?.aborted || clock.monotonic() + wait > deadline) {
       throw new HttpError(`${hostOf(request.url)} ${answer.problem}${attempt > 1 ? `, after ${attempt} attempts` : ''}.`, {
         cause: answer.cause,
-        ...(answer.fix === undefined ? {} : { fix: answer.fix }),
+        fix: answer.fix,
       });
     }
     await clock.sleep(wait, signal);

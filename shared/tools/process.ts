@@ -44,7 +44,7 @@ const TAIL_LINES = 30;
 export function runStreaming(command: string, args: readonly string[], options: StreamingOptions = {}): StreamingProcess {
   const child = spawn(command, args, {
     env: { ...process.env, ...options.env },
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    cwd: options.cwd,
     stdio: ['pipe', 'pipe', 'pipe'],
     ...GROUP_OPTIONS,
   });

@@ -7,7 +7,7 @@ const BURST_SECONDS = 0.25;
 export interface RateLimit {
   /** At most so many bytes per second, over any time longer than a second. More than 0. */
   bytesPerSecond: number;
-  clock?: Clock;
+  clock?: Clock | undefined;
   signal?: AbortSignal | undefined;
 }
 

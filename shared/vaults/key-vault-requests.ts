@@ -12,7 +12,7 @@ export interface KeyVaultOptions {
   tlsOptions?: { ca?: string };
   /** How long one operation may wait for a vault that throttles or is down, in milliseconds. Default 2 minutes. */
   patience?: number;
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 /** Milliseconds one HTTP request may take. */

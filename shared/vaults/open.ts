@@ -22,14 +22,14 @@ export interface OpenOptions {
   baseFolder?: string;
   /** A folder must be there already; without it the first key makes it. */
   mustExist?: boolean | undefined;
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 export interface RecipientOptions extends OpenOptions {
   /** The vault that keeps keys; not needed for a `key-vault-key` with a full address, nor for `escrow`. */
   vault?: Vault;
   /** For unwrapping by escrow. */
-  escrow?: { privateKey?: string; passphrase?: Secret };
+  escrow?: { privateKey?: string | undefined; passphrase?: Secret | undefined };
 }
 
 /** Every kind of vault, by the name that dr.yml calls it. Schemas and libraries are loaded when they are needed. */

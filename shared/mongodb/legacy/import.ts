@@ -66,7 +66,7 @@ async function named<T>(path: string, work: () => Promise<T>): Promise<T> {
 
 function withName(path: string, thrown: unknown): unknown {
   if (!(thrown instanceof UserError) || thrown.message.startsWith(path)) return thrown;
-  const options = { cause: thrown, ...(thrown.fix === undefined ? {} : { fix: thrown.fix }) };
+  const options = { cause: thrown, fix: thrown.fix };
   const message = `${path}: ${thrown.message}`;
   return thrown instanceof VerificationError ? new VerificationError(message, options) : new UserError(message, options);
 }

@@ -74,7 +74,7 @@ async function validate(context: Context, inputs: Inputs, place: Place, notes: R
   if (failed.length > 0) throw failureOf(failed, checked.length);
   const doubts = checked.flatMap(({ doubt }) => doubt ?? []);
   if (checked.length === 0) doubts.push(`Nothing was validated. ${skipped.join(' ')}`);
-  return { doubts, result: { depth, ...(subset === undefined ? {} : { subset }), checked } };
+  return { doubts, result: { depth, subset, checked } };
 }
 
 /** What the record keeps, however the run ends. Only reading to the last document clears a backup that was found bad before. */
@@ -129,7 +129,7 @@ async function choose(
     return [(await pickBackup({ store, prefix, component, timestamp, signal })).backup];
   }
   const since = days === undefined ? {} : { since: new Date(clock.now().getTime() - days * 86_400_000) };
-  const there = (await listBackups(store, prefix, { ...(component === undefined ? {} : { component }), ...since, signal })).filter(
+  const there = (await listBackups(store, prefix, { component, ...since, signal })).filter(
     // One that retention has marked is told to be on its way.
     ({ state, whole, ...backup }) =>
       state !== 'leftover' && (state !== 'pruning' || whole === true) && (timestamp === undefined || backup.timestamp === timestamp),

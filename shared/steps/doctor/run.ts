@@ -83,7 +83,7 @@ async function checkComponents(context: Context, components: readonly string[]):
       status: 'failed',
       seen: message,
       seconds: 0,
-      ...(fix === undefined ? {} : { fix }),
+      fix,
     };
     found.push({ component, checks: result?.checks ?? [failed], keys: result?.encryption.keys ?? [] });
   }

@@ -31,12 +31,12 @@ export async function runHoldBackup(context: HoldContext): Promise<StepReturn> {
     const until = holdFor === 'ever' ? undefined : after(now, holdFor);
     const { backup, skipped } = await pickBackup({
       ...{ store: home.store, prefix: home.prefix, component, now, signal },
-      ...(timestamp === undefined ? {} : { timestamp }),
+      timestamp,
     });
     if (skipped !== undefined) host.warning(skipped);
     let id: string | undefined;
     for (const { store, prefix } of places.chosen) {
-      const hold = { component, timestamp: backup.timestamp, reason, until, by: host.run, now, ...(id === undefined ? {} : { id }) };
+      const hold = { component, timestamp: backup.timestamp, reason, until, by: host.run, now, id };
       id = await writeHold(store, prefix, hold, signal);
     }
     for (const place of places.chosen) {

@@ -21,7 +21,7 @@ export async function runListBackups(context: Context): Promise<StepReturn> {
   const [{ prefix }] = places;
   const now = clock.now();
   const query = {
-    ...(component === undefined ? {} : { component }),
+    component,
     ...(days === undefined ? {} : { since: new Date(now.getTime() - days * DAY_MS) }),
     signal,
   };

@@ -105,7 +105,7 @@ async function keep(
   outcome: Outcome,
 ): Promise<string | undefined> {
   const now = clock.now();
-  const record = { step, outcome, ...(component === undefined ? {} : { component }), started: now, finished: now, run: host.run };
+  const record = { step, outcome, component, started: now, finished: now, run: host.run };
   try {
     return await writeRunRecord(store, prefix, formatTimestamp(now), record, AbortSignal.timeout(WRITE_MS));
   } catch (thrown) {

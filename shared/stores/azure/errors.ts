@@ -48,7 +48,7 @@ export function azureError(what: string, thrown: unknown, place: AzurePlace): Us
   const failure = azureFailure(thrown);
   if (thrown instanceof Error && thrown.name === 'AbortError') return new CancelledError('Cancelled.', { cause: thrown });
   const [reason, fix] = (failure && (byCode(failure, place) ?? byStatus(failure, place))) ?? [plainReason(thrown), undefined];
-  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
+  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, fix });
 }
 
 type Explanation = [reason: string, fix: string | undefined];

@@ -17,8 +17,8 @@ export const azureBlob: StoreKind<typeof schema> = {
       container: address.container,
       endpoint: address.accountUrl,
       ...(address.prefix === '' ? {} : { prefix: address.prefix }),
-      ...(sas === undefined ? {} : { sas }),
-      ...(tier === undefined ? {} : { tier }),
+      sas,
+      tier,
     };
   },
   // The query is a SAS.

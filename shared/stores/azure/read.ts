@@ -26,7 +26,7 @@ export async function statBlob(container: AzureContainer, name: string, signal: 
         modified: properties.lastModified ?? new Date(0),
         etag: plainEtag(properties.etag),
         metadata: properties.metadata ?? {},
-        ...(tier === undefined ? {} : { tier }),
+        tier,
       };
     } catch (thrown) {
       if (isBlobMissing(thrown)) return undefined;

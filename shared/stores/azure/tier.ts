@@ -23,7 +23,7 @@ export function tierOf(facts: AzureTierFacts): ObjectTier | undefined {
   return {
     name,
     inferred: facts.accessTierInferred === true,
-    ...(facts.accessTierChangedOn === undefined ? {} : { since: facts.accessTierChangedOn }),
-    ...(offline === undefined ? {} : { offline }),
+    since: facts.accessTierChangedOn,
+    offline,
   };
 }

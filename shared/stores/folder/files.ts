@@ -22,7 +22,7 @@ export function folderError(what: string, thrown: unknown): UserError {
   if (thrown instanceof UserError) return thrown;
   if (isDefect(thrown)) throw thrown;
   const { reason, fix } = fileReason(thrown) ?? { reason: String(thrown), fix: undefined };
-  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
+  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, fix });
 }
 
 /** Runs `work`, which puts a file into `folder`; the folder is made (again) when it is missing, as a concurrent delete prunes empty ones. */

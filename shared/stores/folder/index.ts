@@ -79,7 +79,7 @@ export class FolderStore implements Store {
     const status = await this.#statRegular(temporary);
     const etag = etagOf(status);
     const { contentType } = options;
-    await writeSidecar(this.location, etag, { name, metadata, ...(contentType === undefined ? {} : { contentType }) });
+    await writeSidecar(this.location, etag, { name, metadata, contentType });
     const previous = await lstatOrNone(target);
     try {
       throwIfCancelled(options.signal);

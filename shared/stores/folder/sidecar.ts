@@ -12,7 +12,7 @@ import { readableMetadata, RESERVED_SEGMENT } from '../names.ts';
 export interface Sidecar {
   /** The object's name, for a person who looks, and for the sweep. */
   name: string;
-  contentType?: string;
+  contentType?: string | undefined;
   metadata: Record<string, string>;
 }
 
@@ -99,7 +99,7 @@ export async function readSidecar(path: string): Promise<Sidecar | undefined> {
     if (typeof value?.name !== 'string' || Object.keys(value).some((field) => !FIELDS.has(field))) return undefined;
     const { name, contentType } = value;
     if (contentType !== undefined && !CONTENT_TYPES.has(contentType)) return undefined;
-    return { name, ...(contentType === undefined ? {} : { contentType }), metadata: readableMetadata(value.metadata) };
+    return { name, contentType, metadata: readableMetadata(value.metadata) };
   } catch {
     return undefined;
   }

@@ -165,7 +165,7 @@ function s3Error(what: string, thrown: unknown, bucket: string): UserError {
   }
   const known = failure && (explain(failure, bucket) ?? explainStatus(failure));
   const [reason, fix] = known ?? [firstLine(thrown), undefined];
-  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, ...(fix === undefined ? {} : { fix }) });
+  return new StoreError(`${what} failed: ${reason}.`, { cause: thrown, fix });
 }
 
 function explain({ code }: S3Failure, bucket: string): Explanation | undefined {

@@ -32,9 +32,9 @@ function parseS3Address(url: URL): S3StoreConfig {
     kind: 's3',
     bucket: url.hostname,
     ...(prefix === '' ? {} : { prefix }),
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
+    region,
+    endpoint,
     ...(lockDays === undefined ? {} : { lockDays: Number(lockDays) }),
-    ...(storageClass === undefined ? {} : { storageClass }),
+    storageClass,
   };
 }

@@ -228,8 +228,8 @@ class S3Writer {
     // What may be replaced later (status files) is not locked: each version would stay.
     const locked = lockDays > 0 && ifAbsent;
     return {
-      ...(contentType === undefined ? {} : { ContentType: contentType }),
-      ...(storageClass === undefined ? {} : { StorageClass: storageClass }),
+      ContentType: contentType,
+      StorageClass: storageClass,
       ...(locked ? { ObjectLockMode: 'GOVERNANCE' as const, ObjectLockRetainUntilDate: new Date(Date.now() + lockDays * DAY_MS) } : {}),
     };
   }

@@ -71,7 +71,7 @@ export async function* partsOf(
 ): AsyncGenerator<Part, void> {
   let marker: string | undefined;
   do {
-    const input = { ...upload, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
+    const input = { ...upload, PartNumberMarker: marker };
     const page = await bucket.send(new bucket.sdk.ListPartsCommand(input), signal);
     yield* page.Parts ?? [];
     // The SDK's own paging goes by the marker, which some services send with the last page, too, and never ends.

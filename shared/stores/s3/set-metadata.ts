@@ -51,8 +51,8 @@ function attributes(
   const until = ObjectLockRetainUntilDate ?? (lockDays > 0 ? new Date(Date.now() + lockDays * DAY_MS) : undefined);
   return {
     Metadata,
-    ...(ContentType === undefined ? {} : { ContentType }),
-    ...(StorageClass === undefined ? {} : { StorageClass }),
+    ContentType,
+    StorageClass,
     // The copy is a version of its own, and would be without the lock.
     ...(until === undefined ? {} : { ObjectLockMode: 'GOVERNANCE' as const, ObjectLockRetainUntilDate: until }),
   };

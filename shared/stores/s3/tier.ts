@@ -25,8 +25,8 @@ export function s3TierOf({
   const offline = !isArchive || isBack ? undefined : Restore?.includes('ongoing-request="true"') ? 'rehydrating' : 'archived';
   return {
     name: (StorageClass ?? 'STANDARD').toLowerCase(),
-    ...(LastModified === undefined ? {} : { since: LastModified }),
-    ...(offline === undefined ? {} : { offline }),
+    since: LastModified,
+    offline,
   };
 }
 
