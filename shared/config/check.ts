@@ -7,6 +7,8 @@ import { pathText, type ConfigProblem } from './problem.ts';
 import { collision, crowdedMinute, longestGap } from './schedule.ts';
 import type { Dr } from './schema.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
+import { storeKind } from '../stores/open.ts';
+import { vaultNeededBy } from '../vaults/open.ts';
 
 type Loose = Record<string, unknown>;
 type Say = (path: PropertyKey[], message: string) => void;
@@ -57,11 +59,10 @@ function checkStores(path: PropertyKey[], component: Loose, stores: string[], sa
 function checkKeys(data: Loose, say: Say): void {
   const vault = mapping(data.vault).kind;
   for (const [index, entry] of (Array.isArray(data.keys) ? (data.keys as unknown[]) : []).entries()) {
-    const { kind, key } = mapping(entry);
-    const needs = kind === 'key-vault-secret' ? 'azure-key-vault' : kind === 'folder' ? 'folder' : undefined;
-    const byName = kind === 'key-vault-key' && typeof key === 'string' && !/:\/\/|\$\{/.test(key) ? 'azure-key-vault' : undefined;
-    const wanted = needs ?? byName;
-    if (wanted !== undefined && vault !== wanted) say(['keys', index], `kind ${String(kind)} needs a vault of kind ${wanted} in this file`);
+    const recipient = mapping(entry);
+    const wanted = vaultNeededBy(recipient);
+    if (wanted !== undefined && vault !== wanted)
+      say(['keys', index], `kind ${String(recipient.kind)} needs a vault of kind ${wanted} in this file`);
   }
   for (const [field, value] of Object.entries(mapping(data.vault))) {
     if (typeof value === 'string' && value.includes('${vault:'))
@@ -85,9 +86,8 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   const said: ConfigProblem[] = [];
   const say: Say = (path, message) => said.push({ ...yaml.locate(path, 'key'), path: pathText(path), message });
   for (const [name, store] of Object.entries(dr.stores ?? {})) {
-    if (store.kind !== 's3' || store.region !== undefined || store.endpoint !== undefined) continue;
-    if (process.env['AWS_REGION'] !== undefined) continue;
-    say(['stores', name], 'has no region, and AWS_REGION is not set here: set region: to that of the bucket');
+    const advice = storeKind(store.kind)?.advice?.(store);
+    if (advice !== undefined) say(['stores', name], advice);
   }
   const { rpo, rto, phases = {} } = dr.objectives ?? {};
   for (const [name, component] of Object.entries(dr.components)) {

@@ -10,7 +10,7 @@ import type { YamlFile } from './document.ts';
 import { pathText, problemLine, type ConfigProblem } from './problem.ts';
 import { findReferences, resolveReferences } from './references.ts';
 import type { StoreConfig } from '../stores/open.ts';
-import type { RecipientEntry, VaultConfig } from '../vaults/open.ts';
+import { fullKeyAddress, perBackupKind, type RecipientEntry, type VaultConfig } from '../vaults/open.ts';
 import type { Dr, DrSchema } from './schema.ts';
 import { marksAt } from '../schema/marks.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
@@ -127,7 +127,7 @@ export class DrConfig {
     const recipients: RecipientEntry[] = [];
     for (const [index, entry] of (this.dr.keys ?? defaultKeys(this.dr)).entries()) {
       const recipient = await this.#resolved(entry, ['keys', index]);
-      recipients.push('key' in recipient ? { ...recipient, key: keyUrl(recipient.key, await this.vault()) } : recipient);
+      recipients.push('key' in recipient ? { ...recipient, key: fullKeyAddress(recipient.key, await this.vault()) } : recipient);
     }
     return recipients;
   }
@@ -240,14 +240,9 @@ function placeOnDisk(path: readonly PropertyKey[]): 'file' | 'folder' | undefine
 /** What `keys` means when the file does not say: one key per backup in the vault. */
 export function defaultKeys(dr: Dr): NonNullable<Dr['keys']> {
   if (dr.vault === undefined) return [];
-  return [{ kind: dr.vault.kind === 'folder' ? 'folder' : 'key-vault-secret' }];
+  return [{ kind: perBackupKind(dr.vault) }];
 }
 
 function withoutSlash(url: string): string {
   return url.replace(/\/$/, '');
-}
-
-function keyUrl(key: string, vault: VaultConfig | undefined): string {
-  if (key.includes('://') || vault?.kind !== 'azure-key-vault') return key;
-  return `${vault.url}/keys/${key}`;
 }

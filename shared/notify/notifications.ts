@@ -5,7 +5,7 @@ import type { Clock } from '../tools/clock.ts';
 import type { Channel, SendOptions } from './channel.ts';
 import { isWanted, type Message } from './message.ts';
 import { DEFAULT_EVENTS, type NotifyEvent } from './events.ts';
-import { openChannel, type ChannelEntry } from './open.ts';
+import { openChannel, traitsOf, type ChannelEntry } from './open.ts';
 
 /** Nothing takes longer in all, retries included: a backup that is done must not wait for a chat. */
 const DEADLINE_MS = 30_000;
@@ -106,7 +106,7 @@ export class Notifications {
   #for(event: NotifyEvent, component: string | undefined, { beat = false }: TellOptions): OpenedChannel[] {
     return this.#channels.filter(({ entry }) => {
       if (!isAbout(entry, component)) return false;
-      return entry.kind === 'heartbeat' ? beat : isWanted(entry.on ?? DEFAULT_EVENTS, event);
+      return traitsOf(entry.kind).beats ? beat : isWanted(('on' in entry ? entry.on : undefined) ?? DEFAULT_EVENTS, event);
     });
   }
 
@@ -138,7 +138,7 @@ const TOKEN_LENGTH = 16;
 /** The path of such an address is its secret; its host may be shown. */
 function hide(masker: Masker, entry: ChannelEntry, secret: string): void {
   masker.add(secret);
-  if (entry.kind === 'email' || !URL.canParse(secret)) return;
+  if (traitsOf(entry.kind).mail || !URL.canParse(secret)) return;
   const { pathname, search, searchParams } = new URL(secret);
   for (const part of [pathname + search, pathname]) if (part.length > 8) masker.add(part);
   for (const part of [...pathname.split('/'), ...searchParams.values()]) if (part.length >= TOKEN_LENGTH) masker.add(part);

@@ -4,7 +4,7 @@ import { nearestSpelling } from '../schema/spelling.ts';
 import { sessionOf } from './session.ts';
 import type { StepContext } from '../step/define.ts';
 import { UsageError } from '../step/errors.ts';
-import { parseStoreAddress, secretInStoreAddress, type StoreConfig } from '../stores/open.ts';
+import { parseStoreAddress, secretInStoreAddress, storeKind, type StoreConfig } from '../stores/open.ts';
 import type { Store } from '../stores/store.ts';
 import { openRecipients, parseRecipient } from '../vaults/open.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
@@ -55,8 +55,8 @@ async function storeConfig(context: StepContext<PlaceInputs>, address: string): 
   const config = dr?.hasStore(address) ? await dr.store(address) : parseStoreAddress(address);
   const { store, storeSas } = context.inputs;
   // It is for the store of the call; copies lie in other accounts, which it does not open.
-  const isFor = storeSas !== undefined && config.kind === 'azure-blob' && (store === undefined || address === store);
-  return isFor ? { ...config, sas: storeSas.reveal() } : config;
+  const isFor = storeSas !== undefined && (store === undefined || address === store);
+  return (isFor ? storeKind(config.kind)?.withSas?.(config, storeSas.reveal()) : undefined) ?? config;
 }
 
 /**

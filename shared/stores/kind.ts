@@ -32,6 +32,12 @@ export interface StoreKind<S extends z.ZodType> {
   parse(address: string): z.infer<S>;
   /** The part of an address that must be masked; undefined when it has none. */
   secretIn?(address: string): string | undefined;
+  /** The same entry with a shared access signature, for stores that take one. */
+  withSas?(config: z.infer<S>, sas: string): z.infer<S>;
+  /** What to mind about an entry of dr.yml that is valid; undefined when there is nothing. */
+  advice?(config: z.infer<S>): string | undefined;
+  /** Storage account and container of a location, for stores whose rights are roles of Azure. */
+  azureContainer?(location: string): readonly [account: string, container: string];
   /** Opens it; nothing is sent or created yet. */
   open(config: z.infer<S>, options: OpenStoreOptions): Promise<Store>;
 }

@@ -30,6 +30,11 @@ export const STORE_KINDS = Object.keys(STORES) as StoreConfig['kind'][];
 
 const ALL: readonly StoreKind<z.ZodType<StoreConfig>>[] = Object.values(STORES);
 
+/** A kind of store by its name; undefined for one that is not known. */
+export function storeKind(kind: string): StoreKind<z.ZodType<StoreConfig>> | undefined {
+  return Object.entries(STORES).find(([name]) => name === kind)?.[1];
+}
+
 const ADDRESSES = ALL.map(({ address }) => address).join(', ');
 
 /**
@@ -39,9 +44,10 @@ const ADDRESSES = ALL.map(({ address }) => address).join(', ');
  */
 export async function openStore(target: string | StoreConfig, options: OpenStoreOptions = {}): Promise<Store> {
   const config = typeof target === 'string' ? parseStoreAddress(target) : target;
-  const at = STORE_KINDS.indexOf(config.kind);
-  if (at < 0) throw new UsageError(`"${config.kind}" is not a kind of store.`, { fix: `Use one of: ${STORE_KINDS.join(', ')}.` });
-  return (ALL[at] as (typeof ALL)[number]).open(config, options);
+  const kind = storeKind(config.kind);
+  if (kind === undefined)
+    throw new UsageError(`"${config.kind}" is not a kind of store.`, { fix: `Use one of: ${STORE_KINDS.join(', ')}.` });
+  return kind.open(config, options);
 }
 
 /**

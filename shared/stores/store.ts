@@ -73,7 +73,7 @@ export interface PutOptions extends WriteOptions {
   onProgress?: (bytes: number) => void;
 }
 
-export interface OpenOptions {
+export interface ReadOptions {
   /** First byte, 0-based. */
   offset?: number;
   /** Number of bytes; to the end when absent. */
@@ -137,7 +137,7 @@ export interface Store {
    * Streams an object's bytes in order. Ranges are fetched ahead in parallel where that helps; every byte is delivered or it throws.
    * @throws ObjectMissingError; StoreError when the object changed while it was read
    */
-  open(name: string, options?: OpenOptions): AsyncIterable<Uint8Array>;
+  open(name: string, options?: ReadOptions): AsyncIterable<Uint8Array>;
   /** Lists by prefix in name order, with metadata. Uncommitted or temporary objects are not shown. */
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
   /** Deletes; false when it was not there. */

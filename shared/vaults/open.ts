@@ -1,79 +1,61 @@
-// Opens vaults by address and key recipients by kind: one line per kind, the heavy libraries loaded when they are needed.
+// The registry of vaults and of key recipients: a new kind of vault is one folder and one line here.
 import { resolve } from 'node:path';
-import type { TokenCredential } from '@azure/identity';
 import type { z } from 'zod';
 import { UsageError } from '../step/errors.ts';
 import { expandHome } from '../step/home-path.ts';
 import type { Secret } from '../step/input.ts';
-import type { Clock } from '../tools/clock.ts';
-import { pathOfFileUrl } from '../tools/file-url.ts';
-import type { EscrowOptions } from './escrow-recipient.ts';
-import type { KeyVaultOptions } from './key-vault-requests.ts';
+import { azureKeyVault, keyVaultOptions } from './azure-key-vault/kind.ts';
+import { folder } from './folder/kind.ts';
+import type { OpenVaultOptions, PerBackupKind, VaultKind } from './kind.ts';
+import type { EscrowOptions } from './recipients/escrow.ts';
 import type { KeyRecipient, RecipientKind, Vault } from './vault.ts';
 
-export interface OpenOptions {
-  /** Signs in to Azure; asked only when a Key Vault is opened. */
-  credential?: () => TokenCredential | Promise<TokenCredential>;
-  /** Certificates to trust besides the usual ones (PEM). */
-  tlsOptions?: { ca?: string };
-  /** Milliseconds one vault operation may wait for a busy vault. */
-  patience?: number;
-  /** Relative paths start here. Default: the working folder. */
-  baseFolder?: string;
-  /** A folder must be there already; without it the first key makes it. */
-  mustExist?: boolean | undefined;
-  clock?: Clock | undefined;
-}
-
-export interface RecipientOptions extends OpenOptions {
+export interface RecipientOptions extends OpenVaultOptions {
   /** The vault that keeps keys; not needed for a `key-vault-key` with a full address, nor for `escrow`. */
   vault?: Vault;
   /** For unwrapping by escrow. */
   escrow?: { privateKey?: string | undefined; passphrase?: Secret | undefined };
 }
 
-/** Every kind of vault, by the name that dr.yml calls it. Schemas and libraries are loaded when they are needed. */
+/** Every kind of vault, by the name that dr.yml calls it. */
 export const VAULTS = {
-  'azure-key-vault': {
-    schema: async () => (await import('./azure-key-vault-schema.ts')).schema,
-    open: async ({ url }: { url: string }, options: OpenOptions): Promise<Vault> =>
-      new (await import('./azure-key-vault.ts')).AzureKeyVault(url, await keyVaultOptions(options)),
-  },
-  folder: {
-    schema: async () => (await import('./folder-schema.ts')).schema,
-    open: async ({ path }: { path: string }, options: OpenOptions): Promise<Vault> =>
-      new (await import('./folder.ts')).FolderVault(resolve(options.baseFolder ?? '', expandHome(path)), options),
-  },
+  'azure-key-vault': azureKeyVault,
+  folder,
 };
 
-export type VaultSchema = Awaited<ReturnType<(typeof VAULTS)[keyof typeof VAULTS]['schema']>>;
+type Vaults = typeof VAULTS;
+export type VaultSchema = { [K in keyof Vaults]: Vaults[K] extends VaultKind<infer S> ? S : never }[keyof Vaults];
 
 /** A vault as `dr.yml` says it, references resolved. */
 export type VaultConfig = z.infer<VaultSchema>;
+
+const ALL: readonly VaultKind<z.ZodType<VaultConfig>>[] = Object.values(VAULTS);
+
+/** A kind of vault by its name; undefined for one that is not known. */
+export function vaultKind(kind: unknown): VaultKind<z.ZodType<VaultConfig>> | undefined {
+  return Object.entries(VAULTS).find(([name]) => name === kind)?.[1];
+}
 
 /**
  * Opens a vault.
  * @param address `https://<name>.vault.azure.net`, a folder, a `file:` URL, or what `dr.yml` has under `vault`
  * @throws UsageError, VaultError when the address is not one of a vault
  */
-export async function openVault(address: string | VaultConfig, options: OpenOptions = {}): Promise<Vault> {
+export async function openVault(address: string | VaultConfig, options: OpenVaultOptions = {}): Promise<Vault> {
   const config = typeof address === 'string' ? vaultConfig(address) : address;
-  const open = VAULTS[config.kind].open as (config: VaultConfig, options: OpenOptions) => Promise<Vault>;
-  return open(config, options);
+  return (vaultKind(config.kind) as VaultKind<z.ZodType<VaultConfig>>).open(config, options);
 }
 
 /** What kind of vault an address means. @throws UsageError */
 export function vaultConfig(address: string): VaultConfig {
-  if (/^https:\/\//i.test(address)) return { kind: 'azure-key-vault', url: address };
-  if (/^file:\/\//i.test(address)) return { kind: 'folder', path: pathOfFileUrl(address) };
   // Two letters or more: `C:\keys` is a folder.
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1];
-  if (scheme !== undefined) {
-    throw new UsageError(`${JSON.stringify(address)} is not a vault: ${scheme} addresses are not known.`, {
-      fix: 'Give https://<name>.vault.azure.net, or the path of a folder.',
-    });
-  }
-  return { kind: 'folder', path: expandHome(address) };
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1]?.toLowerCase();
+  if (scheme === undefined) return folder.parse(address);
+  const kind = ALL.find(({ schemes }) => schemes.includes(scheme));
+  if (kind !== undefined && address.slice(scheme.length).startsWith('://')) return kind.parse(address);
+  throw new UsageError(`${JSON.stringify(address)} is not a vault: ${scheme} addresses are not known.`, {
+    fix: `Give ${ALL.map((one) => one.address).join(', or ')}.`,
+  });
 }
 
 type OpenRecipient = (config: RecipientConfig, options: RecipientOptions) => Promise<KeyRecipient>;
@@ -83,17 +65,17 @@ const secretOf =
   (_config, options) =>
     secretRecipient(vault, recipient, options);
 const vaultKey: OpenRecipient = async (config, options) =>
-  new (await import('./vault-key-recipient.ts')).VaultKeyRecipient(keyAddress(config, options.vault), await keyVaultOptions(options));
+  new (await import('./recipients/vault-key.ts')).VaultKeyRecipient(keyAddress(config, options.vault), await keyVaultOptions(options));
 const escrow: OpenRecipient = async (config, options) =>
-  (await import('./escrow-recipient.ts')).EscrowRecipient.open(escrowFiles(config, options));
+  (await import('./recipients/escrow.ts')).EscrowRecipient.open(escrowFiles(config, options));
 
-const secretSchemas = () => import('./secret-recipient-schema.ts');
+const secretSchemas = () => import('./recipients/secret-schema.ts');
 
 /** Every kind of recipient, by the name that dr.yml calls it. */
 export const RECIPIENTS = {
   'key-vault-secret': { schema: async () => (await secretSchemas()).keyVaultSecret, open: secretOf('azure-key-vault', 'key-vault-secret') },
-  'key-vault-key': { schema: async () => (await import('./vault-key-recipient-schema.ts')).schema, open: vaultKey },
-  escrow: { schema: async () => (await import('./escrow-recipient-schema.ts')).schema, open: escrow },
+  'key-vault-key': { schema: async () => (await import('./recipients/vault-key-schema.ts')).schema, open: vaultKey },
+  escrow: { schema: async () => (await import('./recipients/escrow-schema.ts')).schema, open: escrow },
   folder: { schema: async () => (await secretSchemas()).folder, open: secretOf('folder', 'folder') },
 } satisfies Record<RecipientKind, unknown>;
 
@@ -127,24 +109,40 @@ export function parseRecipient(text: string): RecipientConfig {
   });
 }
 
-function perBackupKind(vault: Vault | undefined): RecipientKind {
-  return vault?.kind === 'folder' ? 'folder' : 'key-vault-secret';
+/** The kind of recipient that keeps a key of its own for each backup in a vault. */
+export function perBackupKind(vault: { kind: string } | undefined): PerBackupKind {
+  return vaultKind(vault?.kind)?.perBackup ?? 'key-vault-secret';
 }
 
-async function secretRecipient(vaultKind: string, recipient: RecipientKind, { vault }: RecipientOptions): Promise<KeyRecipient> {
-  if (vault?.kind !== vaultKind) {
+/** The kind of vault without which a recipient of dr.yml has no key; undefined when it needs none. */
+export function vaultNeededBy({ kind, key }: { kind?: unknown; key?: unknown }): string | undefined {
+  const byName = kind === 'key-vault-key' && typeof key === 'string' && !/:\/\/|\$\{/.test(key);
+  return Object.entries<(typeof ALL)[number]>(VAULTS).find(([, vault]) =>
+    byName ? vault.keyAddress !== undefined : vault.perBackup === kind,
+  )?.[0];
+}
+
+/** The full address of a key of dr.yml, which may be a name in the vault of the file. */
+export function fullKeyAddress(key: string, vault: VaultConfig | undefined): string {
+  if (key.includes('://') || vault === undefined || !('url' in vault)) return key;
+  return vaultKind(vault.kind)?.keyAddress?.(vault.url, key) ?? key;
+}
+
+async function secretRecipient(kind: string, recipient: RecipientKind, { vault }: RecipientOptions): Promise<KeyRecipient> {
+  if (vault?.kind !== kind) {
     const have = vault ? `the vault is ${vault.location}` : 'no vault is set';
-    throw new UsageError(`The key recipient ${recipient} needs a vault of kind ${vaultKind}, but ${have}.`, {
-      fix: vaultKind === 'folder' ? 'Set vault to a folder.' : 'Set vault to https://<name>.vault.azure.net.',
+    throw new UsageError(`The key recipient ${recipient} needs a vault of kind ${kind}, but ${have}.`, {
+      fix: `Set vault to ${vaultKind(kind)?.address ?? kind}.`,
     });
   }
-  return new (await import('./secret-recipient.ts')).SecretRecipient(vault);
+  return new (await import('./recipients/secret.ts')).SecretRecipient(vault);
 }
 
 function keyAddress(config: RecipientConfig, vault: Vault | undefined): string {
   const key = config.kind === 'key-vault-key' ? config.key : '';
   if (/^https?:\/\//i.test(key)) return key;
-  if (vault?.kind === 'azure-key-vault') return `${vault.location}/keys/${key}`;
+  const address = vault && vaultKind(vault.kind)?.keyAddress?.(vault.location, key);
+  if (address !== undefined) return address;
   throw new UsageError(`The key recipient key-vault-key names the key ${JSON.stringify(key)}, but no Key Vault is set.`, {
     fix: 'Give the full address, such as https://kv-dr-prod.vault.azure.net/keys/backups, or set vault.',
   });
@@ -157,19 +155,5 @@ function escrowFiles(config: RecipientConfig, { escrow = {}, baseFolder = '' }: 
     // Given by a person on the spot, so relative to where that person stands.
     ...(escrow.privateKey === undefined ? {} : { privateKey: resolve(expandHome(escrow.privateKey)) }),
     ...(escrow.passphrase === undefined ? {} : { passphrase: escrow.passphrase }),
-  };
-}
-
-async function keyVaultOptions({ credential, tlsOptions, patience, clock }: OpenOptions): Promise<KeyVaultOptions> {
-  if (!credential) {
-    throw new UsageError('A Key Vault needs an Azure identity, and none is set up.', {
-      fix: 'Sign in to Azure, for example with azure/login.',
-    });
-  }
-  return {
-    credential: await credential(),
-    ...(tlsOptions === undefined ? {} : { tlsOptions }),
-    ...(patience === undefined ? {} : { patience }),
-    ...(clock === undefined ? {} : { clock }),
   };
 }

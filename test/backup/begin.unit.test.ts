@@ -11,8 +11,8 @@ import { planSection, removals } from '../../shared/catalog/retention-plan.ts';
 import { StoreError } from '../../shared/stores/errors.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { VaultError } from '../../shared/vaults/errors.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import type { KeyRecipient } from '../../shared/vaults/vault.ts';
 import { countingInspector, inPieces, timestamp } from './support.ts';
 

@@ -10,8 +10,8 @@ import { writeBackup } from '../../shared/backup/write.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
 import { openStore } from '../../shared/stores/open.ts';
 import { releasing } from '../../shared/tools/release.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { peakMemory } from './peak-memory.ts';
 
 const READ_BYTES = 1 << 20;

@@ -10,8 +10,8 @@ import { localProgram } from '../../shared/mongodb/tool-program.ts';
 import { errorMessage, type ErrorKind, UserError } from '../../shared/step/errors.ts';
 import { Secret } from '../../shared/step/input.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { kubectlStandIn, readyPod, type KubectlStandIn, type KubectlBehaviour, type KubectlOrders } from '../backends/kubectl-stand-in.ts';
 import {
   mongoToolsStandIns,

@@ -4,10 +4,10 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { EscrowRecipient } from '../../shared/vaults/escrow-recipient.ts';
+import { EscrowRecipient } from '../../shared/vaults/recipients/escrow.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { backUp, smallArchive, timestamp } from './small-backup.ts';
 
 /** One backup per way of compressing; frames of 1 KiB make several of a small archive. */

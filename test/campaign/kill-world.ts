@@ -18,7 +18,7 @@ import { findStep } from '../../shared/steps/index.ts';
 import { secretVariable } from '../../shared/hosts/terminal-secrets.ts';
 import type { Store } from '../../shared/stores/store.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { backupKeyName } from '../../shared/vaults/secret-name.ts';
 import { startMongo } from '../backends/mongodb.ts';
 import { cacheDir } from '../backends/support.ts';

@@ -4,8 +4,8 @@
 // To a parent with a channel it tells when the first look at a store or a vault is taken: random kills count from there.
 import { openStore } from '../../shared/stores/open.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
-import { AzureKeyVault } from '../../shared/vaults/azure-key-vault.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
+import { AzureKeyVault } from '../../shared/vaults/azure-key-vault/index.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
 import { runCli } from '../../shared/cli/program.ts';
 import { endProcess } from '../../shared/entries/end.ts';
 import { watchChanges } from './killed-changes.ts';

@@ -7,8 +7,8 @@ import { BSON } from '../../shared/mongodb/bson.ts';
 import { parseTimestamp, type Timestamp } from '../../shared/step/timestamp.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import type { Store } from '../../shared/stores/store.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import type { KeyRecipient } from '../../shared/vaults/vault.ts';
 import { buildArchive } from '../mongodb/archives.ts';
 

@@ -11,9 +11,9 @@ import { openBackup, verifyBackup } from '../../shared/backup/read.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
 import { newArchiveInspector } from '../../shared/mongodb/archive-inspector.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
-import { EscrowRecipient } from '../../shared/vaults/escrow-recipient.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { EscrowRecipient } from '../../shared/vaults/recipients/escrow.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import type { KeyRecipient } from '../../shared/vaults/vault.ts';
 
 interface Golden {

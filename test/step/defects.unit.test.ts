@@ -7,7 +7,7 @@ import { azureError } from '../../shared/stores/azure/errors.ts';
 import { folderError } from '../../shared/stores/folder/files.ts';
 import { explained } from '../../shared/stores/patience.ts';
 import { sftpAway, sftpError } from '../../shared/stores/sftp/connection.ts';
-import { KeyVaultRequests } from '../../shared/vaults/key-vault-requests.ts';
+import { KeyVaultRequests } from '../../shared/vaults/azure-key-vault/requests.ts';
 
 const DEFECTS = [
   ['a name that is not defined', new ReferenceError('__dirname is not defined')],

@@ -48,7 +48,7 @@ describeIf(await canBuildFerretDb(), 'needs Go 1.24 to build FerretDB')('import-
 
   test('takes the passphrase from the vault', async () => {
     const place = bench.place();
-    const { FolderVault } = await import('../../shared/vaults/folder.ts');
+    const { FolderVault } = await import('../../shared/vaults/folder/index.ts');
     await new FolderVault(place.vault).set('old-key', `${PASSPHRASE}\n`);
     const ran = await run('import-backup', { ...place.reading, file, passphraseSecret: 'old-key', timestamp: '20230101_000000' });
     expect([ran.outcome, ran.outputs['timestamp']]).toEqual(['succeeded', '20230101_000000']);

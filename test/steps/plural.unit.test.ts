@@ -7,8 +7,8 @@ import { pointName } from '../../shared/backup/layout.ts';
 import { writeBackup } from '../../shared/backup/write.ts';
 import { writePoint } from '../../shared/catalog/points.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { countingInspector, inPieces, TIME } from '../backup/support.ts';
 import { run, type Ran } from './bench.ts';
 

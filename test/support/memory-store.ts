@@ -4,7 +4,7 @@ import { throwIfCancelled } from '../../shared/step/errors.ts';
 import { LockedError, ObjectExistsError, ObjectMissingError, StoreError } from '../../shared/stores/errors.ts';
 import { checkMetadata, checkName, checkPrefix } from '../../shared/stores/names.ts';
 import { cancellable } from '../../shared/stores/source.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, WriteOptions } from '../../shared/stores/store.ts';
+import type { Lock, LockOptions, ObjectInfo, ReadOptions, PutOptions, Store, WriteOptions } from '../../shared/stores/store.ts';
 
 export type StoreCall = 'put' | 'write' | 'read' | 'stat' | 'open' | 'list' | 'delete' | 'lock' | 'sweep';
 
@@ -103,7 +103,7 @@ export class MemoryStore implements Store {
     this.objects.set(name, { ...found, info: { ...found.info, metadata } });
   }
 
-  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array> {
+  async *open(name: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     await this.#call('open', name, async () => undefined);
     const found = this.objects.get(name);
     if (!found) throw new ObjectMissingError(`${name} is not in ${this.location}.`);

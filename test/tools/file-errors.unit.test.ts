@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { fileReason } from '../../shared/tools/file-errors.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'lifeboat-file-errors-'));
 afterAll(() => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { makeFolder } from '../../shared/tools/make-folder.ts';
-import { FolderVault } from '../../shared/vaults/folder.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
 import { describeIf } from '../support/needs.ts';
 
 let root: string;

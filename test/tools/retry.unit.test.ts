@@ -62,5 +62,5 @@ test('no other file of the product doubles delays or reads Retry-After', () => {
       return /2 \*\* \(?(?:attempt|round|tries)|'(?:x-ms-)?retry-after/i.test(code);
     });
   // It shows the header as it came.
-  expect(own).toEqual(['vaults/key-vault-requests.ts']);
+  expect(own).toEqual(['vaults/azure-key-vault/requests.ts']);
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UsageError } from '../../shared/step/errors.ts';
 import { Secret } from '../../shared/step/input.ts';
-import { EscrowRecipient } from '../../shared/vaults/escrow-recipient.ts';
+import { EscrowRecipient } from '../../shared/vaults/recipients/escrow.ts';
 import { KeyMissingError } from '../../shared/vaults/errors.ts';
 import { failureOf } from './conformance.ts';
 import { describeRecipient } from './recipient-conformance.ts';

@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FolderVault } from '../../shared/vaults/folder.ts';
-import { SecretRecipient } from '../../shared/vaults/secret-recipient.ts';
+import { FolderVault } from '../../shared/vaults/folder/index.ts';
+import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
 import { describeVault, failureOf } from './conformance.ts';
 import { describeRecipient } from './recipient-conformance.ts';
 

@@ -15,7 +15,7 @@ import { shellLine } from '../../step/shell.ts';
 import type { Timestamp } from '../../step/timestamp.ts';
 import { readableMetadata } from '../../stores/names.ts';
 import { fileError, kindOf, OutputFile } from '../../tools/output-file.ts';
-import { KeyFileRecipient, readKeyFile } from '../../vaults/key-file-recipient.ts';
+import { KeyFileRecipient, readKeyFile } from '../../vaults/recipients/key-file.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from './inputs.ts';
 import { openKeys } from '../../session/open.ts';

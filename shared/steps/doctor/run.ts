@@ -14,7 +14,8 @@ import type { StepReturn } from '../../step/define.ts';
 import { CancelledError, UsageError, UserError } from '../../step/errors.ts';
 import { formatCount, plural } from '../../step/format.ts';
 import { prose } from '../../step/prose.ts';
-import { vaultConfig } from '../../vaults/open.ts';
+import { storeKind } from '../../stores/open.ts';
+import { vaultConfig, vaultKind } from '../../vaults/open.ts';
 import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { doctorStep } from './index.ts';
 import type { Context } from './inputs.ts';
@@ -133,16 +134,10 @@ function wanted(only: readonly string[] | undefined, checks: readonly Check[]): 
 function placeChecks(context: Context, { store, prefix }: Place, estimate: () => Promise<number | undefined>): Check[] {
   const credential = () => sessionOf(context).credential();
   const grant = async (): Promise<string | undefined> => {
-    const [account = '', container = ''] = azureParts(store.location);
-    return store.kind === 'azure-blob' ? storeRoleCommand(await azureIdentity(credential), account, container) : undefined;
+    const azure = storeKind(store.kind)?.azureContainer?.(store.location);
+    return azure && storeRoleCommand(await azureIdentity(credential), ...azure);
   };
   return storeChecks({ store, prefix, clock: context.clock, estimate, grant });
-}
-
-/** `https://stdrprod.blob.core.windows.net/backups` → account and container. */
-function azureParts(location: string): string[] {
-  const { hostname, pathname } = new URL(location);
-  return [hostname.split('.')[0] as string, pathname.split('/')[1] ?? ''];
 }
 
 async function vaultAccess(context: Context, { vault: address }: DoctorInputs): Promise<Check> {
@@ -154,9 +149,10 @@ async function vaultAccess(context: Context, { vault: address }: DoctorInputs): 
     return vaultCheck({
       vault,
       grant: async () => {
-        if (vault.kind !== 'azure-key-vault') return undefined;
-        const vaultName = new URL(vault.location).hostname.split('.')[0] as string;
-        return vaultRoleCommand(await azureIdentity(credential), vaultName, 'Key Vault Secrets Officer');
+        const vaultName = vaultKind(vault.kind)?.azureName?.(vault.location);
+        return vaultName === undefined
+          ? undefined
+          : vaultRoleCommand(await azureIdentity(credential), vaultName, 'Key Vault Secrets Officer');
       },
     });
   });
@@ -215,7 +211,7 @@ async function opened(name: string, make: () => Promise<Check>): Promise<Check> 
 }
 
 function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): boolean {
-  return place?.store.kind === 'azure-blob' || /^https:/i.test(vault);
+  return (place !== undefined && storeKind(place.store.kind)?.azureContainer !== undefined) || /^https:/i.test(vault);
 }
 
 /** The checks of the thing itself: of the component's kind, or of every kind where no component says which. */

@@ -1,4 +1,5 @@
 // The step `notify`.
+import { traitsOf } from '../../notify/open.ts';
 import { defineStep } from '../../step/define.ts';
 import { inputs, outputs } from './inputs.ts';
 
@@ -26,8 +27,8 @@ export const notifyStep = defineStep({
     if ((inputs.channel === undefined) !== (inputs.url === undefined)) {
       problems.push(`${spell('channel')} and ${spell('url')} belong together.`);
     }
-    if (inputs.channel === 'email' && (inputs.from === undefined || !inputs.to?.length)) {
-      problems.push(`${spell('channel')} is email: ${spell('from')} and ${spell('to')} say from whom to whom.`);
+    if (inputs.channel !== undefined && traitsOf(inputs.channel).mail && (inputs.from === undefined || !inputs.to?.length)) {
+      problems.push(`${spell('channel')} is ${inputs.channel}: ${spell('from')} and ${spell('to')} say from whom to whom.`);
     }
     return problems;
   },

@@ -1,4 +1,5 @@
 // What `notify` takes and puts out.
+import { CHANNEL_KINDS } from '../../notify/open.ts';
 import type { StepContext } from '../../step/define.ts';
 import { inGroup, input, optional } from '../../step/input.ts';
 import { azureInputs, storeInputs, targetInputs } from '../../session/inputs.ts';
@@ -19,7 +20,7 @@ export const inputs = {
   message: input.string({ summary: 'Text to add to the message.', example: 'Nightly backup' }),
   next: input.string({ summary: 'The command to run next.', example: 'lifeboat status' }),
   ...inGroup('Channel', {
-    channel: input.choice(['webhook', 'slack', 'teams', 'rocketchat', 'email', 'heartbeat'], {
+    channel: input.choice(CHANNEL_KINDS, {
       summary: 'One channel to tell, instead of those of dr.yml.',
     }),
     url: input.secret({ summary: "The channel's address: a webhook, a ping address, or smtp://user:password@host:587." }),

@@ -1,5 +1,5 @@
 // What `notify` does: works out how a pipeline ended, what was before, and tells the channels.
-import type { ChannelEntry } from '../../notify/open.ts';
+import { traitsOf, type ChannelEntry } from '../../notify/open.ts';
 import { writeRunRecord } from '../../catalog/runs.ts';
 import { composeRun } from '../../notify/compose.ts';
 import { Notifications } from '../../notify/notifications.ts';
@@ -66,8 +66,8 @@ async function channelsOf(context: Context, inputs: Inputs, masker: Masker, warn
     const entry = {
       kind,
       url: url.reveal(),
-      ...(kind === 'email' ? { from, to } : {}),
-      ...(kind === 'heartbeat' ? {} : { on: ALL }),
+      ...(traitsOf(kind).mail ? { from, to } : {}),
+      ...(traitsOf(kind).beats ? {} : { on: ALL }),
     } as ChannelEntry;
     return Notifications.open([entry], {
       masker,

@@ -15,7 +15,7 @@ import { readSmall } from '../read-small.ts';
 import type { AzureBlobAddress } from './address.ts';
 import type { TokenCredential } from '@azure/core-auth';
 import type { ContainerClient, ContainerListBlobsOptions } from '@azure/storage-blob';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from '../store.ts';
+import type { Lock, LockOptions, ObjectInfo, ReadOptions, PutOptions, Store, Tiering, WriteOptions } from '../store.ts';
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 const PAGE = 5000;
@@ -130,7 +130,7 @@ class AzureBlobStore implements Store {
     });
   }
 
-  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+  async *open(name: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array, void> {
     checkName(name);
     yield* openBlob(this.#container, name, options);
   }

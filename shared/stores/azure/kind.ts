@@ -26,6 +26,11 @@ export const azureBlob: StoreKind<typeof schema> = {
     const query = address.indexOf('?');
     return query === -1 ? undefined : address.slice(query + 1);
   },
+  withSas: (config, sas) => ({ ...config, sas }),
+  azureContainer(location) {
+    const { hostname, pathname } = new URL(location);
+    return [hostname.split('.')[0] ?? '', pathname.split('/')[1] ?? ''];
+  },
   open: openAzure,
 };
 

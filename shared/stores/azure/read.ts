@@ -7,7 +7,7 @@ import { ifUnchanged, plainEtag, type AzureContainer } from './container.ts';
 import { tierOf, type AzureTierFacts } from './tier.ts';
 import { ObjectMissingError, StoreError } from '../errors.ts';
 import { readAhead } from '../read-ahead.ts';
-import type { ObjectInfo, OpenOptions } from '../store.ts';
+import type { ObjectInfo, ReadOptions } from '../store.ts';
 
 const RANGE_BYTES = 4 << 20;
 /** Ranges asked for ahead of the reader: 32 MiB at most in memory. */
@@ -69,7 +69,7 @@ export async function readBlob(
 }
 
 /** Streams a blob, or a part of it. See Store.open. */
-export async function* openBlob(container: AzureContainer, name: string, options: OpenOptions): AsyncGenerator<Uint8Array, void> {
+export async function* openBlob(container: AzureContainer, name: string, options: ReadOptions): AsyncGenerator<Uint8Array, void> {
   const info = await statBlob(container, name, options.signal);
   if (!info) throw new ObjectMissingError(`${name} is not in ${container.location}.`);
   const offset = options.offset ?? 0;

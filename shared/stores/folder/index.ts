@@ -25,7 +25,7 @@ import {
 import { checkMetadata, checkName, checkPrefix, compareNames, RESERVED_SEGMENT } from '../names.ts';
 import { readSmall } from '../read-small.ts';
 import { cancellable } from '../source.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from '../store.ts';
+import type { Lock, LockOptions, ObjectInfo, ReadOptions, PutOptions, Store, StoreSpace, WriteOptions } from '../store.ts';
 import { once } from '../../tools/once.ts';
 
 /** Objects whose metadata a listing reads at the same time. */
@@ -136,7 +136,7 @@ export class FolderStore implements Store {
     });
   }
 
-  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+  async *open(name: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array, void> {
     const what = await this.#check(name, 'Reading');
     const handle = await this.#openFile(name, what);
     try {

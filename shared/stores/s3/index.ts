@@ -14,7 +14,7 @@ import { openS3, readS3, statS3 } from './read.ts';
 import type { S3StoreConfig } from './schema.ts';
 import { setMetadataS3 } from './set-metadata.ts';
 import { s3Tiering, type S3Class } from './tier.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, Tiering, WriteOptions } from '../store.ts';
+import type { Lock, LockOptions, ObjectInfo, ReadOptions, PutOptions, Store, Tiering, WriteOptions } from '../store.ts';
 import { once } from '../../tools/once.ts';
 import { proxyAgents } from '../../tools/proxy.ts';
 
@@ -108,7 +108,7 @@ class S3Store implements Store {
     await setMetadataS3(this.#bucket, name, { ...metadata }, signal);
   }
 
-  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+  async *open(name: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array, void> {
     checkName(name);
     yield* openS3(this.#bucket, name, options);
   }

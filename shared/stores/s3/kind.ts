@@ -9,6 +9,10 @@ export const s3: StoreKind<typeof schema> = {
   address: 's3://<bucket>/<folder>?region=<region>',
   schemes: ['s3'],
   parse: (address) => parseS3Address(new URL(address)),
+  advice: ({ region, endpoint }) =>
+    region === undefined && endpoint === undefined && process.env['AWS_REGION'] === undefined
+      ? 'has no region, and AWS_REGION is not set here: set region: to that of the bucket'
+      : undefined,
   open: async (config, options) => (await import('./index.ts')).openS3Store(config, waiting(options)),
 };
 

@@ -6,7 +6,7 @@ import { readMetadata } from './metadata.ts';
 import { headOf } from './put.ts';
 import { s3TierOf } from './tier.ts';
 import { readAhead } from '../read-ahead.ts';
-import type { ObjectInfo, OpenOptions } from '../store.ts';
+import type { ObjectInfo, ReadOptions } from '../store.ts';
 
 const RANGE_BYTES = 4 << 20;
 /** Ranges asked for ahead of the reader: 32 MiB at most in memory. */
@@ -57,7 +57,7 @@ export async function readS3(
 }
 
 /** Streams an object, or a part of it. See Store.open. */
-export async function* openS3(bucket: S3Bucket, name: string, options: OpenOptions): AsyncGenerator<Uint8Array, void> {
+export async function* openS3(bucket: S3Bucket, name: string, options: ReadOptions): AsyncGenerator<Uint8Array, void> {
   const head = await bucket.guarded('Reading', name, options.signal, () => headOf(bucket, name, options.signal));
   if (!head) throw new ObjectMissingError(`${name} is not in ${bucket.location}.`);
   const size = head.ContentLength ?? 0;

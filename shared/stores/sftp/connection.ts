@@ -219,7 +219,7 @@ async function signIn(access: SftpAccess): Promise<ConnectConfig> {
 const OLDER_TWINS: Readonly<Record<number, number>> = { 10: NO_SUCH_FILE, 12: PERMISSION_DENIED, 19: NO_SUCH_FILE };
 
 /** SFTP's status of a thrown error, in the words of version 3; undefined when it has none. */
-export function statusOf(thrown: unknown): number | undefined {
+export function sftpStatusOf(thrown: unknown): number | undefined {
   const status = rawStatusOf(thrown);
   return status === undefined || status <= OP_UNSUPPORTED ? status : (OLDER_TWINS[status] ?? FAILURE);
 }
@@ -249,7 +249,7 @@ const GONE = new Set([6, 7]);
 export function sftpAway(thrown: unknown): (Away & { connected: boolean }) | undefined {
   if (thrown instanceof SftpAwayError) return { reason: thrown.message.replace(/^.*?: /, '').replace(/\.$/, ''), connected: false };
   if (thrown instanceof UserError || !(thrown instanceof Error) || isDefect(thrown)) return undefined;
-  const status = statusOf(thrown);
+  const status = sftpStatusOf(thrown);
   if (status === undefined ? /extended request/.test(thrown.message) : !GONE.has(status)) return undefined;
   return { reason: 'the connection broke', connected: true };
 }
@@ -258,7 +258,7 @@ export function sftpAway(thrown: unknown): (Away & { connected: boolean }) | und
 export function sftpError(what: string, thrown: unknown): UserError {
   if (thrown instanceof UserError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const status = statusOf(thrown);
+  const status = sftpStatusOf(thrown);
   const later = LATER_REASONS[rawStatusOf(thrown) ?? 0];
   const [reason, fix] =
     later ??

@@ -2,7 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
 import type { SFTPWrapper, Stats } from 'ssh2';
-import { ConnectionLostError, FAILURE, NO_SUCH_FILE, OP_UNSUPPORTED, statusOf, type Callback, type SftpConnection } from './connection.ts';
+import {
+  ConnectionLostError,
+  FAILURE,
+  NO_SUCH_FILE,
+  OP_UNSUPPORTED,
+  sftpStatusOf,
+  type Callback,
+  type SftpConnection,
+} from './connection.ts';
 import type { StoreSpace } from '../store.ts';
 
 /** Bytes of one request; OpenSSH takes 255 KiB. */
@@ -64,7 +72,7 @@ export class SftpFiles {
       return facts && { total: Number(facts.f_blocks) * Number(facts.f_frsize), free: Number(facts.f_bavail) * Number(facts.f_frsize) };
     } catch (thrown) {
       // Not every server has OpenSSH's extension.
-      if (statusOf(thrown) === OP_UNSUPPORTED || /does not support this extended request/.test(String(thrown))) return undefined;
+      if (sftpStatusOf(thrown) === OP_UNSUPPORTED || /does not support this extended request/.test(String(thrown))) return undefined;
       throw thrown;
     }
   }
@@ -181,7 +189,7 @@ export class SftpFiles {
       await this.#inFolder(path, work);
       return true;
     } catch (thrown) {
-      if (statusOf(thrown) === FAILURE && (await this.lstat(path))) return false;
+      if (sftpStatusOf(thrown) === FAILURE && (await this.lstat(path))) return false;
       throw thrown;
     }
   }
@@ -193,7 +201,7 @@ export class SftpFiles {
         await work();
         return;
       } catch (thrown) {
-        if (statusOf(thrown) !== NO_SUCH_FILE || attempt > 5) throw thrown;
+        if (sftpStatusOf(thrown) !== NO_SUCH_FILE || attempt > 5) throw thrown;
         await this.#makeFolder(posix.dirname(path));
       }
     }
@@ -207,10 +215,10 @@ export class SftpFiles {
     try {
       await make();
     } catch (thrown) {
-      if (statusOf(thrown) === NO_SUCH_FILE && posix.dirname(path) !== path) {
+      if (sftpStatusOf(thrown) === NO_SUCH_FILE && posix.dirname(path) !== path) {
         await this.#makeFolder(posix.dirname(path));
         await make().catch(() => undefined);
-      } else if (statusOf(thrown) !== FAILURE || !(await this.lstat(path))) throw thrown;
+      } else if (sftpStatusOf(thrown) !== FAILURE || !(await this.lstat(path))) throw thrown;
     }
   }
 }
@@ -293,7 +301,7 @@ export class RemoteFile {
       const count = await this.#call<number>((sftp, done) => {
         sftp.read(this.#handle, buffer, at, length - at, position + at, done);
       }).catch((thrown: unknown) => {
-        if (statusOf(thrown) === END_OF_FILE) return 0;
+        if (sftpStatusOf(thrown) === END_OF_FILE) return 0;
         throw thrown;
       });
       if (count === 0) break;
@@ -336,7 +344,7 @@ async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (thrown) {
-    if (statusOf(thrown) === NO_SUCH_FILE) return undefined;
+    if (sftpStatusOf(thrown) === NO_SUCH_FILE) return undefined;
     throw thrown;
   }
 }

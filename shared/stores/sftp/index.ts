@@ -14,7 +14,7 @@ import { readSmall } from '../read-small.ts';
 import type { SftpStoreConfig } from './schema.ts';
 import { putSftp } from './put.ts';
 import { describeSftp, openSftp, parseSidecar, statSftp } from './read.ts';
-import type { Lock, LockOptions, ObjectInfo, OpenOptions, PutOptions, Store, StoreSpace, WriteOptions } from '../store.ts';
+import type { Lock, LockOptions, ObjectInfo, ReadOptions, PutOptions, Store, StoreSpace, WriteOptions } from '../store.ts';
 import { afterHome, expandHome } from '../../step/home-path.ts';
 import { once } from '../../tools/once.ts';
 
@@ -110,7 +110,7 @@ class SftpStore implements Store {
     );
   }
 
-  async *open(name: string, options: OpenOptions = {}): AsyncGenerator<Uint8Array, void> {
+  async *open(name: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array, void> {
     checkName(name);
     await this.#folder.requireRoot('Reading', name, options.signal);
     yield* openSftp(this.#folder, name, options);

@@ -8,7 +8,7 @@ import { readableMetadata } from '../names.ts';
 import type { RemoteFile } from './files.ts';
 import { etagOf, type SftpFolder } from './folder.ts';
 import { cancellable } from '../source.ts';
-import type { ObjectInfo, OpenOptions } from '../store.ts';
+import type { ObjectInfo, ReadOptions } from '../store.ts';
 
 /** How often in a row a connection may break before a single byte came over it. */
 const MOST_BREAKS = 3;
@@ -41,7 +41,7 @@ export async function describeSftp(folder: SftpFolder, name: string, stats: Stat
 }
 
 /** Streams an object, or a part of it. See Store.open. */
-export async function* openSftp(folder: SftpFolder, name: string, options: OpenOptions): AsyncGenerator<Uint8Array, void> {
+export async function* openSftp(folder: SftpFolder, name: string, options: ReadOptions): AsyncGenerator<Uint8Array, void> {
   throwIfCancelled(options.signal);
   // An open file keeps its bytes even when the name is given to a new version meanwhile.
   let opened = await openVersion(folder, name, options.signal);

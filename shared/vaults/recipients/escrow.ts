@@ -1,10 +1,10 @@
 // The recipient `escrow`: an RSA public key whose private half lies off line; it opens backups when every vault is gone.
 import { constants, createHash, createPrivateKey, createPublicKey, privateDecrypt, publicEncrypt, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { errorMessage, UsageError, VerificationError } from '../step/errors.ts';
-import type { Secret } from '../step/input.ts';
-import { KeyMissingError } from './errors.ts';
-import type { KeyContext, KeyRecipient, WrappedKey } from './vault.ts';
+import { errorMessage, UsageError, VerificationError } from '../../step/errors.ts';
+import type { Secret } from '../../step/input.ts';
+import { KeyMissingError } from '../errors.ts';
+import type { KeyContext, KeyRecipient, WrappedKey } from '../vault.ts';
 
 const ALGORITHM = 'RSA-OAEP-256';
 const OAEP = { oaepHash: 'sha256', padding: constants.RSA_PKCS1_OAEP_PADDING };

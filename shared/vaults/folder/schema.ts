@@ -1,6 +1,6 @@
 // A folder as a vault, as dr.yml says it.
 import { z } from 'zod';
-import { about, path } from '../schema/fields.ts';
+import { about, path } from '../../schema/fields.ts';
 
 export const schema = z.strictObject({
   kind: about(z.literal('folder'), { description: 'A folder with one file (mode 0600) per key or secret.', example: 'folder' }),

@@ -1,10 +1,10 @@
 // How this project talks to a Key Vault: bounded waiting for a busy service, and errors that say what to do.
 import type { TokenCredential } from '@azure/identity';
-import { CancelledError, errorMessage, isDefect, throwIfCancelled, UserError } from '../step/errors.ts';
-import { azureProxy, type ProxySettings } from '../tools/proxy.ts';
-import { systemClock, type Clock } from '../tools/clock.ts';
-import { delayAfter, retryAfterMs, type Backoff } from '../tools/retry.ts';
-import { VaultError } from './errors.ts';
+import { CancelledError, errorMessage, isDefect, throwIfCancelled, UserError } from '../../step/errors.ts';
+import { azureProxy, type ProxySettings } from '../../tools/proxy.ts';
+import { systemClock, type Clock } from '../../tools/clock.ts';
+import { delayAfter, retryAfterMs, type Backoff } from '../../tools/retry.ts';
+import { VaultError } from '../errors.ts';
 
 export interface KeyVaultOptions {
   credential: TokenCredential;
@@ -223,7 +223,7 @@ export function vaultAddress(address: string): string {
 }
 
 /** The status of an answer, undefined when there was none. */
-export function statusOf(thrown: unknown): number | undefined {
+export function httpStatusOf(thrown: unknown): number | undefined {
   return (thrown as ServiceError | undefined)?.statusCode;
 }
 

@@ -2,10 +2,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
 import type { PipelineRequest, PipelineResponse } from '@azure/core-rest-pipeline';
-import { VerificationError } from '../step/errors.ts';
-import { KeyMissingError, VaultError } from './errors.ts';
-import { KeyVaultRequests, statusOf, type Attempt, type KeyVaultOptions } from './key-vault-requests.ts';
-import type { KeyContext, KeyRecipient, WrappedKey } from './vault.ts';
+import { VerificationError } from '../../step/errors.ts';
+import { KeyMissingError, VaultError } from '../errors.ts';
+import { KeyVaultRequests, httpStatusOf, type Attempt, type KeyVaultOptions } from '../azure-key-vault/requests.ts';
+import type { KeyContext, KeyRecipient, WrappedKey } from '../vault.ts';
 
 const ALGORITHM = 'RSA-OAEP-256';
 const KEY_ID = /^\/keys\/([0-9a-zA-Z-]{1,127})(?:\/([0-9a-f]*))?$/;
@@ -80,8 +80,8 @@ export class VaultKeyRecipient implements KeyRecipient {
         const encrypted = Buffer.from(wrapped.encryptedKey, 'base64');
         return (await this.#cryptography(wrapped.keyId).unwrapKey(ALGORITHM, encrypted, options)).result;
       } catch (thrown) {
-        if (statusOf(thrown) === 404) throw await this.#missing(wrapped.keyId, signal);
-        if (statusOf(thrown) !== 400) throw thrown;
+        if (httpStatusOf(thrown) === 404) throw await this.#missing(wrapped.keyId, signal);
+        if (httpStatusOf(thrown) !== 400) throw thrown;
         throw new VerificationError(
           `The key ${wrapped.keyId} does not open backup ${component} ${timestamp}: the wrapped key was changed.`,
           {
@@ -110,7 +110,7 @@ export class VaultKeyRecipient implements KeyRecipient {
       try {
         return await this.#client.getKey(this.#name, { ...options, ...(this.#version === undefined ? {} : { version: this.#version }) });
       } catch (thrown) {
-        if (statusOf(thrown) === 404) throw await this.#missing(this.location, signal);
+        if (httpStatusOf(thrown) === 404) throw await this.#missing(this.location, signal);
         throw thrown;
       }
     });

@@ -1,8 +1,8 @@
 // Break glass: a per-backup key that was copied out of its vault into a file opens the backup without the vault.
 import { readFile } from 'node:fs/promises';
-import { errorMessage, UsageError, VerificationError } from '../step/errors.ts';
-import { aesUnwrap } from './secret-recipient.ts';
-import type { KeyContext, KeyRecipient, WrappedKey } from './vault.ts';
+import { errorMessage, UsageError, VerificationError } from '../../step/errors.ts';
+import { aesUnwrap } from './secret.ts';
+import type { KeyContext, KeyRecipient, WrappedKey } from '../vault.ts';
 
 const KEY_BYTES = 32;
 

@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { errorMessage, throwIfCancelled, UserError } from '../step/errors.ts';
-import { systemClock, type Clock } from '../tools/clock.ts';
-import { fileReason } from '../tools/file-errors.ts';
-import { makeFolder } from '../tools/make-folder.ts';
-import { syncFolder } from '../tools/sync-folder.ts';
-import { DamagedSecretError, VaultError } from './errors.ts';
-import { checkSecretName } from './secret-name.ts';
-import type { Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from './vault.ts';
+import { errorMessage, throwIfCancelled, UserError } from '../../step/errors.ts';
+import { systemClock, type Clock } from '../../tools/clock.ts';
+import { fileReason } from '../../tools/file-errors.ts';
+import { makeFolder } from '../../tools/make-folder.ts';
+import { syncFolder } from '../../tools/sync-folder.ts';
+import { DamagedSecretError, VaultError } from '../errors.ts';
+import { checkSecretName } from '../secret-name.ts';
+import type { Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from '../vault.ts';
 
 /** More than any key or Kubernetes Secret needs. */
 const MAX_VALUE_BYTES = 4 * 1024 * 1024;

@@ -1,9 +1,9 @@
 // The recipients `key-vault-secret` and `folder`: a key-encryption key of its own for each backup, kept as a secret in a vault.
 import { createCipheriv, createDecipheriv, randomBytes, timingSafeEqual } from 'node:crypto';
-import { VerificationError } from '../step/errors.ts';
-import { DamagedSecretError, KeyMissingError, VaultError } from './errors.ts';
-import { backupKeyName } from './secret-name.ts';
-import type { KeyContext, KeyRecipient, Vault, WrappedKey } from './vault.ts';
+import { VerificationError } from '../../step/errors.ts';
+import { DamagedSecretError, KeyMissingError, VaultError } from '../errors.ts';
+import { backupKeyName } from '../secret-name.ts';
+import type { KeyContext, KeyRecipient, Vault, WrappedKey } from '../vault.ts';
 
 /** Bytes of the key-encryption key. */
 const KEK_BYTES = 32;

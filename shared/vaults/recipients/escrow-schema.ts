@@ -1,6 +1,6 @@
 // A public key as a recipient, as dr.yml says it.
 import { z } from 'zod';
-import { about, path } from '../schema/fields.ts';
+import { about, path } from '../../schema/fields.ts';
 
 export const schema = z.strictObject({
   kind: about(z.literal('escrow'), {

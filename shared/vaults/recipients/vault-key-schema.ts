@@ -1,6 +1,6 @@
 // A key in a Key Vault as a recipient, as dr.yml says it.
 import { z } from 'zod';
-import { about, text } from '../schema/fields.ts';
+import { about, text } from '../../schema/fields.ts';
 
 export const schema = z.strictObject({
   kind: about(z.literal('key-vault-key'), {

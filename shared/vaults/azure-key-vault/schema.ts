@@ -1,6 +1,6 @@
 // A Key Vault, as dr.yml says it.
 import { z } from 'zod';
-import { about, text } from '../schema/fields.ts';
+import { about, text } from '../../schema/fields.ts';
 
 const HTTPS = String.raw`https://[^\s/?#]+/?`;
 

@@ -1,9 +1,9 @@
 // Azure Key Vault as a vault: secrets through @azure/keyvault-secrets.
 import { SecretClient, type SecretProperties } from '@azure/keyvault-secrets';
-import { VaultError } from './errors.ts';
-import { innerCodeOf, KeyVaultRequests, statusOf, type Attempt, type KeyVaultOptions } from './key-vault-requests.ts';
-import { checkSecretName } from './secret-name.ts';
-import type { DeletedSecret, Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from './vault.ts';
+import { VaultError } from '../errors.ts';
+import { innerCodeOf, KeyVaultRequests, httpStatusOf, type Attempt, type KeyVaultOptions } from './requests.ts';
+import { checkSecretName } from '../secret-name.ts';
+import type { DeletedSecret, Vault, VaultSecret, VaultSecretInfo, VaultSecretVersion } from '../vault.ts';
 
 /** "25k" of about-secrets; the service answers 400 above it. */
 const MAX_VALUE_BYTES = 25_600;
@@ -85,7 +85,7 @@ export class AzureKeyVault implements Vault {
         await this.#client.beginDeleteSecret(name, attempt.options);
         return true;
       } catch (thrown) {
-        if (statusOf(thrown) !== 404) throw thrown;
+        if (httpStatusOf(thrown) !== 404) throw thrown;
         // After a lost answer, "not there" means that it was deleted.
         return attempt.unsure;
       }
@@ -105,7 +105,7 @@ export class AzureKeyVault implements Vault {
           recoverCommand: `az keyvault secret recover --vault-name ${vaultName} --name ${name}`,
         };
       } catch (thrown) {
-        if (statusOf(thrown) === 404) return undefined;
+        if (httpStatusOf(thrown) === 404) return undefined;
         throw thrown;
       }
     });
@@ -131,7 +131,7 @@ export class AzureKeyVault implements Vault {
         await this.#client.purgeDeletedSecret(name, options);
         return true;
       } catch (thrown) {
-        const status = statusOf(thrown);
+        const status = httpStatusOf(thrown);
         if (status === 403) return false;
         if (status !== 404) throw thrown;
         // A delete takes some seconds until its secret can be purged.
@@ -154,7 +154,7 @@ export class AzureKeyVault implements Vault {
       if (value === undefined) throw new VaultError(`The secret ${name} in ${this.location} has no value.`);
       return { ...versionOf(properties), value };
     } catch (thrown) {
-      if (statusOf(thrown) === 404) return undefined;
+      if (httpStatusOf(thrown) === 404) return undefined;
       throw thrown;
     }
   }
@@ -178,7 +178,7 @@ export class AzureKeyVault implements Vault {
       return true;
     } catch (thrown) {
       // 404: purged or recovered meanwhile; 409: a delete or somebody else's recovery is under way. The next attempt shows.
-      const status = statusOf(thrown);
+      const status = httpStatusOf(thrown);
       if (status !== 404 && status !== 409) throw thrown;
       return status === 409;
     }

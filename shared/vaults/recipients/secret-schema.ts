@@ -1,6 +1,6 @@
 // Recipients that keep a key of its own for each backup in a vault, as dr.yml says them: one for each kind of vault.
 import { z } from 'zod';
-import { about } from '../schema/fields.ts';
+import { about } from '../../schema/fields.ts';
 
 export const keyVaultSecret = z.strictObject({
   kind: about(z.literal('key-vault-secret'), {
