@@ -6,14 +6,14 @@ import { listBackups, type BackupState, type ListedBackup, type ListQuery } from
 import { listRuns, type ListedRun } from './runs.ts';
 
 /** What a run that read a backup found. `proved`: to its last document; `whole`: the stored bytes are those of its manifest. */
-export interface Finding {
+export interface BackupFinding {
   verdict: 'proved' | 'whole' | 'damaged' | 'keyless';
   /** When the run began. */
   at: Date;
 }
 
 /** `<component>/<timestamp>` → the newest finding. */
-export type Findings = ReadonlyMap<string, Finding>;
+export type BackupFindings = ReadonlyMap<string, BackupFinding>;
 
 /** States of a backup that is there whole. */
 export const WHOLE: ReadonlySet<BackupState> = new Set(['verified', 'committed', 'suspect']);
@@ -24,8 +24,8 @@ const PROVES: ReadonlySet<string> = new Set(['backup-validation', 'verify']);
 /** Collects the newest finding about each backup. That other ones are good meanwhile tells nothing about it. @param runs oldest first */
 export function findingsIn(
   runs: readonly Pick<ListedRun, 'step' | 'timestamp' | 'badBackups' | 'goodBackups' | 'keylessBackups'>[],
-): Map<string, Finding> {
-  const findings = new Map<string, Finding>();
+): Map<string, BackupFinding> {
+  const findings = new Map<string, BackupFinding>();
   for (const { step, timestamp, badBackups, goodBackups, keylessBackups } of runs) {
     const at = timestampToDate(timestamp);
     for (const name of goodBackups) {
@@ -40,7 +40,7 @@ export function findingsIn(
 }
 
 /** The backups with what runs found of them. */
-export function withFindings(backups: readonly ListedBackup[], findings: Findings): ListedBackup[] {
+export function withFindings(backups: readonly ListedBackup[], findings: BackupFindings): ListedBackup[] {
   return backups.map((backup) => {
     const finding = findings.get(`${backup.component}/${backup.timestamp}`);
     if (finding === undefined || !WHOLE.has(backup.state) || isAnother(backup, finding)) return backup;
@@ -49,8 +49,8 @@ export function withFindings(backups: readonly ListedBackup[], findings: Finding
   });
 }
 
-/** A backup that was made after the finding, under a timestamp that was free again. Findings know the second only. */
-function isAnother({ created }: Pick<ListedBackup, 'created'>, { at }: Finding): boolean {
+/** A backup that was made after the finding, under a timestamp that was free again. BackupFindings know the second only. */
+function isAnother({ created }: Pick<ListedBackup, 'created'>, { at }: BackupFinding): boolean {
   return created !== undefined && Math.floor(created.getTime() / 1000) * 1000 > at.getTime();
 }
 

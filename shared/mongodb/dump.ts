@@ -23,7 +23,7 @@ export interface DumpOptions extends Selection {
 }
 
 /** What the manifest says about where a dump came from. Never credentials. */
-export interface SourceFacts {
+export interface DumpFacts {
   readonly engine: 'tools' | 'driver';
   /** Version of mongodump; absent for the built-in engine. */
   readonly toolVersion?: string | undefined;
@@ -42,7 +42,7 @@ export interface SourceFacts {
 export interface MongoDump {
   /** The archive, in pieces that are the reader's own. Read it once, to its end; leaving it early ends engine and connection. */
   source: AsyncIterable<Uint8Array>;
-  facts: SourceFacts;
+  facts: DumpFacts;
   /** Expected bytes of the plain stream; undefined when the server does not tell. */
   estimate: number | undefined;
   /** What is left out because the login may not read it: reasons for the outcome `partial`. */

@@ -37,7 +37,7 @@ export type RuleName =
   | 'storage';
 
 /** Something a person should look at. */
-export interface Finding {
+export interface StatusFinding {
   rule: RuleName;
   severity: FindingSeverity;
   component?: string;
@@ -77,8 +77,8 @@ export const SIZE_NOISE_BYTES = 1 << 20;
 /** So many times as long as usual is a finding; so many times as large, or as small, too. */
 export const UNUSUAL = 2;
 
-type ComponentRule = (facts: ComponentFacts, now: Date, limits: Limits) => Omit<Finding, 'rule' | 'component' | 'store'> | undefined;
-type StoreRule = (facts: StoreFacts, limits: Limits) => Omit<Finding, 'rule' | 'store'> | undefined;
+type ComponentRule = (facts: ComponentFacts, now: Date, limits: Limits) => Omit<StatusFinding, 'rule' | 'component' | 'store'> | undefined;
+type StoreRule = (facts: StoreFacts, limits: Limits) => Omit<StatusFinding, 'rule' | 'store'> | undefined;
 
 const retry = ({ component, kind }: ComponentFacts): { next?: string } => {
   const step = KINDS.find(kind)?.steps.backup.name;
@@ -300,15 +300,15 @@ const unreachable: StoreRule = ({ name, problem }) =>
 const STORE_RULES: Partial<Record<RuleName, StoreRule>> = { unreachable, storage };
 
 /** Everything that is wrong, the worst first. */
-export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS): Finding[] {
+export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS): StatusFinding[] {
   const ofComponents = facts.components.flatMap((component) =>
-    Object.entries(COMPONENT_RULES).flatMap(([rule, judgeRule]): Finding[] => {
+    Object.entries(COMPONENT_RULES).flatMap(([rule, judgeRule]): StatusFinding[] => {
       const found = judgeRule(component, now, limits);
       return found === undefined ? [] : [{ rule: rule as RuleName, component: component.component, store: component.store, ...found }];
     }),
   );
   const ofStores = facts.stores.flatMap((store) =>
-    Object.entries(STORE_RULES).flatMap(([rule, judgeRule]): Finding[] => {
+    Object.entries(STORE_RULES).flatMap(([rule, judgeRule]): StatusFinding[] => {
       const found = judgeRule(store, limits);
       return found === undefined ? [] : [{ rule: rule as RuleName, store: store.name, ...found }];
     }),
@@ -318,7 +318,7 @@ export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS):
 }
 
 /** A store that was never written to looks like one with the wrong name or prefix: either way nobody is protected. */
-function nothing({ components, stores }: Facts): Finding[] {
+function nothing({ components, stores }: Facts): StatusFinding[] {
   const [store] = stores;
   if (components.length > 0 || store === undefined) return [];
   return [{ rule: 'never-ran', severity: 'critical', store: store.name, message: `There is no backup of anything in ${store.location}.` }];

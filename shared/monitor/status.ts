@@ -17,7 +17,7 @@ import {
   usualSize,
   waitingForCopy,
 } from './figures.ts';
-import type { Finding } from './rules.ts';
+import type { StatusFinding } from './rules.ts';
 import { dueAfter } from './schedule.ts';
 
 export type Health = 'healthy' | 'warning' | 'critical';
@@ -141,7 +141,7 @@ export async function writeStatus(store: Store, prefix: string, status: StatusDo
 }
 
 /** How bad findings are together. */
-export function healthOf(findings: readonly Pick<Finding, 'severity'>[]): Health {
+export function healthOf(findings: readonly Pick<StatusFinding, 'severity'>[]): Health {
   if (findings.some(({ severity }) => severity === 'critical')) return 'critical';
   return findings.length > 0 ? 'warning' : 'healthy';
 }
@@ -157,7 +157,7 @@ export function sameFinding(
 export interface StatusRequest {
   name: string;
   facts: Facts;
-  findings: readonly Finding[];
+  findings: readonly StatusFinding[];
   now: Date;
   /** As the findings were judged with. */
   graceMs?: number | undefined;

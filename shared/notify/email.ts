@@ -6,7 +6,7 @@ import { plural } from '../step/format.ts';
 import type { Channel } from './channel.ts';
 import { htmlText } from './email-html.ts';
 import type { Message } from './message.ts';
-import { cut, plainText } from './text.ts';
+import { cut, messageText } from './text.ts';
 
 const TIMEOUT_MS = 10_000;
 const SUBJECT = 180;
@@ -27,7 +27,7 @@ export function emailOf(message: Message, { from, to }: Pick<EmailOptions, 'from
       `[${message.severity}] ${message.title.includes(message.name) ? '' : `${message.name}: `}${message.title}`.replace(/\s+/g, ' '),
       SUBJECT,
     ),
-    text: plainText(message),
+    text: messageText(message),
     html: htmlText(message),
     date: message.at,
     headers: {

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { NotifyEvent } from './events.ts';
 import { hostOf, sendHttp } from '../tools/http.ts';
 import type { Channel, SendOptions } from './channel.ts';
-import { plainText } from './text.ts';
+import { messageText } from './text.ts';
 
 /** healthchecks.io keeps the first 100 kB of a ping's body: https://healthchecks.io/docs/http_api/ */
 const BODY_BYTES = 100_000;
@@ -35,7 +35,7 @@ export function open({ url }: { url: string }): Channel {
   return {
     label: `heartbeat ${hostOf(url)}`,
     start: async (options) => ping('start', '', options),
-    send: async (message, options) => ping(SIGNALS[message.event], firstBytes(plainText(message)), options),
+    send: async (message, options) => ping(SIGNALS[message.event], firstBytes(messageText(message)), options),
   };
 }
 

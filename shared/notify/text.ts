@@ -17,7 +17,7 @@ export function factsOf(message: Message): [label: string, value: string][] {
 }
 
 /** The whole message as plain text. */
-export function plainText(message: Message): string {
+export function messageText(message: Message): string {
   const facts = factsOf(message);
   const width = Math.max(...facts.map(([label]) => label.length));
   return [

@@ -57,12 +57,12 @@ export function givenWords(context: StepContext, names: readonly string[]): stri
     if (text === undefined || text === '' || value instanceof Secret) return [];
     if (typeof value === 'boolean') return [`--${value ? '' : 'no-'}${kebabCase(name)}`];
     const shown = Array.isArray(value) ? value.join(',') : text;
-    return [`--${kebabCase(name)}`, withoutQuery(shown)];
+    return [`--${kebabCase(name)}`, shownAddress(shown)];
   });
 }
 
 /** An address without its query, which may be a shared access signature. */
-export function withoutQuery(text: string): string {
+export function shownAddress(text: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(text) ? (text.split('?')[0] as string) : text;
 }
 

@@ -3,7 +3,7 @@ import type { AnyKind } from '../kinds/registry.ts';
 import type { StepContext } from '../step/define.ts';
 import { shellLine } from '../step/shell.ts';
 import type { keyInputs, storeInputs, targetInputs } from '../session/inputs.ts';
-import { givenWords, withoutQuery } from './next-command.ts';
+import { givenWords, shownAddress } from './next-command.ts';
 
 type CommandInputs = Pick<typeof targetInputs, 'config'> & Pick<typeof storeInputs, 'store'> & Pick<typeof keyInputs, 'vault'>;
 
@@ -39,7 +39,7 @@ export function restoreCommand(
       ? [...(inputs.config === undefined ? [] : ['--config', inputs.config]), '--component', component]
       : [
           '--store',
-          withoutQuery(store ?? inputs.store),
+          shownAddress(store ?? inputs.store),
           ...(inputs.vault === undefined ? [] : ['--vault', inputs.vault]),
           '--name',
           name,

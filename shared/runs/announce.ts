@@ -11,7 +11,7 @@ import type { StepContext } from '../step/define.ts';
 import { errorMessage } from '../step/errors.ts';
 import type { Masker } from '../step/masking.ts';
 import type { targetInputs } from '../session/inputs.ts';
-import type { Place } from '../session/open.ts';
+import type { Place } from '../backup/place.ts';
 
 /** What the records are read for may not take longer. */
 const HISTORY_MS = 20_000;

@@ -9,7 +9,7 @@ import type { StepContext } from '../step/define.ts';
 import { errorMessage } from '../step/errors.ts';
 import { formatBytes, formatSeconds, plural } from '../step/format.ts';
 import type { PlaceInputs } from '../session/inputs.ts';
-import type { Place } from '../session/open.ts';
+import type { Place } from '../backup/place.ts';
 import { details, page, table } from '../pages/summary.ts';
 
 /** A backup that is done does not wait longer than this for its comparison. */

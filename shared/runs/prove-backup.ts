@@ -11,7 +11,7 @@ import type { StepContext } from '../step/define.ts';
 import type { Clock } from '../tools/clock.ts';
 import { KeyMissingError } from '../vaults/errors.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
-import type { Place } from '../session/open.ts';
+import type { Place } from '../backup/place.ts';
 
 /**
  * - `good`: what was looked at is what was written.

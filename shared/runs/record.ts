@@ -13,7 +13,7 @@ import { formatTimestamp, type Timestamp } from '../step/timestamp.ts';
 import type { RecordedInputs } from '../session/inputs.ts';
 import { historyOf, openAnnouncer } from './announce.ts';
 import { nextCommand } from '../pages/next-command.ts';
-import type { Place } from '../session/open.ts';
+import type { Place } from '../backup/place.ts';
 import { maskerOf } from './secrets.ts';
 
 export interface RecordedRun {

@@ -5,7 +5,8 @@ import type { StepContext } from '../step/define.ts';
 import { UserError, VerificationError, withFix } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import type { PlaceInputs } from '../session/inputs.ts';
-import { openPlaceAt, type Place } from '../session/open.ts';
+import type { Place } from '../backup/place.ts';
+import { openPlaceAt } from '../session/open.ts';
 
 /** What became of a recovery point. */
 export interface PointLook {

@@ -7,7 +7,8 @@ import { UsageError } from '../step/errors.ts';
 import { RootMissingError } from '../stores/errors.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import type { PlaceInputs } from './inputs.ts';
-import { openPlaceAt, type Place } from './open.ts';
+import type { Place } from '../backup/place.ts';
+import { openPlaceAt } from './open.ts';
 
 /** A store of a component. */
 export interface NamedPlace extends Place {

@@ -8,7 +8,8 @@ import { sessionOf } from './session.ts';
 import { UsageError } from '../step/errors.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
 import type { PlaceInputs, targetInputs } from './inputs.ts';
-import { openPlaceAt, type Place } from './open.ts';
+import type { Place } from '../backup/place.ts';
+import { openPlaceAt } from './open.ts';
 
 type ComponentInputs = Pick<typeof targetInputs, 'config' | 'component'>;
 

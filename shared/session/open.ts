@@ -1,21 +1,14 @@
 // From a step's inputs to the things it works with: the store, the key recipients, the names. Every step opens them here.
+import type { Place } from '../backup/place.ts';
 import type { DrConfig } from '../config/dr-config.ts';
 import { nearestSpelling } from '../schema/spelling.ts';
 import { sessionOf } from './session.ts';
 import type { StepContext } from '../step/define.ts';
 import { UsageError } from '../step/errors.ts';
 import { parseStoreAddress, secretInStoreAddress, storeKind, type StoreConfig } from '../stores/open.ts';
-import type { Store } from '../stores/store.ts';
 import { openRecipients, parseRecipient } from '../vaults/open.ts';
 import type { KeyRecipient } from '../vaults/vault.ts';
 import type { OpeningInputs, PlaceInputs, storeInputs } from './inputs.ts';
-
-/** Where a step's backups lie. */
-export interface Place {
-  store: Store;
-  /** Folder in the store: the name of what is protected. */
-  prefix: string;
-}
 
 export interface PlaceOptions {
   /** Milliseconds for which the store is waited for when it goes away; as the call says when absent. */

@@ -5,7 +5,8 @@ import type { StepContext } from '../step/define.ts';
 import { sessionOf } from './session.ts';
 import { UsageError } from '../step/errors.ts';
 import type { PlaceInputs, targetInputs } from './inputs.ts';
-import { openPlaceAt, type Place } from './open.ts';
+import type { Place } from '../backup/place.ts';
+import { openPlaceAt } from './open.ts';
 
 /**
  * Opens the stores of a reading step, each once, the first component's first.

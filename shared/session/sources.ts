@@ -7,7 +7,8 @@ import type { StepContext } from '../step/define.ts';
 import { UserError } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 import type { PlaceInputs, sourceInputs, storeInputs } from './inputs.ts';
-import { openPlaceAt, type Place } from './open.ts';
+import type { Place } from '../backup/place.ts';
+import { openPlaceAt } from './open.ts';
 
 const PATIENCE_BESIDE_COPIES_MS = 60_000;
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import { newArchiveInspector, type ArchiveReport } from '../../shared/mongodb/archive-inspector.ts';
 import { connectMongo, pinToOneMember, type MongoServer } from '../../shared/mongodb/connect.ts';
-import { dumpMongo, type DumpOptions, type SourceFacts } from '../../shared/mongodb/dump.ts';
+import { dumpMongo, type DumpOptions, type DumpFacts } from '../../shared/mongodb/dump.ts';
 import type { EngineChoice } from '../../shared/mongodb/engine.ts';
 import { compareWithServer } from '../../shared/mongodb/integrity.ts';
 import { openRestore, restoreProblem, type RestoreOptions } from '../../shared/mongodb/restore.ts';
@@ -34,7 +34,7 @@ afterAll(() => {
 interface Dumped {
   chunks: Uint8Array[];
   report: ArchiveReport;
-  facts: SourceFacts;
+  facts: DumpFacts;
   doubts: string[];
 }
 

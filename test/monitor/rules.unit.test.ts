@@ -2,14 +2,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Facts } from '../../shared/monitor/facts.ts';
 import type { ComponentFacts } from '../../shared/monitor/component-facts.ts';
-import { judge, type Finding } from '../../shared/monitor/rules.ts';
+import { judge, type StatusFinding } from '../../shared/monitor/rules.ts';
 import { dueAfter } from '../../shared/monitor/schedule.ts';
 import { backup, DAILY, DAY, DUE, facts, GIB, HOUR, NOW, run } from './worlds.ts';
 
 const MINUTE = 60_000;
 
 /** Rule and severity of each finding. */
-function told(found: readonly Finding[]): string[] {
+function told(found: readonly StatusFinding[]): string[] {
   return found.map(({ rule, severity }) => `${severity} ${rule}`);
 }
 function judged(changes: Partial<ComponentFacts>, now = NOW): string[] {

@@ -1,5 +1,5 @@
 // How a pipeline ended, from the words of two CI systems; what a row of runs before it means.
-import { plainText } from '../../shared/notify/text.ts';
+import { messageText } from '../../shared/notify/text.ts';
 import { formatTimestamp } from '../../shared/step/timestamp.ts';
 import { describe, expect, test } from '@jest/globals';
 import type { ListedRun } from '../../shared/catalog/runs.ts';
@@ -145,7 +145,7 @@ test('a message names the installation in its title, and no time that is only tr
   const message = composeRun(ended, { lastGoodBackup: { timestamp: formatTimestamp(time), time } });
   expect(message.title).toBe('mongodb-backup of shop/orders failed');
   expect(composeRun({ ...ended, component: undefined }, {}).title).toBe('mongodb-backup of shop failed');
-  expect(plainText(message)).toContain('Last good backup  20241201_022000 (2024-12-01 02:20 UTC)');
-  expect(plainText(message)).toContain('Since             2024-12-01 02:20 UTC\n');
-  expect(plainText(message)).not.toMatch(/just now|\bago\b/);
+  expect(messageText(message)).toContain('Last good backup  20241201_022000 (2024-12-01 02:20 UTC)');
+  expect(messageText(message)).toContain('Since             2024-12-01 02:20 UTC\n');
+  expect(messageText(message)).not.toMatch(/just now|\bago\b/);
 });

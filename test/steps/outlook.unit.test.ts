@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
-import type { Place } from '../../shared/session/open.ts';
+import type { Place } from '../../shared/backup/place.ts';
 import { outlookOf, outlookParts, outlookRecord } from '../../shared/runs/outlook.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
 import { MemoryStore } from '../support/memory-store.ts';

@@ -2,7 +2,7 @@
 import type { StepReturn } from '../../step/define.ts';
 import { UserError, VerificationError, withFix } from '../../step/errors.ts';
 import type { Context } from './inputs.ts';
-import type { Place } from '../../session/open.ts';
+import type { Place } from '../../backup/place.ts';
 import { openReadingPlaces } from '../../session/reading-places.ts';
 import type { RunNotes } from '../../runs/record.ts';
 import { lookAtPoint, type PointLook } from '../../runs/recovery-point.ts';

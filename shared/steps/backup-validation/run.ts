@@ -10,7 +10,8 @@ import { formatBytes, formatRate, formatSeconds, items, plural } from '../../ste
 import { StoreError } from '../../stores/errors.ts';
 import type { KeyRecipient } from '../../vaults/vault.ts';
 import type { Context } from './inputs.ts';
-import { openKeys, type Place } from '../../session/open.ts';
+import type { Place } from '../../backup/place.ts';
+import { openKeys } from '../../session/open.ts';
 import { adviceFor, checkBackup, type Checked, type Verdict } from '../../runs/prove-backup.ts';
 import type { PointLook } from '../../runs/recovery-point.ts';
 import { recorded, type RunNotes } from '../../runs/record.ts';

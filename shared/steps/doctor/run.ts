@@ -20,7 +20,8 @@ import type { KeyRecipient, RecipientKind } from '../../vaults/vault.ts';
 import { doctorStep } from './index.ts';
 import type { Context } from './inputs.ts';
 import { keysBeside } from '../../session/key-place.ts';
-import { openKeys, openPlaceAt, type Place } from '../../session/open.ts';
+import type { Place } from '../../backup/place.ts';
+import { openKeys, openPlaceAt } from '../../session/open.ts';
 import { runPart } from '../../runs/part.ts';
 import { commandBlock, details, heading, page, table } from '../../pages/summary.ts';
 

@@ -8,7 +8,7 @@ import type { StepReturn } from '../../step/define.ts';
 import { formatAge, formatBytes, plural } from '../../step/format.ts';
 import type { Context } from './inputs.ts';
 import { nothingThere } from '../../session/components.ts';
-import type { Place } from '../../session/open.ts';
+import type { Place } from '../../backup/place.ts';
 import { locationsText, openReadingPlaces } from '../../session/reading-places.ts';
 import { heading, page, table } from '../../pages/summary.ts';
 

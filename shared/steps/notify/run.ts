@@ -11,7 +11,8 @@ import type { Masker } from '../../step/masking.ts';
 import { formatTimestamp } from '../../step/timestamp.ts';
 import type { Context } from './inputs.ts';
 import { historyOf, notificationsOf } from '../../runs/announce.ts';
-import { openPlaceAt, type Place } from '../../session/open.ts';
+import type { Place } from '../../backup/place.ts';
+import { openPlaceAt } from '../../session/open.ts';
 import { maskerOf } from '../../runs/secrets.ts';
 
 const WRITE_MS = 20_000;

@@ -2,7 +2,7 @@
 import type { Expectation, Facts, WatchedStore } from '../../monitor/facts.ts';
 import { gatherFacts } from '../../monitor/facts.ts';
 import { metricFamilies, pushMetrics, renderMetrics, writeMetricsFile } from '../../monitor/metrics.ts';
-import { DEFAULT_LIMITS, judge, type Finding } from '../../monitor/rules.ts';
+import { DEFAULT_LIMITS, judge, type StatusFinding } from '../../monitor/rules.ts';
 import { readMemory, sameFinding, statusDocument, writeStatus, type Memory, type StatusDocument } from '../../monitor/status.ts';
 import type { DrConfig } from '../../config/dr-config.ts';
 import { absentDr, wayToDr } from '../../config/source.ts';
@@ -36,7 +36,7 @@ export async function runStatus(context: Context): Promise<StepReturn> {
   const inputs = partial ? { ...given, publish: false, notify: false } : given;
   if (partial) host.info(`This is only a part of what ${config?.label ?? 'dr.yml'} names: no one is told, and status.json stays as it is.`);
   let memory: Memory | undefined;
-  let findings: Finding[];
+  let findings: StatusFinding[];
   let facts: Awaited<ReturnType<typeof gatherFacts>>;
   try {
     memory = await readMemory(home.store, inputs.name, signal);
@@ -73,19 +73,19 @@ export async function runStatus(context: Context): Promise<StepReturn> {
 }
 
 /** Stores that lie in the same folder as the keys. A store whose vault is not known here is not judged. */
-async function keyPlaceFindings(stores: readonly WatchedStore[], config: DrConfig | undefined): Promise<Finding[]> {
+async function keyPlaceFindings(stores: readonly WatchedStore[], config: DrConfig | undefined): Promise<StatusFinding[]> {
   const vault = config?.dr.vault?.kind === 'folder' ? await config.vault() : undefined;
   if (vault?.kind !== 'folder') return [];
   const found = await Promise.all(stores.map(async ({ name, store }) => ({ name, message: await keysBeside(vault.path, store) })));
-  return found.flatMap(({ name, message }): Finding[] =>
+  return found.flatMap(({ name, message }): StatusFinding[] =>
     message === undefined ? [] : [{ rule: 'key-place', severity: 'warning', store: name, message }],
   );
 }
 
-function failed(findings: readonly Finding[], status: StatusDocument): UserError {
+function failed(findings: readonly StatusFinding[], status: StatusDocument): UserError {
   const message =
     findings.length === 1
-      ? (findings[0] as Finding).message
+      ? (findings[0] as StatusFinding).message
       : `${plural(findings.length, 'problem')} with the backups of ${status.name}:\n${findings.map((finding) => `- ${finding.message}`).join('\n')}`;
   const next = findings.find((finding) => finding.next !== undefined)?.next;
   return new UserError(message, next === undefined ? {} : { fix: `Run next: ${next}` });
@@ -153,7 +153,7 @@ function storesOf(expectations: readonly Expectation[]): string[] {
 }
 
 /** True when people do not know yet, or have not been reminded for a day. */
-function isNews(findings: readonly Finding[], memory: Memory | undefined, now: Date): boolean {
+function isNews(findings: readonly StatusFinding[], memory: Memory | undefined, now: Date): boolean {
   if (findings.length === 0) return memory?.notified !== undefined;
   const before = memory?.findings ?? [];
   const isNew = findings.some(
@@ -175,7 +175,7 @@ function nextNotified(
 }
 
 /** What the components concerned can be restored to; all components where nothing is wrong with one of them. */
-function lastGood({ components }: Facts, findings: readonly Finding[]): Message['lastGoodBackup'] {
+function lastGood({ components }: Facts, findings: readonly StatusFinding[]): Message['lastGoodBackup'] {
   const named = components.filter(({ component }) => findings.some((finding) => finding.component === component));
   const concerned = named.length > 0 ? named : components;
   return lastGoodOf(
