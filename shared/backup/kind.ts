@@ -91,8 +91,8 @@ export interface KindWork<I extends InputSpecs = InputSpecs, T extends InputSpec
   openSource(this: void, context: StepContext<I>): Promise<Source<R>>;
   /** Looks at where a backup is restored to. */
   openTarget?(this: void, context: StepContext<I & T>, request: TargetRequest<R>): Promise<Target<R>>;
-  /** Compares a backup with the living thing. */
-  compare?(this: void, context: StepContext<I & T>, report: R): Promise<Compared>;
+  /** Compares a backup with the living thing. @param read its plain stream, for a kind whose report alone does not tell enough */
+  compare?(this: void, context: StepContext<I & T>, report: R, read: () => AsyncIterable<Uint8Array>): Promise<Compared>;
   /**
    * What `doctor` looks at.
    * @param lookUp what dr.yml says below the component; throws UserError when that cannot be had: a finding, not the end of all checks
@@ -181,6 +181,8 @@ export interface OldFile {
 
 export interface TargetRequest<R extends JsonValue> {
   report: R;
+  /** The plain stream of the backup from its beginning, for a kind whose plan needs more than the report. @throws RefusedError when it is archived */
+  read: () => AsyncIterable<Uint8Array>;
   /** Everything that a safety backup holds is put back, whatever the call selects. */
   rollback: boolean;
   replace: boolean;

@@ -1,6 +1,7 @@
 // The plain stream of a backup: a tar of one JSON file per object, with a header before and an index behind them. `docs/format.md` has it in words.
 import { PassThrough } from 'node:stream';
 import { extract, pack, type Header } from 'tar-stream';
+import { parseExactJson } from '../kubernetes/json.ts';
 import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
 import { apiVersionOf, mapping, type ClusterObject, type ObjectId, type ResourceType } from './objects.ts';
 
@@ -333,7 +334,7 @@ function parsed({ name, bytes }: TarFile): Record<string, unknown> {
   if (isTooDeep(bytes)) throw damaged(`${shown(name)} is nested more than ${MAX_DEPTH} levels deep`);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseExactJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw damaged(`${shown(name)} is not JSON`, undefined, cause);
   }

@@ -83,5 +83,5 @@ export const LATER_KEYS: readonly string[] = ['cluster', 'recovery'];
 
 /** Kinds that a later version will know, by the path of the `kind` key. */
 export const LATER_KINDS: Readonly<Record<string, readonly string[]>> = {
-  'components.*.kind': ['cluster-state', 'volumes', 'secrets', 'terraform'],
+  'components.*.kind': ['volumes', 'secrets', 'terraform'],
 };

@@ -2,9 +2,10 @@
 import type { ComponentKind } from '../backup/kind.ts';
 import type { InputSpecs, InputValues, Spell } from '../step/define.ts';
 import { UsageError } from '../step/errors.ts';
+import { clusterState } from '../cluster-state/kind.ts';
 import { mongodb } from '../mongodb/kind.ts';
 
-const ALL = [mongodb] as const;
+const ALL = [mongodb, clusterState] as const;
 
 /** The name of a kind. */
 export type KindName = (typeof ALL)[number]['kind'];

@@ -5,7 +5,7 @@ import { databaseNames, estimateBytes, readCatalog } from './catalog.ts';
 import type { EngineChoice } from './engine.ts';
 import { compileSelection, type Selection } from './namespaces.ts';
 import { errorMessage, type UserError } from '../step/errors.ts';
-import { plural } from '../step/format.ts';
+import { listed, plural } from '../step/format.ts';
 import type { Secret } from '../step/input.ts';
 import { findTool, type Tool } from '../tools/find-tool.ts';
 import { findingOf, skipped, type Check, type Finding } from '../backup/finding.ts';
@@ -131,7 +131,7 @@ async function permissions(server: MongoServer, subject: MongoSubject): Promise<
     for (const { data } of catalog.collections) {
       if (data && (await isRefused(server, data.db, data.collection))) refused.push(`${data.db}.${data.collection}`);
     }
-    if (refused.length > 0) return { status: 'failed', seen: `The login may not read ${listOf(refused)}.`, fix };
+    if (refused.length > 0) return { status: 'failed', seen: `The login may not read ${listed(refused)}.`, fix };
     if (catalog.doubts.length > 0) return { status: 'warning', seen: catalog.doubts.join(' '), fix };
     const mayRestore = roles.length === 0 || roles.some((role) => /^(restore|root|__system|dbOwner|dbAdmin|readWrite)/.test(role));
     const seen = `Everything asked for can be read: ${plural(catalog.collections.length, 'collection')} in ${plural(databases.length, 'database')}`;
@@ -177,10 +177,4 @@ async function tools(engine: EngineChoice, signal: AbortSignal): Promise<Finding
     status: 'ok',
     seen: `${seen}. ${dump ? 'Backups use mongodump' : 'Backups use the built-in engine'}, ${restore ? 'restores mongorestore' : 'restores the built-in engine'}.`,
   };
-}
-
-/** `a, b and 3 more`. */
-function listOf(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }

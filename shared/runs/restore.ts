@@ -54,7 +54,11 @@ export async function runRestore(kind: AnyKind, context: Context): Promise<StepR
       if (!openTarget) throw new Error(`components of kind ${kind.kind} are not restored`);
       const report = reportOf(kind, manifest);
       const { rollback, replace } = inputs;
-      const look = (): Promise<Target> => openTarget(context, { report, rollback, replace });
+      const read = (): AsyncIterable<Uint8Array> => {
+        source.refuseArchived();
+        return source.opened.plain();
+      };
+      const look = (): Promise<Target> => openTarget(context, { report, read, rollback, replace });
       const job = { inputs, component, place: sources, source, doubts, wayBack, look, target: await look() };
       const restore = new RestoreRun(context, kind, job);
       try {

@@ -51,6 +51,12 @@ export function formatAge(then: Date, now: Date): string {
   return `${plural(Math.round(seconds / 86_400), 'day')} ago`;
 }
 
+/** `a, b and 3 more`. */
+export function listed(names: readonly string[], most = 5): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? `${shown} and ${formatCount(names.length - most)} more` : shown;
+}
+
 /** `12 documents`, `1 document`: a number of what a kind counts in the plural. */
 export function items(count: number, unit: string): string {
   return plural(count, unit.replace(/s$/, ''));

@@ -20,7 +20,7 @@ const PLAN = 'shows the plan and changes nothing';
 const restoring = KINDS.all.flatMap(({ steps }) => steps.restore ?? []);
 const BACK_UP = [{ line: 'backup-all', what: 'backs up everything that dr.yml names' }, ...KINDS.all.map(backUpOf)];
 const RESTORE = KINDS.all.flatMap(restoresOf);
-const ROLL_BACK = restoring.map(({ name }) => ({ line: `${name} --rollback --dry-run`, what: 'shows how to undo a restore' }));
+const ROLL_BACK = restoring.map(({ name }) => ({ line: `${name} --rollback --dry-run`, what: 'shows how to undo it' }));
 const CHECK = [
   { line: 'verify', what: 'proves that the latest backup can be restored' },
   { line: 'status', what: 'says whether every backup is there, recent and sound' },
@@ -31,7 +31,7 @@ const PRUNE = [
   { line: 'apply-retention --dry-run', what: 'shows what the rules would remove' },
   { line: 'list-backups', what: 'lists the backups that there are' },
 ];
-const COMPARE = [{ line: 'backup-integrity-check', what: 'compares a backup with a database' }];
+const COMPARE = [{ line: 'backup-integrity-check', what: 'compares a backup with what is there now' }];
 const COPY = [{ line: 'copy-backups', what: 'copies backups to another store' }];
 const OPEN = [
   { line: 'decrypt', what: 'turns one backup into a plain archive' },

@@ -223,8 +223,8 @@ describe('what a later version will read is refused by name', () => {
     [top('cluster: { context: x }'), '8:1 cluster: not yet supported by this version of Lifeboat'],
     [top('recovery: {}'), '8:1 recovery: not yet supported by this version of Lifeboat'],
     [
-      withComponent(SOURCE, '  state: { kind: cluster-state, store: a }'),
-      '8:18 components.state.kind: kind cluster-state is not yet supported by this version of Lifeboat',
+      withComponent(SOURCE, '  disks: { kind: volumes, store: a }'),
+      '8:18 components.disks.kind: kind volumes is not yet supported by this version of Lifeboat',
     ],
   ])('%#', (content, problem) => {
     expect(problemsOf(content)).toEqual([problem]);

@@ -15,7 +15,7 @@ const BELOW = {
   schema: ['step'],
   mongodb: ['step', 'tools', 'stores', 'vaults', 'backup', 'kubernetes', 'schema'],
   'cluster-state': ['step', 'tools', 'backup', 'kubernetes', 'schema'],
-  kinds: ['step', 'backup', 'mongodb'],
+  kinds: ['step', 'backup', 'mongodb', 'cluster-state'],
   config: ['step', 'schema', 'stores', 'vaults', 'backup', 'notify', 'kinds'],
   hosts: ['step', 'tools'],
   notify: ['step', 'schema', 'tools', 'stores', 'backup', 'catalog'],

@@ -97,8 +97,15 @@ test('latest names the latest backup wherever a timestamp chooses one, and never
       }
     });
   expect(Object.fromEntries(takesLatest)).toEqual({
-    ...{ 'mongodb-backup': false, 'backup-all': false, 'import-backup': false },
-    ...{ 'mongodb-restore': true, 'backup-validation': true, 'backup-integrity-check': true, 'hold-backup': true, 'release-hold': true },
+    ...{ 'mongodb-backup': false, 'backup-cluster-state': false, 'backup-all': false, 'import-backup': false },
+    ...{
+      'mongodb-restore': true,
+      'restore-cluster-state': true,
+      'backup-validation': true,
+      'backup-integrity-check': true,
+      'hold-backup': true,
+      'release-hold': true,
+    },
     verify: true,
   });
 });

@@ -37,7 +37,7 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
     allowOlder: inputs.allowOlder,
   });
   let fault: MetadataError | undefined;
-  const { manifest, kind, work } = await copies.read(async ({ place: { store, prefix }, listed }) => {
+  const { opened, kind, work } = await copies.read(async ({ place: { store, prefix }, listed }) => {
     fault = undefined;
     const onNotice = (message: string): void => {
       host.warning(message);
@@ -57,13 +57,13 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
         host.progress({ phase: 'Reading the backup', done: bytes, total: listed.dataBytes, unit: 'bytes' });
       },
     });
-    return { manifest: opened.manifest, kind, work };
+    return { opened, kind, work };
   }, signal);
   const notice = copies.notice();
   if (notice !== undefined) host.notice(notice);
   if (!work.compare) throw new UsageError(`A backup of kind ${kind.kind} cannot be compared.`, { fix: 'Validate it: backup-validation.' });
-  const report = reportOf(kind, manifest);
-  const comparison = await work.compare(context, report);
+  const report = reportOf(kind, opened.manifest);
+  const comparison = await work.compare(context, report, () => opened.plain());
   const { unit, group } = work.count(report);
   const { thing, groups } = kind;
   const Thing = `${thing.charAt(0).toUpperCase()}${thing.slice(1)}`;
