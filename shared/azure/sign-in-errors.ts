@@ -4,7 +4,7 @@ import { isDefect, UserError } from '../step/errors.ts';
 /** Signing in to Azure failed. Never carries a token or secret. */
 export class AzureSignInError extends UserError {}
 
-/** Nobody refused: the sign-in service could not be reached. It may be later. */
+/** It did not refuse: the sign-in service could not be reached. It may be later. */
 export class SignInUnreachableError extends AzureSignInError {}
 
 /** What an OIDC token says about itself; shown when it is refused. Not secret, unlike the token. */

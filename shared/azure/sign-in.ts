@@ -115,7 +115,7 @@ function byApplication(
 
 function implicitWays(env: NodeJS.ProcessEnv, authority: Authority, managedIdentity: (id?: string) => Way): Way[] {
   const { AZURE_CLIENT_ID: clientId, AZURE_TENANT_ID: tenantId, AZURE_CLIENT_SECRET: secret, AZURE_FEDERATED_TOKEN_FILE: file } = env;
-  // Variables that name everything are a choice, too: somebody or a webhook set them for this process.
+  // Variables that name everything are a choice, too: a person or a webhook set them for this process.
   if (clientId && tenantId && secret) return [bySecret({ clientId, tenantId }, secret, authority)];
   if (clientId && tenantId && file) return [byWorkloadIdentity({ clientId, tenantId }, file, authority)];
   return [byAzureCli(undefined), managedIdentity(clientId === '' ? undefined : clientId)];

@@ -26,7 +26,7 @@ export interface Way {
   fix: string;
   /** The OIDC token that was last presented. */
   claims?: () => AssertionClaims | undefined;
-  /** Why it cannot even be tried here; undefined when it can. For ways that nobody asked for. */
+  /** Why it cannot even be tried here; undefined when it can. For ways that were not asked for. */
   unavailable?: () => Promise<string | undefined>;
   open(): Promise<TokenCredential>;
 }

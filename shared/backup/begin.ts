@@ -1,5 +1,5 @@
-// The first backup of a component in a store: a disk that is not mounted is an empty folder, which looks like a new store. Whoever keeps the
-// keys of earlier backups knows better.
+// The first backup of a component in a store: a disk that is not mounted is an empty folder, which looks like a new store. A vault that
+// keeps the keys of earlier backups knows better.
 import { createHash } from 'node:crypto';
 import { errorMessage } from '../step/errors.ts';
 import { StoreError } from '../stores/errors.ts';
@@ -18,7 +18,7 @@ export interface Beginning {
   signal?: AbortSignal | undefined;
 }
 
-/** What a key says of the store that its backup lies in; no address, which may be nobody's business in the vault. */
+/** What a key says of the store that its backup lies in; no address, which readers of the vault need not know. */
 export function storeMark({ location }: Pick<Store, 'location'>): string {
   return createHash('sha256').update(location).digest('hex').slice(0, 16);
 }

@@ -1,4 +1,4 @@
-// Ending a stream that nobody can wait for any longer.
+// Ending a stream that can be waited for no longer.
 import { CancelledError, UserError } from '../step/errors.ts';
 
 /**

@@ -7,8 +7,8 @@ import type { KeyContext, KeyRecipient, WrappedKey } from '../vaults/vault.ts';
 export const CONTENT_KEY_BYTES = 32;
 
 /**
- * What Azure's client-side encryption v2 puts before the key inside the wrapped bytes, so that a reader notices when somebody
- * makes a v2 blob look like v1: the protocol's version in ASCII, filled up with zeros to 8 bytes.
+ * What Azure's client-side encryption v2 puts before the key inside the wrapped bytes, so that a reader notices when a v2 blob was
+ * made to look like v1: the protocol's version in ASCII, filled up with zeros to 8 bytes.
  */
 const WRAP_PREFIX = Buffer.from('2.0\0\0\0\0\0', 'latin1');
 

@@ -1,4 +1,4 @@
-// Which stores share a component's backups: each of two says so of the other before the first byte is copied, so that nobody forgets a key
+// Which stores share a component's backups: each of two says so of the other before the first byte is copied, so that no run forgets a key
 // that a copy still needs, whatever the call or dr.yml say.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -26,7 +26,7 @@ export function placeKey({ store, prefix }: { store: string; prefix: string }): 
 /**
  * Records in both places that the other one has, or is about to have, the same backups. Again is no error.
  * @param from where the backups are
- * @param to where the copies go, which learns of it first: so it must know whoever knows it
+ * @param to where the copies go, which learns of it first: so it must know every store that knows it
  * @throws StoreError also when `to` lies on a disk and has lost what it knew: the disk is not mounted
  */
 export async function recordCopies(from: Place, to: Place, component: string, now: Date, signal?: AbortSignal): Promise<void> {

@@ -46,7 +46,7 @@ async function* startingWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncG
 
 /**
  * Gets the content key out of a data object's metadata: from our own list of wrapped keys, else from Azure's `encryptiondata`.
- * @throws VerificationError when the metadata is lost or damaged; VaultError when nobody can open it
+ * @throws VerificationError when the metadata is lost or damaged; VaultError when no recipient can open it
  */
 export async function contentKeyFromMetadata(
   metadata: Readonly<Record<string, string>>,

@@ -89,7 +89,7 @@ export function laneCount(): number {
   return Math.min(4, availableParallelism() + 2);
 }
 
-/** A promise that may fail before anybody waits for it. */
+/** A promise that may fail before it is awaited. */
 export function watched<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
@@ -143,7 +143,7 @@ export interface OutputPlace {
 }
 
 /**
- * Lets a zlib stream use its output buffer again from the start, when nobody needs its earlier output any more. Otherwise each chunk is a
+ * Lets a zlib stream use its output buffer again from the start, when its earlier output is needed no more. Otherwise each chunk is a
  * fresh allocation of megabytes, and the garbage collector takes as much time as encryption does. Should Node give the field up, the
  * stream allocates as it did; nothing becomes wrong.
  */

@@ -92,7 +92,7 @@ async function removeLeftover(request: CleanRequest, entry: ComponentEntry, data
 async function keysAreOurs(request: CleanRequest, entry: ComponentEntry, data: ObjectInfo): Promise<boolean> {
   if (data.metadata['origin'] !== 'backup' || entry.files.size > 1 || request.copies === 'unknown') return false;
   const { store, prefix, component, copies, signal } = request;
-  // A manifest that somebody deleted makes a leftover of a backup that was copied long ago.
+  // A manifest that was deleted makes a leftover of a backup that was copied long ago.
   const elsewhere = await dataElsewhere({ place: { store, prefix }, component, timestamp: entry.timestamp, others: copies, signal });
   return elsewhere.answer === 'gone';
 }

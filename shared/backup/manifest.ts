@@ -119,7 +119,7 @@ export function serializeManifest(manifest: Manifest, contentKey: Uint8Array, { 
       { fix: 'Split the component: select fewer databases or namespaces for each.' },
     );
   const compact = JSON.stringify(manifest);
-  // Already too long without its indentation: nobody should wait for the rest.
+  // Already too long without its indentation: no one should wait for the rest.
   if (compact.length > MAX_MANIFEST_BYTES) throw tooLarge(compact.length);
   // As it will be read: without undefined fields.
   const rest = inOrder(JSON.parse(compact) as Record<string, JsonValue>);
@@ -296,7 +296,7 @@ function checkDepth(text: string, label: string): void {
   }
 }
 
-/** Numbers that must agree with each other, before anybody reserves memory by them. */
+/** Numbers that must agree with each other, before memory is reserved by them. */
 function checkSums(manifest: Manifest, label: string): void {
   const { sizes, encryption, compression } = manifest;
   const wrong = (field: string): VerificationError => new VerificationError(`${label} contradicts itself in the field "${field}".`);

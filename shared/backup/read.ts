@@ -25,7 +25,7 @@ export interface OpenRequest {
   recipients: readonly KeyRecipient[];
   /** Stored bytes per second, at most; unlimited when absent. */
   limitRate?: number | undefined;
-  /** Told when somebody could not open it before another one could: their key is lost or damaged. */
+  /** Told when one recipient could not open it before another one could: its key is lost or damaged. */
   onNotice?: ((message: string) => void) | undefined;
   signal?: AbortSignal | undefined;
 }

@@ -309,7 +309,7 @@ class BackupRun<R extends JsonValue> {
     return dataMetadata({ kind: this.#request.kind, timestamp: this.#timestamp, keyRecipients: this.#keys, ...written }, this.#attempt);
   }
 
-  /** A damage found here is not yet anybody's backup: the way out is another attempt. */
+  /** A damage found here is not yet a backup: the way out is another attempt. */
   async #provedReadBack(written: Written<R>): Promise<Manifest['verified']> {
     try {
       return await this.#readBack(written);
@@ -382,7 +382,7 @@ class BackupRun<R extends JsonValue> {
 
   /**
    * Writes the manifest: from here on there is a backup. An error does not say whether it was written, so that is looked up.
-   * @throws UncertainCommit when nobody can tell; then nothing is undone
+   * @throws UncertainCommit when that cannot be told; then nothing is undone
    */
   async #commit(manifest: Manifest): Promise<void> {
     const { store } = this.#request;
@@ -410,7 +410,7 @@ class BackupRun<R extends JsonValue> {
     const signal = AbortSignal.timeout(CLEANUP_MS);
     try {
       const info = await store.stat(this.#names.data, signal);
-      // Somebody else's object of that name is not ours to delete, nor is its key, which has the same name as ours.
+      // Another run's object of that name is not ours to delete, nor is its key, which has the same name as ours.
       if (info && info.metadata['attempt'] !== this.#attempt) return;
       if (info) await store.delete(this.#names.data, signal);
     } catch (thrown) {

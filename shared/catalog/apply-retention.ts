@@ -113,7 +113,7 @@ export interface ApplyRequest extends SectionPlace {
 
 /**
  * Removes what the plan says, and finishes what an interrupted run began.
- * @throws LockedError while somebody is at work on the component; RefusedError when the plan no longer matches the catalog
+ * @throws LockedError while another run is at work on the component; RefusedError when the plan no longer matches the catalog
  */
 export async function applySection(request: ApplyRequest): Promise<PruneOutcome[]> {
   const { component, place, planned } = request;

@@ -42,7 +42,7 @@ export interface CopyRequest {
   rules?: RetentionRules | undefined;
   /** These are copied in any case, such as one that was just imported under its old timestamp. */
   always?: readonly Timestamp[];
-  /** Who copies, for whoever finds the component locked. */
+  /** Who copies: shown to a run that finds the component locked. */
   owner: string;
   /** Milliseconds to wait for another run that is at work there; refused at once when absent. */
   lockWait?: number | undefined;
@@ -71,7 +71,7 @@ export interface CopyResult {
 /**
  * Brings a store's copies of a component up to date, oldest first. One that fails does not keep the others from being copied. May be killed
  * at any moment and run again: what has no manifest is not a backup, and is copied anew.
- * @throws LockedError when somebody else copies or backs up there; StoreError when a store cannot be listed
+ * @throws LockedError when another run copies or backs up there; StoreError when a store cannot be listed
  */
 export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   const { from, to, component, signal } = request;
@@ -121,7 +121,7 @@ export async function copyBackups(request: CopyRequest): Promise<CopyResult> {
   }
 }
 
-/** Removes what killed runs left where the copies are: nobody else may ever write there. Never a backup that was made there, nor its data. */
+/** Removes what killed runs left where the copies are: no one else may ever write there. Never a backup that was made there, nor its data. */
 async function tidy({ to, component, now, signal, onNotice }: CopyRequest): Promise<void> {
   const entries = await listEntries(to.store, to.prefix, component, signal);
   const copies = entries.filter(({ files }) => files.get('data')?.metadata['origin'] === COPY);

@@ -1,4 +1,4 @@
-// Holds: whoever must not lose a backup keeps retention away from it, with a reason and for a time.
+// Holds: they keep retention away from a backup that must not be lost, with a reason and for a time.
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { RunIdentity } from '../step/host.ts';
@@ -11,7 +11,7 @@ export interface Hold {
   id: string;
   component: string;
   timestamp: Timestamp;
-  /** Why, for whoever finds it. */
+  /** Why, for people who find it. */
   reason: string;
   /** When it ends by itself; undefined: only when it is released. */
   until: Date | undefined;

@@ -1,5 +1,5 @@
-// Marks a backup as being read for long: a hold that ends by itself when its run is gone. Retention looks for it after its own mark, whoever
-// reads looks for retention's after this one: whichever came second sees the other.
+// Marks a backup as being read for long: a hold that ends by itself when its run is gone. Retention looks for it after its own mark, a
+// reader looks for retention's after this one: the second of the two sees the other.
 import { randomUUID } from 'node:crypto';
 import { backupNames } from '../backup/layout.ts';
 import type { Place } from '../backup/place.ts';
@@ -20,7 +20,7 @@ export const BEING_REMOVED_FIX = `Take another backup (list-backups shows them).
 export interface Use {
   component: string;
   timestamp: Timestamp;
-  /** What is done with it, for whoever wonders why it stays: `copied to s3://…`. */
+  /** What is done with it, so that a reader sees why it stays: `copied to s3://…`. */
   what: string;
   by: RunIdentity;
   /** Told when the store would not take the mark: reading goes on without. */

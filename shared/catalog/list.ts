@@ -132,7 +132,7 @@ export function isBeingRemovedSince(marked: Date): boolean {
 /** Clocks that are right differ by less. */
 const CLOCKS_APART_MS = 5 * 60_000;
 
-/** True for a backup that a machine with a wrong clock has dated ahead: which other ones it is newer than, nobody knows. */
+/** True for a backup that a machine with a wrong clock has dated ahead: which others it is newer than, no one knows. */
 export function isAhead({ time }: Pick<ListedBackup, 'time'>, now: Date): boolean {
   return time.getTime() > now.getTime() + CLOCKS_APART_MS;
 }

@@ -109,7 +109,7 @@ async function forgetOutside(request: PruneRequest, timestamp: Timestamp): Promi
   await request.forgetOutside(timestamp);
 }
 
-/** Whoever began to read it, or held it, since the plan was made looks for the marker only after having left a hold. */
+/** A run that began to read it, or held it, since the plan was made leaves a hold before it looks for the marker. */
 async function heldSince({ place, component, now, signal }: PruneRequest, timestamp: Timestamp): Promise<string | undefined> {
   const holds = await holdsOn(place.store, place.prefix, { component, timestamp }, signal);
   const hold = holds.find((one) => holdsAt(one, now));

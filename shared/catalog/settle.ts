@@ -5,7 +5,7 @@ import { backupNames } from '../backup/layout.ts';
 import { errorMessage } from '../step/errors.ts';
 import type { Timestamp } from '../step/timestamp.ts';
 
-/** How far back what was left is moved: older data lies where somebody decided. */
+/** How far back what was left is moved: older data lies where a user decided. */
 const CATCH_UP_MS = 7 * 86_400_000;
 
 export interface Settled {
@@ -14,7 +14,7 @@ export interface Settled {
 }
 
 /**
- * Moves data that lies in the tier where the service puts new objects. What was moved by anybody, or brought back from the archive, stays.
+ * Moves data that lies in the tier where the service puts new objects. What a user moved, or brought back from the archive, stays.
  * Manifests and everything small stay readable at once. Data that could not be moved is moved by the next run.
  * @throws StoreError when the store cannot be listed
  */

@@ -54,7 +54,7 @@ export async function runCli(words: string[]): Promise<void> {
       return;
     }
     if (!(thrown instanceof CommanderError)) throw thrown;
-    // Help and version are thrown, too; help that nobody asked for stands for a missing subcommand.
+    // Help and version are thrown, too; help that was not asked for stands for a missing subcommand.
     if (thrown.exitCode === 0 || thrown.code === 'commander.help') {
       process.exitCode = thrown.exitCode === 0 ? EXIT_CODES.succeeded : EXIT_CODES.usage;
       return;

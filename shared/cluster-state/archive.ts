@@ -153,7 +153,7 @@ export async function* readArchive(stream: AsyncIterable<Uint8Array>): AsyncGene
   tail.check();
 }
 
-/** All objects of an archive, for those who need nothing else. @throws as `readArchive` */
+/** All objects of an archive, for callers that need nothing else. @throws as `readArchive` */
 export async function* objectsOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Extract<Entry, { is: 'object' }>> {
   for await (const entry of readArchive(stream)) if (entry.is === 'object') yield entry;
 }
@@ -173,7 +173,7 @@ export class PushedStream {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#refuse();
-    // Whoever writes uses the buffer again.
+    // The writer uses the buffer again.
     if (!this.#pipe.write(Uint8Array.from(chunk))) {
       await new Promise<void>((resolve) => {
         const goOn = (): void => {
@@ -343,7 +343,7 @@ function parsed({ name, bytes }: TarFile): Record<string, unknown> {
   return found;
 }
 
-/** Told before it is parsed, so that nobody's recursion ends in an overflow. */
+/** Told before it is parsed, so that no recursion ends in an overflow. */
 function isTooDeep(bytes: Uint8Array): boolean {
   let depth = 0;
   let inString = false;

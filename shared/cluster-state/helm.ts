@@ -76,7 +76,7 @@ export function releaseOf(secret: ClusterObject): HelmReleaseWithValues | undefi
   };
 }
 
-/** base64 of the API, base64 of Helm, gzip, JSON. Releases of Helm 3.0 alphas were not packed by gzip; nobody has them any more. */
+/** base64 of the API, base64 of Helm, gzip, JSON. Releases of Helm 3.0 alphas were not packed by gzip; no one has them any more. */
 function unpacked(text: string): Record<string, unknown> | undefined {
   try {
     const inner = Buffer.from(Buffer.from(text, 'base64').toString('latin1'), 'base64');

@@ -368,7 +368,7 @@ function isBuiltInFlow(name: string): boolean {
   );
 }
 
-/** Whether a person chose this port: it is in what they applied, or somebody is noted to have set it. @param place where that is noted */
+/** Whether a person chose this port: it is in what they applied, or a manager is noted to have set it. @param place where that is noted */
 function isExplicitPort(object: ClusterObject, port: unknown, place: readonly string[]): boolean {
   if (typeof port !== 'number') return false;
   const field = place.at(-1)?.slice('f:'.length) ?? '';

@@ -109,7 +109,7 @@ export function notices(dr: Dr, yaml: YamlFile, now: Date): ConfigProblem[] {
   return said;
 }
 
-/** Two runs into one store at once share its bandwidth; and nobody keeps time at the full hour. */
+/** Two runs into one store at once share its bandwidth; and no scheduler keeps time at the full hour. */
 function scheduleAdvice(dr: Dr, name: string, schedule: string, now: Date): string[] {
   const advice: string[] = [];
   const minute = crowdedMinute(schedule, now);

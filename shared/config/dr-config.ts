@@ -1,4 +1,4 @@
-// A valid dr.yml in use: its parts by name, with references resolved when somebody asks and not before.
+// A valid dr.yml in use: its parts by name, with references resolved when they are asked for and not before.
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Kinds } from '../kinds/registry.ts';

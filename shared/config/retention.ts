@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isEmptyPeriod, parsePeriod, PERIOD_PATTERN, type Period } from '../step/period.ts';
 import { about, entryName, plainText } from '../schema/fields.ts';
 
-/** Presets by name: the seeds' table of what is kept here, far away, and in the archive. */
+/** Presets by name: what is kept here, far away, and in the archive. */
 export const NAMED_PRESETS = {
   'data-local': { daily: 7, weekly: 4, monthly: 3, yearly: 1 },
   'data-remote': { daily: 14, weekly: 8, monthly: 12, yearly: 2 },

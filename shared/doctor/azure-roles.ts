@@ -16,7 +16,7 @@ export function identityOf(token: string): AzureIdentity {
   try {
     claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
   } catch {
-    // Not a JWT: then nobody can say whose it is.
+    // Not a JWT: then no one can say whose it is.
   }
   const text = (name: string): string | undefined => (typeof claims[name] === 'string' ? claims[name] : undefined);
   // Only a token on behalf of a person has scopes; its application is then the tool that the person used, such as the Azure CLI.
@@ -50,7 +50,7 @@ function assignment({ objectId, clientId, user }: AzureIdentity, role: string, s
   return `az role assignment create ${assignee} --role "${role}" --scope ${scope}`;
 }
 
-/** A custom role with nothing but what this program does, for those who may not hand out the built-in ones. `az role definition create --role-definition @lifeboat-role.json`. */
+/** A custom role with nothing but what this program does, for administrators who may not hand out the built-in ones. `az role definition create --role-definition @lifeboat-role.json`. */
 export function roleDefinition(): Record<string, unknown> {
   return {
     Name: 'Lifeboat backup',

@@ -16,7 +16,7 @@ import { isForbidden } from './check.ts';
 const PROBE_SECRET = 'lifeboat-doctor-probe';
 const CLEAN_UP_MS = 15_000;
 const DAY_MS = 86_400_000;
-/** The seeds' rotation: quarterly. */
+/** Keys are rotated quarterly. */
 const MAX_KEY_AGE_DAYS = 90;
 
 export interface VaultSubject {

@@ -17,7 +17,7 @@ export interface SignInSubject {
   audience: string;
 }
 
-/** The identity that Azure sees; empty when nobody can be signed in. */
+/** The identity that Azure sees; empty when no sign-in works. */
 export async function azureIdentity(credential: () => Promise<TokenCredential>): Promise<AzureIdentity> {
   try {
     const token = await (await credential()).getToken(STORAGE_SCOPE);

@@ -26,7 +26,7 @@ const CLEAN_UP_MS = 10_000;
 const WARN_SKEW_MS = 60_000;
 /** Azure refuses tokens and signatures of clocks that are about a quarter of an hour wrong; some services earlier. */
 const BAD_SKEW_MS = 240_000;
-/** The seeds' alert: less than 20 % free. */
+/** An alert at less than 20 % free. */
 const MIN_FREE_SHARE = 0.2;
 
 interface Probe {

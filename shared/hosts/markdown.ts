@@ -7,7 +7,7 @@ export interface TextStyle {
   dim(text: string): string;
 }
 
-/** Keeps a figure and its unit in one line; whoever searches the output types an ordinary one. */
+/** Keeps a figure and its unit in one line; a person who searches the output types an ordinary one. */
 const NO_BREAK_SPACE = '\u00a0';
 /** Lines of prose wider than this are hard to read, however wide the terminal is. */
 const PROSE = 120;

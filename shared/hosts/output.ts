@@ -1,4 +1,4 @@
-// Standard output and error when they cannot be written: whoever reads the log may go away, and the work must go on all the same.
+// Standard output and error when they cannot be written: the reader of the log may go away, and the work must go on all the same.
 
 /** A pipe or a terminal whose other end is gone: `| head`, a closed window, a lost connection. */
 const READER_GONE = new Set(['EPIPE', 'EIO']);

@@ -51,7 +51,7 @@ function statusOf(text: string): ApiStatus | undefined {
   }
 }
 
-/** A server that validates says much; more than this helps nobody. */
+/** A server that validates says much; more than this helps no one. */
 const MOST_SHOWN = 1000;
 
 function sentence(status: number, said: ApiStatus | undefined, text: string, { method, path }: { method: string; path: string }): string {

@@ -6,7 +6,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { errorMessage, UsageError, UserError } from '../step/errors.ts';
 import type { ClusterAccess } from './access.ts';
 
-/** What to do where nobody is logged in. */
+/** What to do where no one is logged in. */
 export const LOG_IN =
   'Log in to the cluster first: azure/aks-set-context on GitHub, Kubernetes@1 with command login on Azure, az aks get-credentials at a terminal.';
 
@@ -97,7 +97,7 @@ interface MutableUser {
   name: string;
   authProvider?: unknown;
   exec?: ExecPlugin | null;
-  /** A field that changes who asks, and that nobody heeds. */
+  /** A field that changes who asks, and that has no effect here. */
   unheeded?: string | undefined;
 }
 

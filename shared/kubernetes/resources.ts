@@ -28,7 +28,7 @@ export interface ObjectMeta {
   resourceVersion?: string;
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
-  /** Set when it was asked to go away, and waits for somebody. */
+  /** Set when it was asked to go away, and waits for a finalizer. */
   deletionTimestamp?: string;
   [field: string]: unknown;
 }

@@ -20,7 +20,7 @@ export interface MongoSubject extends Selection {
 /** What the other checks ask of the database. */
 export interface MongoChecks {
   checks: Check[];
-  /** Bytes of a dump, about; undefined when nobody can tell. */
+  /** Bytes of a dump, about; undefined when that cannot be told. */
   estimate: () => Promise<number | undefined>;
   close(): Promise<void>;
 }

@@ -30,7 +30,7 @@ export interface DumpFacts {
   readonly serverVersion: string;
   /** Set when the server is not MongoDB's own. */
   readonly product?: string | undefined;
-  /** Absent when nobody can be asked: in a pod there is only mongodump. */
+  /** Absent when there is no one to ask: in a pod there is only mongodump. */
   readonly topology?: Topology;
   readonly hosts: readonly string[];
   readonly fingerprint: string;

@@ -73,7 +73,7 @@ class PodTarget implements RestoreTarget {
     const { signal, hangMs, log } = this.#options;
     const { outcome } = await restoreByTools(archive, job, {
       program: podProgram('mongorestore', this.#pod),
-      // Nobody else can build them there; one that fails ends mongorestore with an error.
+      // Nothing else can build them there; one that fails ends mongorestore with an error.
       indexes: true,
       ...(signal ? { signal } : {}),
       ...(hangMs === undefined ? {} : { hangMs }),

@@ -216,7 +216,7 @@ class ArchiveRestore implements ArchiveVisitor {
       await task.ready;
       await before;
       await this.#insert(task, buffer.subarray(0, filled), count);
-      // The server has answered: nobody reads the batch any more.
+      // The server has answered: nothing reads the batch any more.
       release(buffer);
     });
   }

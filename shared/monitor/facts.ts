@@ -110,7 +110,7 @@ async function isUnbegunCopy(
   return true;
 }
 
-/** Components of a store that nobody named. Safety backups of restores have no schedule and no successor. */
+/** Components of a store that were not named. Safety backups of restores have no schedule and no successor. */
 function found({ name, backups, ahead, runs }: Listing): Expectation[] {
   const names = new Set([...backups, ...ahead, ...runs].flatMap(({ component }) => (component === undefined ? [] : [component])));
   return [...names]

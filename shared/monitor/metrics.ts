@@ -1,4 +1,4 @@
-// The status as metrics under the seeds' names, for Prometheus: as text, into a file for the textfile collector, to a push gateway.
+// The status as metrics for Prometheus: as text, into a file for the textfile collector, to a push gateway.
 import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';

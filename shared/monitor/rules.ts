@@ -66,7 +66,7 @@ export interface Limits {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** The seeds' limits. */
+/** The limits when dr.yml names none. */
 export const DEFAULT_LIMITS: Limits = { minFreePercent: 20, maxReplicationLagMs: HOUR_MS, maxKeyAgeMs: 90 * DAY_MS };
 
 /** Less room than this part of the limit is critical. */
@@ -317,7 +317,7 @@ export function judge(facts: Facts, now: Date, limits: Limits = DEFAULT_LIMITS):
   return [...all.filter(({ severity }) => severity === 'critical'), ...all.filter(({ severity }) => severity === 'warning')];
 }
 
-/** A store that was never written to looks like one with the wrong name or prefix: either way nobody is protected. */
+/** A store that was never written to looks like one with the wrong name or prefix: either way nothing is protected. */
 function nothing({ components, stores }: Facts): StatusFinding[] {
   const [store] = stores;
   if (components.length > 0 || store === undefined) return [];

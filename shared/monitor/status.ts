@@ -1,4 +1,4 @@
-// The status document: the seeds' keys on top, what they are made of below. `status --json` prints it, the store keeps it as status.json.
+// The status document: the summary's keys on top, what they are made of below. `status --json` prints it, the store keeps it as status.json.
 import { z } from 'zod';
 import { nextRuns } from '../config/schedule.ts';
 import { statusName } from '../backup/layout.ts';
@@ -66,7 +66,7 @@ export interface ComponentStatus {
   keys: { kind: string; id: string; since: string }[];
 }
 
-/** The document. The first six keys are the seeds' own. */
+/** The document. The first six keys are what dashboards read. */
 export interface StatusDocument {
   status: Health;
   /** The oldest of the components' last backups: what all of them together can be restored to. */

@@ -9,7 +9,7 @@ export interface SendOptions {
   attempts?: number;
 }
 
-/** Somebody who is told. Methods throw UserError saying what the other side answered; never an address that is a secret. */
+/** A place where messages go. Methods throw UserError saying what the other side answered; never an address that is a secret. */
 export interface Channel {
   /** How warnings call it: the kind and the host. */
   readonly label: string;

@@ -31,7 +31,7 @@ export function emailOf(message: Message, { from, to }: Pick<EmailOptions, 'from
     html: htmlText(message),
     date: message.at,
     headers: {
-      // Out-of-office answers to a backup help nobody (RFC 3834).
+      // Out-of-office answers to a backup help no one (RFC 3834).
       'Auto-Submitted': 'auto-generated',
       ...(message.severity === 'critical' ? { Importance: 'high' } : {}),
     },
@@ -48,7 +48,7 @@ export function open({ url, from, to }: EmailOptions): Channel {
       host,
       port: port === '' ? (secure ? 465 : 587) : Number(port),
       secure,
-      // Never a password over a connection that somebody has talked out of TLS.
+      // Never a password over a connection that an attacker has talked out of TLS.
       requireTLS: !secure && username !== '',
       connectionTimeout: TIMEOUT_MS,
       greetingTimeout: TIMEOUT_MS,

@@ -46,7 +46,7 @@ export function severityOf(event: NotifyEvent): Severity {
   return SEVERITIES[event];
 }
 
-/** True when somebody who asked for `on` is to be told of the event. A recovery is a success, too. */
+/** True when a channel that asked for `on` is to be told of the event. A recovery is a success, too. */
 export function isWanted(on: readonly NotifyEvent[], event: NotifyEvent): boolean {
   return on.includes(event) || (event === 'recovered' && on.includes('succeeded'));
 }

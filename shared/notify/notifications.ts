@@ -79,7 +79,7 @@ export class Notifications {
     return this.#channels.length;
   }
 
-  /** True when somebody wants to know of such an event: when nobody does, nothing has to be found out. */
+  /** True when a channel wants to know of such an event: when none does, nothing has to be found out. */
   wants(event: NotifyEvent, component: string | undefined, options: TellOptions = {}): boolean {
     return this.#for(event, component, options).length > 0;
   }
@@ -90,7 +90,7 @@ export class Notifications {
     this.#starting = Promise.all(beating.map(({ channel }) => this.#attempt(channel, (options) => channel.start?.(options))));
   }
 
-  /** Tells everybody who wants to know, at the same time. Never throws. @returns labels of those who were told, and what went wrong with the others */
+  /** Tells every channel that wants to know, at the same time. Never throws. @returns labels of those that were told, and what went wrong with the others */
   async tell(message: Message, options: TellOptions = {}): Promise<{ told: string[]; problems: string[] }> {
     // The end of a run must not overtake its beginning.
     await this.#starting;
@@ -144,7 +144,7 @@ function hide(masker: Masker, entry: ChannelEntry, secret: string): void {
   for (const part of [...pathname.split('/'), ...searchParams.values()]) if (part.length >= TOKEN_LENGTH) masker.add(part);
 }
 
-/** Every text without secrets, whoever wrote it into an error. */
+/** Every text without secrets, wherever it came from. */
 function cleanMessage(message: Message, masker: Masker): Message {
   const clean = (text: string): string => masker.clean(text);
   return {

@@ -31,7 +31,7 @@ export function slackBody(message: Message): object {
   return { text: escapedCut(marked(message), TEXT), attachments: [{ color: COLOURS[severity], blocks }] };
 }
 
-/** Slack's three control characters; with them gone nothing in a text can mention anybody. */
+/** Slack's three control characters; with them gone nothing in a text can mention a person. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

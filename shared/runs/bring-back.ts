@@ -13,7 +13,7 @@ export interface BringBack {
   name: string;
   /** The backup as messages call it. */
   label: string;
-  /** Undefined: nobody has agreed to pay for it. */
+  /** Undefined: no one has agreed to pay for it. */
   priority: RehydratePriority | undefined;
   /** How long to wait, in milliseconds; 0: not at all. */
   waitMs: number;
@@ -25,7 +25,7 @@ export interface BringBack {
   onWait?: (waited: string) => void;
 }
 
-/** The refusal of a backup that nobody has asked to be brought back. */
+/** The refusal of a backup that was not asked to be brought back. */
 export function archivedError({ label, store, spell }: Pick<BringBack, 'label' | 'store' | 'spell'>, time: { text: string }): RefusedError {
   return new RefusedError(`${label} lies in the archive tier of ${store.location}; it can be read ${time.text} after it is asked for.`, {
     fix: `Ask for it with ${spell('rehydrate')} standard, or high (faster and dearer); with ${spell('rehydrateWait')} 16h the run waits for it. Or take another backup.`,
@@ -35,7 +35,7 @@ export function archivedError({ label, store, spell }: Pick<BringBack, 'label' |
 /**
  * Makes an object readable.
  * @returns true when it was not readable before
- * @throws RefusedError while it is not: nobody may ask for it, nobody waits, or waiting took too long; StoreError
+ * @throws RefusedError while it is not: the call may not ask for it, does not wait, or waited too long; StoreError
  */
 export async function bringBack(request: BringBack): Promise<boolean> {
   const { store, name, priority, waitMs, clock, signal } = request;

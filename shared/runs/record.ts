@@ -55,10 +55,10 @@ interface Ending {
 
 /** The store answers within this time or goes without; not the step's own signal: a cancelled run is recorded, too. */
 const WRITE_MS = 20_000;
-/** The same where it has just failed: nobody wants to wait for it again. */
+/** The same where it has just failed: no one wants to wait for it again. */
 const BRIEF_MS = 3_000;
 
-/** Who holds a lock, for whoever is refused. */
+/** Who holds a lock, for a run that is refused. */
 export function lockOwner({ host, step }: StepContext): string {
   const { id, url } = host.run;
   return `${step}, run ${url ?? id} on ${hostname()}`;
@@ -93,7 +93,7 @@ export async function recorded<P extends Place>(
     Object.assign(ending, failureOf(context, thrown, masker));
     throw thrown;
   } finally {
-    // A plan touched nothing: it is nobody's attempt.
+    // A plan touched nothing: it is no attempt.
     const record = rehearsal ? undefined : opened && (await write(context, opened, run, ending));
     const gone = ending.storeFailed === true && record === undefined;
     const ended = { at: context.clock.now(), event: ending.outcome, backup: ending.notes.usedBackup, error: ending.error };
@@ -177,7 +177,7 @@ async function write(
   const { step } = context;
   const { component, backup } = run;
   const { started, outcome, error, errorKind, returned, notes } = ending;
-  // A refusal or an input that is wrong touched nothing, and is nobody's attempt at a backup.
+  // A refusal or an input that is wrong touched nothing, and is no attempt at a backup.
   if (outcome === 'refused' || errorKind === 'usage') return undefined;
   try {
     return await writeRunRecord(

@@ -117,7 +117,7 @@ export class RestoreSource {
       : rehydrationOf(place.store.tiering, listed, rehydrate === 'no' ? 'standard' : rehydrate);
   }
 
-  /** @throws RefusedError when the copy is archived and nobody has asked for it */
+  /** @throws RefusedError when the copy is archived and was not asked for */
   refuseArchived(): void {
     const time = this.rehydration;
     const { place, listed } = this.#copies.current;
@@ -135,7 +135,7 @@ export class RestoreSource {
     if (this.rehydration === undefined) return false;
     const { host, clock, signal } = this.#context;
     const { rehydrate, rehydrateWait = 0 } = this.#wishes;
-    // Whoever waits for hours wants to find it afterwards.
+    // A person who waits for hours wants to find it afterwards.
     await this.#markInUse(candidate);
     const waited = await bringBack({
       ...{ store: candidate.place.store, name: this.opened.names.data, label: this.label, spell: this.#spell, clock, signal },

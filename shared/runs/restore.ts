@@ -163,7 +163,7 @@ class RestoreRun {
     }
     const predicted = await this.#predict();
     const plan = await this.#plan(predicted.text);
-    // Whoever started it from a phone sees the job's summary first; a terminal shows the plan anyway.
+    // A person who started it from a phone sees the job's summary first; a terminal shows the plan anyway.
     const goesOn = !this.#inputs.dryRun && this.#inputs.confirm === plan.confirmation;
     if (host.kind !== 'terminal' && !goesOn) await host.summary(planSummary(plan));
     if (!(await this.#context.confirmDestruction(plan))) {
@@ -189,7 +189,7 @@ class RestoreRun {
       signal,
     };
     const lock = await this.#lockOrGoOn(() => lockInTurn(store, name, options, { lockWait: this.#inputs.lockWait, onNotice }));
-    // Stopping half-way would be worse than a backup that somebody makes of it meanwhile.
+    // Stopping half-way would be worse than a backup that another run makes of it meanwhile.
     const onLost = (): void => {
       host.warning(
         `The lock of ${this.#component} was lost, and the restore goes on: a backup that begins before it has ended is of a half-restored database.`,
@@ -213,7 +213,7 @@ class RestoreRun {
     }
   }
 
-  /** When the database is back: nobody waits for copies at 3 a.m. */
+  /** When the database is back: no one waits for copies at 3 a.m. */
   async #copySafety(returned: StepReturn): Promise<StepReturn> {
     if (this.#safety === undefined) return returned;
     const component = safetyComponent(this.#component);

@@ -1,4 +1,4 @@
-// Finds what somebody probably meant to write.
+// Finds what the user probably meant to write.
 
 /** The candidate nearest to a word, when it is near enough to be a slip of the hand; undefined otherwise. */
 export function nearestSpelling(word: string, candidates: readonly string[]): string | undefined {

@@ -1,4 +1,4 @@
-// Which component a step is about when none is named: the only one there is, or all of them; never one that nobody mentioned.
+// Which component a step is about when none is named: the only one there is, or all of them; never one that was not mentioned.
 import { safetyOf } from '../backup/layout.ts';
 import { listBackups } from '../catalog/list.ts';
 import { absentDr, wayToDr } from '../config/source.ts';

@@ -68,7 +68,7 @@ function refuseUnknownName({ dr, label }: DrConfig, address: string): void {
 /**
  * Opens the key recipients of a call, in the order in which they are tried.
  * @param options.makes as PlaceOptions has it, for a vault that is a folder
- * @throws UsageError when nobody could open a backup
+ * @throws UsageError when no one could open a backup
  */
 export async function openKeys(context: StepContext<OpeningInputs>, { makes }: Pick<PlaceOptions, 'makes'> = {}): Promise<KeyRecipient[]> {
   const { inputs, host } = context;

@@ -37,7 +37,7 @@ export async function openSources(context: StepContext<SourceInputs>, component:
   const unopened: UnseenPlace[] = [];
   const labels = new Map<string, string>();
   const addresses = new Set([store, ...known, ...(from === undefined ? [] : [from])]);
-  // Where another copy can be read, nobody waits a quarter of an hour for one that went away, unless they say so.
+  // Where another copy can be read, no run waits a quarter of an hour for one that went away, unless the call says so.
   const patience = addresses.size > 1 && context.origin('storePatience') === 'default' ? PATIENCE_BESIDE_COPIES_MS : undefined;
   for (const address of addresses) {
     try {
@@ -68,7 +68,7 @@ export interface ChosenBackup {
   doubts: string[];
 }
 
-/** Which backup somebody wants. */
+/** Which backup is wanted. */
 export interface Choice {
   component: string;
   timestamp: Timestamp | undefined;
@@ -93,7 +93,7 @@ export function chooseBackup(
     { backups: backupsEverywhere({ seen }), failed: attemptsElsewhere(sources), where: placesText({ seen }) },
     { component, allowOlder: allowOlder || planOnly, now: context.clock.now(), timestamp: wanted },
   );
-  // Of a backup that nobody named, there is only one thing to say: that it is not the newest attempt.
+  // Of a backup that was not named, there is only one thing to say: that it is not the newest attempt.
   const guessed = wanted === undefined && !allowOlder;
   const older = guessed ? notices.map((notice) => `${notice} ${refusalText(host)}`) : [];
   if (skipped !== undefined) older.push(skipped);
@@ -103,7 +103,7 @@ export function chooseBackup(
   const unseen = everywhere.unseen.find(({ label }) => label === everywhere.home);
   if (!unseen) return { timestamp, copies, doubts: older };
   const blind = `${unseen.label} cannot be looked at (${reasonText(unseen.problem)}): a newer backup than ${timestamp} may lie there.`;
-  // Whoever names a backup or a store, or takes an older one knowingly, gets what was asked for.
+  // A call that names a backup or a store, or takes an older one knowingly, gets what it asked for.
   if (guessed && only === undefined) return { timestamp, copies, doubts: [...older, blind] };
   host.notice(blind);
   return { timestamp, copies, doubts: older };

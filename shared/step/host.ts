@@ -87,7 +87,7 @@ export interface Host {
   oidcToken(audience: string): Promise<string>;
   /** The named Azure service connection; undefined on hosts without them. */
   serviceConnection(name: string): ServiceConnection | undefined;
-  /** Asks a person to type an answer; undefined where nobody can be asked (CI, no TTY, --quiet). */
+  /** Asks a person to type an answer; undefined where no one can be asked (CI, no TTY, --quiet). */
   ask(question: string): Promise<string | undefined>;
   /** A private folder for short-lived files; removed by the host at the end. */
   readonly tempDir: string;

@@ -1,4 +1,4 @@
-// A backup's identity within its component: `YYYYMMDD_HHMMSS` in UTC, the seeds' `--timestamp 20241201_120000`.
+// A backup's identity within its component: `YYYYMMDD_HHMMSS` in UTC, as in `--timestamp 20241201_120000`.
 
 declare const brand: unique symbol;
 /** `YYYYMMDD_HHMMSS`, UTC. Sorts by time as plain text. */

@@ -10,7 +10,7 @@ export class ObjectMissingError extends StoreError {}
 /** The name is taken and may not be overwritten. */
 export class ObjectExistsError extends StoreError {}
 
-/** Somebody else holds the lock. */
+/** Another run holds the lock. */
 export class LockedError extends RefusedError {}
 
 /** The folder of the store itself is not there: a wrong path, a disk that is not mounted, or a store that never got anything. */
@@ -23,7 +23,7 @@ export function noRoot(location: string): RootMissingError {
   });
 }
 
-/** The error of a store's place that is a file: whoever lists it would otherwise be told that there are no backups. */
+/** The error of a store's place that is a file: a listing would otherwise say that there are no backups. */
 export function noFolder(location: string): StoreError {
   return new StoreError(`${location} is a file, and a store is a folder.`, { fix: 'Name the folder that holds the backups.' });
 }

@@ -28,7 +28,7 @@ export interface GenerationFiles {
   list(): Promise<number[]>;
   /** Content, and time of the last write by the file system's clock; undefined when it is gone. */
   read(generation: number): Promise<{ text: string; modifiedMs: number } | undefined>;
-  /** Creates a file durably; false when somebody else was first. A file that could not be written whole is removed again. */
+  /** Creates a file durably; false when another run was first. A file that could not be written whole is removed again. */
   create(generation: number, text: string): Promise<boolean>;
   /** Overwrites the first byte, which also sets the time; false when the file is gone. */
   mark(generation: number, letter: string): Promise<boolean>;
@@ -41,11 +41,11 @@ export interface GenerationFiles {
 
 /**
  * Takes a lock. Only the highest generation counts, and it is never removed, so that a number is given out once: of all who want to follow
- * generation n, one creates n + 1. Whoever was slow and created a number that is no longer the highest sees that on looking again. The age
+ * generation n, one creates n + 1. A slow run that created a number that is no longer the highest sees that when it looks again. The age
  * of a lock is judged by the file system's own clock.
  * @param what the lock and its store, for messages
  * @param patienceMs how long the store is waited for when it is away
- * @throws LockedError with owner and expiry when somebody else holds it
+ * @throws LockedError with owner and expiry when another run holds it
  */
 export async function lockByGenerations(files: GenerationFiles, what: string, options: LockOptions, patienceMs = 0): Promise<Lock> {
   for (;;) {

@@ -7,11 +7,11 @@ export interface Heartbeat {
   what: string;
   /** Milliseconds after which others may take the lock when it was not renewed. */
   expiresAfter: number;
-  /** Milliseconds after the expiry for which the holder goes on when the store cannot be asked: nobody may have taken the lock. */
+  /** Milliseconds after the expiry for which the holder goes on when the store cannot be asked: no other run may have taken the lock. */
   graceMs?: number | undefined;
   /** `performance.now()` from just before the lock was taken: the expiry counts from there. */
   since: number;
-  /** Renews. False: somebody else has it. Throws when the store could not be asked; it is then asked again until the expiry. */
+  /** Renews. False: another run has it. Throws when the store could not be asked; it is then asked again until the expiry. */
   renew(signal: AbortSignal): Promise<boolean>;
   release(): Promise<void>;
 }

@@ -105,7 +105,7 @@ export class Patience {
     }
   }
 
-  /** Somebody has stopped waiting: what is tidied up after that must not wait again. */
+  /** The user has stopped waiting: what is tidied up after that must not wait again. */
   #giveUp(): void {
     if (this.#awaySince !== undefined) this.#answered = false;
   }
@@ -153,7 +153,7 @@ export function explained(thrown: unknown, explain: (thrown: unknown) => UserErr
   });
 }
 
-/** True when the signal was aborted by a time limit, not by somebody. */
+/** True when the signal was aborted by a time limit, not by the user. */
 export function isTimeout(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true && (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
 }

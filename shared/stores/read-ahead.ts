@@ -1,4 +1,4 @@
-// Fetches the ranges of one object ahead of whoever reads it, several at a time, and hands them on in order.
+// Fetches the ranges of one object ahead of its reader, several at a time, and hands them on in order.
 import { throwIfCancelled } from '../step/errors.ts';
 
 export interface RangesAhead {
@@ -9,7 +9,7 @@ export interface RangesAhead {
   /** Ranges under way at the same time. */
   ahead: number;
   signal?: AbortSignal | undefined;
-  /** Fetches [from, to) whole; its signal is aborted when nobody reads on. */
+  /** Fetches [from, to) whole; its signal is aborted when the reader stops. */
   fetch: (from: number, to: number, signal: AbortSignal) => Promise<Uint8Array>;
 }
 

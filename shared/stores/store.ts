@@ -23,7 +23,7 @@ export interface ObjectTier {
   name: string;
   /** Since when, where the service tells; for an early deletion. */
   since?: Date | undefined;
-  /** True when nobody chose it: the service's own default. */
+  /** True for the service's own default, which no one chose. */
   inferred?: boolean;
   /** Not readable before it is rehydrated, or while that is under way. */
   offline?: 'archived' | 'rehydrating' | undefined;
@@ -84,22 +84,22 @@ export interface ReadOptions {
 }
 
 export interface LockOptions {
-  /** Who holds it, shown to whoever is refused: run id, host, step. */
+  /** Who holds it, shown to a run that is refused: run id, host, step. */
   owner: string;
   /** The lock is free for others when its holder has not renewed it for so many milliseconds. Renewed by itself meanwhile. */
   expiresAfter: number;
   /**
-   * The holder may go on after the store was away for longer than the expiry, for as long as the store is waited for, when nobody took the
+   * The holder may go on after the store was away for longer than the expiry, for as long as the store is waited for, when no other run took the
    * lock meanwhile. For work that does no harm when two do it for a moment.
    */
   resumable?: boolean;
-  /** Told when an expired lock of somebody else was taken over. */
+  /** Told when an expired lock of another run was taken over. */
   onTakeover?: (previousOwner: string) => void;
   signal?: AbortSignal | undefined;
 }
 
 export interface Lock {
-  /** Aborted when the lock was lost: somebody else has it, or the store was away for longer than the expiry (and its patience, if resumable). */
+  /** Aborted when the lock was lost: another run has it, or the store was away for longer than the expiry (and its patience, if resumable). */
   readonly lost: AbortSignal;
   /** Gives it back; safe to call twice. */
   release(): Promise<void>;
@@ -144,7 +144,7 @@ export interface Store {
   delete(name: string, signal?: AbortSignal): Promise<boolean>;
   /**
    * Takes a lock or refuses at once.
-   * @throws LockedError with owner and expiry when somebody else holds it
+   * @throws LockedError with owner and expiry when another run holds it
    */
   lock(name: string, options: LockOptions): Promise<Lock>;
   /** Removes what interrupted writes older than `olderThan` left behind (temporary files, uncommitted blocks). Returns how many. */

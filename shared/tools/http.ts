@@ -1,4 +1,4 @@
-// One small HTTP request to somebody else's service: bounded in time, repeated where that helps, its secrets in no message.
+// One small HTTP request to another service: bounded in time, repeated where that helps, its secrets in no message.
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isDefect, UserError } from '../step/errors.ts';
@@ -28,12 +28,12 @@ export class HttpError extends UserError {}
 const BACKOFF: Backoff = { firstMs: 500 };
 /** Letters of an answer that are shown. */
 const SHOWN = 120;
-/** Bytes of an answer that are read: whoever answers may go on for ever. */
+/** Bytes of an answer that are read: the other side may go on for ever. */
 const MOST_READ = 16 * 1024;
 
 /**
  * Sends until the service answers 2xx. Repeats on connection errors, time-outs, 408, 429 and 5xx, waiting as Retry-After asks.
- * Redirects are not followed: the body would go to a place that nobody named.
+ * Redirects are not followed: the body would go to a place that was not named.
  * @throws HttpError naming the host and what it answered; never the path, which may be a secret
  */
 export async function sendHttp(request: HttpRequest): Promise<void> {

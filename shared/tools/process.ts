@@ -93,7 +93,7 @@ export function runStreaming(command: string, args: readonly string[], options: 
       else resolve({ code, signal, lastLines });
     });
   });
-  // Whoever awaits `ended` gets the failure; until then it must not count as unhandled.
+  // What awaits `ended` gets the failure; until then it must not count as unhandled.
   ended.catch(() => undefined);
   return {
     stdin: child.stdin,

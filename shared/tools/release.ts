@@ -14,7 +14,7 @@ export function release(buffer: Uint8Array): void {
   memory.transfer(0);
 }
 
-/** Passes on a stream whose pieces nobody else knows of, such as a program's output, and gives each back when the next one is asked for. */
+/** Passes on a stream whose pieces nothing else holds, such as a program's output, and gives each back when the next one is asked for. */
 export async function* releasing(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   for await (const piece of source) {
     yield piece;

@@ -20,7 +20,7 @@ export function secretName(text: string): string {
   return readable === '' ? `x-${hash}` : `${readable}-${hash}`;
 }
 
-/** The secret that holds one backup's key, the seeds' `lifeboat-<component>-<timestamp>` with dashes only. */
+/** The secret that holds one backup's key: `lifeboat-<component>-<timestamp>` with dashes only. */
 export function backupKeyName(component: string, timestamp: string): string {
   const name = `lifeboat-${secretName(component)}-${timestamp.replaceAll('_', '-')}`;
   return name.length <= MAX_LENGTH ? name : secretName(name);

@@ -69,7 +69,7 @@ export interface Vault {
   parseId(id: string): { name: string; version: string } | undefined;
 }
 
-/** The recipients DESIGN section 6 names. */
+/** The kinds of recipients. */
 export type RecipientKind = 'key-vault-secret' | 'key-vault-key' | 'escrow' | 'folder';
 
 /** A content key wrapped for one recipient, as the manifest and the blob's `encryptiondata` hold it. */
@@ -91,7 +91,7 @@ export interface KeyContext {
   signal?: AbortSignal | undefined;
 }
 
-/** Somebody who can open a backup on their own. Wraps and unwraps the 40 bytes "2.0" + five zero bytes + content key. */
+/** One way to open a backup, each on its own. Wraps and unwraps the 40 bytes "2.0" + five zero bytes + content key. */
 export interface KeyRecipient {
   readonly kind: RecipientKind;
   /** For people and records: the vault's address, the escrow key's fingerprint. */

@@ -41,7 +41,7 @@ export async function runApplyRetention(context: Context): Promise<StepReturn> {
   });
 }
 
-/** Shows the plan; true when it may be carried out. A saved plan needs no typing: somebody has looked at it. */
+/** Shows the plan; true when it may be carried out. A saved plan needs no typing: a person has looked at it. */
 async function confirmed(context: Context, plan: RetentionPlan, records: TidyPlan): Promise<boolean> {
   const { host } = context;
   const { plan: saved, dryRun } = context.inputs;

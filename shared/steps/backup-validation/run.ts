@@ -112,7 +112,7 @@ async function kept({ host, signal }: Context, place: Place, { component, timest
   }
 }
 
-/** Bringing a backup back costs money and hours: that is for whoever restores it. */
+/** Bringing a backup back costs money and hours: that is for the one who restores it. */
 function archivedText({ component, timestamp, offline }: ListedBackup, { store }: Place): string {
   const where = offline === 'archived' ? 'lies in the archive tier' : 'is being brought back from the archive tier';
   return `${component} ${timestamp} is not read: it ${where} of ${store.location}.`;

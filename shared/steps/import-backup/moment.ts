@@ -7,7 +7,7 @@ const IN_NAME = /(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[T_.-]?(\d{2})[-:.]?(\d{2})(?:[
 
 /**
  * The moment in a file's name, read as UTC; undefined when there is none.
- * The seeds' scripts wrote `date +%Y%m%d_%H%M%S` of machines that run in UTC.
+ * Scripts of old write `date +%Y%m%d_%H%M%S` of machines that run in UTC.
  */
 export function timestampInName(path: string): Timestamp | undefined {
   const match = IN_NAME.exec(basename(path));

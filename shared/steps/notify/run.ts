@@ -25,7 +25,7 @@ export async function runNotify(context: Context): Promise<StepReturn> {
   const masker = maskerOf(context);
   const jobs = inputs.results === undefined ? [] : readResults(inputs.results);
   const outcome = inputs.outcome === undefined ? worstOf(jobs) : readOutcome(inputs.outcome);
-  // Whoever is not told, for whatever reason, makes the outcome partial: telling is all that this step does.
+  // A channel that is not told, for whatever reason, makes the outcome partial: telling is all that this step does.
   const problems: string[] = [];
   const notifications = await channelsOf(context, inputs, masker, (problem) => problems.push(problem));
   const place = await placeOf(context, inputs);

@@ -47,7 +47,7 @@ export async function runStatus(context: Context): Promise<StepReturn> {
     });
     findings = [...judged, ...(await keyPlaceFindings(stores, config))];
   } catch (thrown) {
-    // Nobody can see whether there are backups: that is an alarm by itself.
+    // No one can see whether there are backups: that is an alarm by itself.
     if (!signal.aborted) await tell(context, inputs, config, [{ severity: 'critical', message: errorMessage(thrown) }]);
     throw thrown;
   }
@@ -162,7 +162,7 @@ function isNews(findings: readonly StatusFinding[], memory: Memory | undefined, 
   return isNew || memory?.notified === undefined || now.getTime() - memory.notified.getTime() >= REMIND_MS;
 }
 
-/** Since when people know how it stands. Undefined: the next look tells them, be it that nobody could be reached now. */
+/** Since when people know how it stands. Undefined: the next look tells them, be it that no channel could be reached now. */
 function nextNotified(
   { news, told, well }: { news: boolean; told: boolean; well: boolean },
   memory: Memory | undefined,
@@ -184,7 +184,7 @@ function lastGood({ components }: Facts, findings: readonly StatusFinding[]): Me
   );
 }
 
-/** @returns true when somebody was told */
+/** @returns true when a channel was told */
 async function tell(
   context: Context,
   inputs: Inputs,

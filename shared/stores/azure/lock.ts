@@ -16,7 +16,7 @@ const MAX_ROUNDS = 10;
 
 /**
  * Takes a lock. The expiry is kept by the service: 15 to 60 seconds, whichever is nearest to `expiresAfter`.
- * @throws LockedError with owner and expiry when somebody else holds it
+ * @throws LockedError with owner and expiry when another run holds it
  */
 export async function lockBlob(container: AzureContainer, name: string, options: LockOptions): Promise<Lock> {
   const blob = container.blob(name);
@@ -72,7 +72,7 @@ function held(
         await remove();
       } catch (thrown) {
         if (!isAzureError(thrown, 'LeaseNotPresentWithBlobOperation', 'LeaseLost')) throw thrown;
-        // It ran out while the store was away. When nobody has taken it since, it can be renewed.
+        // It ran out while the store was away. When no other run has taken it since, it can be renewed.
         await container.tries((abortSignal) => lease.renewLease({ abortSignal }), signal);
         await remove();
       }
@@ -87,7 +87,7 @@ async function acquire(
   options: LockOptions,
 ): Promise<BlobLeaseClient | 'taken' | 'gone'> {
   try {
-    // With the name from the start: killed before the lease or right after it, we are named to whoever takes the lock over.
+    // With the name from the start: killed before the lease or right after it, the run that takes the lock over finds our name.
     const metadata = ownerMetadata(options);
     const conditions = { ifNoneMatch: '*' };
     await container.tries((abortSignal) => blob.upload('', 0, { abortSignal, conditions, metadata }), options.signal);

@@ -25,7 +25,7 @@ export function blockSize(index: number, sizeEstimate = 0): number {
 /** Marks our block ids, which carry the second they were staged, the writer's number and the block's. All ids of a blob have one length. */
 const BLOCK_ID = /^lifeboat-([0-9a-f]{8})-([0-9a-f]{16})-([0-9a-f]{8})$/;
 
-/** What a block id of ours says; undefined when it is somebody else's. */
+/** What a block id of ours says; undefined when it is not one of ours. */
 export function readBlockId(id: string): { staged: Date; writer: string; index: number } | undefined {
   const match = BLOCK_ID.exec(Buffer.from(id, 'base64').toString('latin1'));
   if (!match) return undefined;

@@ -70,7 +70,7 @@ export async function retrying<T>(request: (signal: AbortSignal, attempt: number
   }
 }
 
-/** The SDK says "aborted" as well of an answer whose connection broke in the middle: when nobody of ours aborted anything, that is it. */
+/** The SDK says "aborted" as well of an answer whose connection broke in the middle: when we aborted nothing, that is it. */
 function namedRightly(thrown: unknown): unknown {
   return thrown instanceof Error && thrown.name === 'AbortError'
     ? new IncompleteAnswerError('the connection broke', { cause: thrown })

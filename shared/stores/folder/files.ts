@@ -82,7 +82,7 @@ export async function lstatOrNone(path: string): Promise<BigIntStats | undefined
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 /**
- * Gives a file its name unless that is taken: by a hard link, which then fails by itself. Where there are none, whoever creates the file
+ * Gives a file its name unless that is taken: by a hard link, which then fails by itself. Where there are none, the run that creates the file
  * `claim` may look and rename. A process that is killed in between leaves its claim, and the name counts as taken until that is removed.
  * @throws an error with the code EEXIST when the name is taken
  */
@@ -115,7 +115,7 @@ export async function removeFile(path: string): Promise<boolean> {
 }
 
 /**
- * Refuses a path that leads through a symbolic link below `root`: whoever can plant one could aim a write anywhere.
+ * Refuses a path that leads through a symbolic link below `root`: an attacker who plants one could aim a write anywhere.
  * @throws StoreError naming the link
  */
 export async function refuseLinks(root: string, segments: readonly string[]): Promise<void> {

@@ -194,7 +194,7 @@ export class FolderStore implements Store {
     }
   }
 
-  /** A file that somebody put there under a name that no store takes is not an object. */
+  /** A file that a user put there under a name that no store takes is not an object. */
   async #statListed(name: string): Promise<ObjectInfo | undefined> {
     try {
       checkName(name);

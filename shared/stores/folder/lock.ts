@@ -13,7 +13,7 @@ import type { Lock, LockOptions } from '../store.ts';
 
 /**
  * Takes the lock `name` below `root`.
- * @throws LockedError with owner and expiry when somebody else holds it
+ * @throws LockedError with owner and expiry when another run holds it
  */
 export async function lockInFolder(root: string, name: string, options: LockOptions): Promise<Lock> {
   const folder = join(root, RESERVED_SEGMENT, 'locks', createHash('sha256').update(name).digest('hex'));
@@ -67,7 +67,7 @@ async function create(folder: string, path: string, text: string): Promise<boole
       await handle.writeFile(text);
       await handle.sync();
     } catch (thrown) {
-      // A disk that is full: a lock that nobody holds would keep everybody out until it expires. Nobody can have followed it yet.
+      // A disk that is full: a lock that no run holds would keep every run out until it expires. No other run can have followed it yet.
       await removeFile(path).catch(() => false);
       throw thrown;
     } finally {

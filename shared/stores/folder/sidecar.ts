@@ -46,7 +46,7 @@ export async function replaceSidecar(root: string, etag: string, sidecar: Sideca
   await syncFolder(folder);
 }
 
-/** Writes the sidecar of a version that is about to be renamed into place. Until then it means nothing to anybody. */
+/** Writes the sidecar of a version that is about to be renamed into place. Until then it means nothing. */
 export async function writeSidecar(root: string, etag: string, sidecar: Sidecar): Promise<void> {
   const folder = sidecarFolder(root, sidecar.name);
   await writeDurably(join(folder, etag), JSON.stringify(sidecar));

@@ -9,7 +9,7 @@ import type { PutOptions } from '../store.ts';
  * virtual machine: writes of 128 KiB to 1 MiB cost three times the system time, a quarter of a whole backup's time.
  */
 const WRITE_BYTES = 64 << 10;
-/** So that nobody waits for a thread that is busy with compression; few enough to stay in the processor's cache. */
+/** So that no read waits for a thread that is busy with compression; few enough to stay in the processor's cache. */
 const WRITES_AT_ONCE = 8;
 /** Written bytes after which the disk is asked to take them. */
 const SYNC_BYTES = 64 << 20;
@@ -78,7 +78,7 @@ export async function* readFile(handle: FileHandle, { from, length, reuse, what 
   const ask = (at: number, turn: number): Promise<Buffer> => {
     const buffer = own[turn % 2] ?? Buffer.allocUnsafeSlow(Math.min(size, end - at));
     const reading = handle.read(buffer, 0, Math.min(size, end - at), at).then(({ bytesRead }) => buffer.subarray(0, bytesRead));
-    // It may fail while nobody waits for it yet.
+    // It may fail before it is awaited.
     reading.catch(() => undefined);
     return reading;
   };

@@ -200,7 +200,7 @@ class S3Store implements Store {
     return newest;
   }
 
-  /** Notes of uploads that nobody went on with; those of uploads that are gone mean nothing. */
+  /** Notes of uploads that no run went on with; those of uploads that are gone mean nothing. */
   async #sweepNotes(olderThan: Date, signal: AbortSignal | undefined): Promise<void> {
     for await (const page of this.#pages(`${RESERVED_SEGMENT}/${UPLOAD_NOTES}`, signal)) {
       for (const { name } of page.filter(({ modified }) => modified < olderThan)) {

@@ -12,7 +12,7 @@ const CLOCK_GRAIN_MS = 1000;
 const MAX_ROUNDS = 10;
 
 interface LockRecord {
-  /** Undefined when it was given back: anybody may take it at once. */
+  /** Undefined when it was given back: any run may take it at once. */
   owner?: string;
   expiresAfter: number;
   /** Who wrote it, to know one's own write again after a lost answer. */
@@ -30,7 +30,7 @@ interface SeenLock {
 
 /**
  * Takes a lock. The object is never deleted, only marked as given back: replacing it under If-Match is what every S3 can do.
- * @throws LockedError with owner and expiry when somebody else holds it
+ * @throws LockedError with owner and expiry when another run holds it
  */
 export async function lockS3(bucket: S3Bucket, name: string, options: LockOptions): Promise<Lock> {
   const key = `locks/${createHash('sha256').update(name).digest('hex')}`;
@@ -115,7 +115,7 @@ function held(
   });
 }
 
-/** Creates or replaces the record. Returns its ETag; undefined when somebody else was first. */
+/** Creates or replaces the record. Returns its ETag; undefined when another run was first. */
 async function writeLock(
   bucket: S3Bucket,
   key: string,

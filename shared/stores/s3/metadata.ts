@@ -32,7 +32,7 @@ export function writeOf(native: Readonly<Record<string, string>> | undefined): s
 
 /**
  * Writes the sidecar of a version that is about to become visible. It is named after the write, so that it belongs to one version only:
- * before the commit it means nothing to anybody, and whoever sees the version finds it.
+ * before the commit it means nothing, and a reader who sees the version finds it.
  */
 export async function putSidecar(
   bucket: S3Bucket,

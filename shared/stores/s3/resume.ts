@@ -1,4 +1,4 @@
-// Multipart uploads that go on in another run: a small object says which upload has which bytes, as S3 itself tells nobody before the end.
+// Multipart uploads that go on in another run: a small object says which upload has which bytes, as S3 itself does not tell before the end.
 import { createHash } from 'node:crypto';
 import type { CompletedPart, Part } from '@aws-sdk/client-s3';
 import { isMissing, type S3Bucket } from './bucket.ts';

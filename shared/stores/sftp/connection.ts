@@ -12,7 +12,7 @@ import type { SftpStoreConfig } from './schema.ts';
 const CONNECT_TIMEOUT_MS = 20_000;
 /** The longest a request may take: a quarter of a megabyte at 5 KB/s. */
 const REQUEST_TIMEOUT_MS = 60_000;
-/** The same, and the time to connect, once somebody has cancelled: what is tidied up then must not keep a person waiting. */
+/** The same, and the time to connect, once the user has cancelled: what is tidied up then must not keep a person waiting. */
 const HURRIED_TIMEOUT_MS = 3_000;
 /** Status codes of SFTP version 3. */
 export const NO_SUCH_FILE = 2;
@@ -58,7 +58,7 @@ export class SftpConnection {
     this.#hostKeys = new HostKeys(access.fingerprint);
   }
 
-  /** Somebody has cancelled: gives up a server that is silent, soon, and from now on waits for an answer no longer than that. */
+  /** The user has cancelled: gives up a server that is silent, soon, and from now on waits for an answer no longer than that. */
   hurry(): void {
     if (this.#hurried) return;
     this.#hurried = true;

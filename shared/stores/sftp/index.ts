@@ -177,7 +177,7 @@ class SftpStore implements Store {
     );
   }
 
-  /** Removes the metadata of a version that is gone, and the folders that are empty now. What is left of it harms nobody. */
+  /** Removes the metadata of a version that is gone, and the folders that are empty now. What is left of it does no harm. */
   async #forget(name: string, path: string, etag: string): Promise<void> {
     const sidecar = this.#folder.sidecar(name, etag);
     await this.#files.remove(sidecar);
@@ -262,7 +262,7 @@ async function clockOf(files: SftpFiles, folder: string): Promise<number> {
   }
 }
 
-/** A file that somebody put there under a name that no store takes is not an object. */
+/** A file that a user put there under a name that no store takes is not an object. */
 function isObjectName(name: string): boolean {
   try {
     checkName(name);

@@ -29,7 +29,7 @@ export async function describeSftp(folder: SftpFolder, name: string, stats: Stat
   while (now) {
     const sidecar = await folder.files.readText(folder.sidecar(name, etagOf(now)));
     const again: Stats | undefined = sidecar ? now : await folder.files.lstat(folder.path(name));
-    // No metadata: a file that somebody put there, unless it was replaced just now.
+    // No metadata: a file that a user put there, unless it was replaced just now.
     if (again && etagOf(again) === etagOf(now)) {
       const read = sidecar && parseSidecar(sidecar.text);
       const metadata = read?.name === name ? read.metadata : {};

@@ -177,7 +177,7 @@ export class AzureKeyVault implements Vault {
       await this.#client.beginRecoverDeletedSecret(name, options);
       return true;
     } catch (thrown) {
-      // 404: purged or recovered meanwhile; 409: a delete or somebody else's recovery is under way. The next attempt shows.
+      // 404: purged or recovered meanwhile; 409: a delete or another recovery is under way. The next attempt shows.
       const status = httpStatusOf(thrown);
       if (status !== 404 && status !== 409) throw thrown;
       return status === 409;

@@ -236,7 +236,7 @@ function mayPass(thrown: unknown): boolean {
   if (thrown instanceof UserError) return false;
   const { statusCode, code, name } = thrown as ServiceError;
   if (statusCode !== undefined) return BUSY.has(statusCode);
-  // Our own time limit for a request shows as an AbortError: whoever cancels has been looked for before.
+  // Our own time limit for a request shows as an AbortError: a cancel has been looked for before.
   return name === 'AbortError' || BROKEN_CONNECTION.has(code ?? '');
 }
 

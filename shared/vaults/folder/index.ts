@@ -221,7 +221,7 @@ export class FolderVault implements Vault {
   }
 }
 
-/** A version's file; undefined when it does not hold a value. The rest of it is for people, and damage there costs nobody the value. */
+/** A version's file; undefined when it does not hold a value. The rest of it is for people, and damage there does not cost the value. */
 function parseStored(text: string, name: string): Stored | undefined {
   let json: Partial<Stored> | null;
   try {

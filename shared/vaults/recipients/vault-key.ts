@@ -59,7 +59,7 @@ export class VaultKeyRecipient implements KeyRecipient {
       return (await this.#cryptography(keyId).wrapKey(ALGORITHM, key, options)).result;
     });
     const wrapped: WrappedKey = { kind: this.kind, keyId, algorithm: ALGORITHM, encryptedKey: Buffer.from(bytes).toString('base64') };
-    // A key that wraps and cannot unwrap (a permission, key_ops) would make a backup that nobody opens.
+    // A key that wraps and cannot unwrap (a permission, key_ops) would make a backup that no one opens.
     const back = await this.unwrap(wrapped, context);
     if (back.length !== key.length || !timingSafeEqual(back, key)) {
       throw new VaultError(`The key ${this.location} does not unwrap what it wrapped.`, {
