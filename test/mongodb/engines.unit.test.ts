@@ -110,7 +110,7 @@ describe('connection strings', () => {
   });
 
   test('may spell their options in any case', () => {
-    expect(toolUri(new Secret('mongodb://u:p@h/shop?authsource=admin'))).toBe('mongodb://u:p@h/?authSource=admin');
+    expect(toolUri(new Secret('mongodb://u:p@h/shop?authsource=admin'))).toBe('mongodb://u:p@h/?authsource=admin');
     expect(singleHostUri(new Secret('mongodb://h,i/?replicaset=r&READPREFERENCE=secondary&maxStalenessSeconds=90'), 'i')).toBe(
       'mongodb://i/?directConnection=true',
     );
@@ -128,6 +128,21 @@ describe('connection strings', () => {
   test('are taken out of texts, as written and decoded', () => {
     const uri = new Secret('mongodb://root:p%40ss@h/');
     expect(redactUri('cannot use mongodb://root:p%40ss@h/ nor p@ss', uri)).toBe('cannot use *** nor ***');
+  });
+
+  test.each(['no connection string', 'mongodb://u:geheim', 'mongodb://u:ge#heim@h/', 'http://u:geheim@h'])(
+    '%s is left to the driver to refuse, and told by no error of ours',
+    (text) => {
+      expect(toolUri(new Secret(text))).toMatch(/geheim|no connection|ge.*heim/);
+      expect(redactUri(`cannot use ${text}`, new Secret(text))).toBe('cannot use ***');
+    },
+  );
+
+  test('keep what is percent-encoded, hosts of any form, and several of them', () => {
+    const socket = 'mongodb://u%3A:p%2F%C3%BC@%2Ftmp%2Fmongodb-27017.sock,[::1]:27018/?tls=false';
+    expect(toolUri(new Secret(socket))).toBe(socket);
+    expect(redactUri('u%3A:p%2F%C3%BC and p/ü', new Secret(socket))).toBe('*** and ***');
+    expect(singleHostUri(new Secret('mongodb://u:p^=;$&@a,b/shop'), 'b:1')).toBe('mongodb://u:p%5E%3D%3B$&@b:1/shop?directConnection=true');
   });
 });
 
