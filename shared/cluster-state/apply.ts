@@ -23,7 +23,7 @@ const NAMESPACE_LEAVES_MS = 600_000;
 const OBJECT_LEAVES_MS = 60_000;
 const ESTABLISHED_MS = 60_000;
 const LOOK_MS = 250;
-/** Somebody changes the object again and again; it is asked for anew each time. */
+/** A controller may change the object again and again; it is asked for anew each time. */
 const MOST_CONFLICTS = 5;
 
 /** @throws ApiError with the server's words; UserError for an object that does not go away; ClusterUnreachableError */
@@ -40,7 +40,7 @@ export async function apply(
     try {
       return await bring(cluster, batch, wanted, judgement, options);
     } catch (thrown) {
-      // Made, changed or removed by somebody else meanwhile: by a controller, or a run before this one.
+      // Made, changed or removed meanwhile: by a controller, or a run before this one.
       const raced = thrown instanceof ApiError && (thrown.status === 409 || (thrown.status === 404 && judgement.verdict === 'different'));
       if (!raced || attempt === MOST_CONFLICTS) throw thrown;
       judgement = await judgeAnew(cluster, batch, wanted);

@@ -81,7 +81,7 @@ async function permissions(context: StepContext<typeof stateInputs>, cluster: Cl
   };
 }
 
-/** A definition that is not established has objects that nobody can read. */
+/** A definition that is not established has objects that no one can read. */
 async function definitions(cluster: Cluster, signal: AbortSignal): Promise<Finding> {
   const { resources } = await cluster.discover(signal);
   const type = resources.find((one) => typeName(one) === 'customresourcedefinitions.apiextensions.k8s.io');

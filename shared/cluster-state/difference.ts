@@ -15,7 +15,7 @@ export interface Difference {
 /** More of them tell nothing. */
 const MOST_DIFFERENCES = 20;
 const MOST_LETTERS = 60;
-/** The same value has the same hash within a run, and nobody can try values against it afterwards. */
+/** The same value has the same hash within a run, and no one can try values against it afterwards. */
 const HASH_KEY = randomBytes(32);
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 

@@ -45,7 +45,7 @@ export interface StatePlan {
   changes: Changed[];
   /** What the server would refuse, asked without storing anything. */
   refused: { name: string; why: string }[];
-  /** Whoever may do everything afterwards. */
+  /** Who may do everything afterwards. */
   powerful: string[];
   types: { type: string; created: number; changed: number; equal: number; skipped: number }[];
 }
@@ -365,7 +365,7 @@ class PlanSums {
   }
 }
 
-/** What a binding gives that nobody should get unseen. */
+/** What a binding gives that should not be given unseen. */
 function powerOf(object: ClusterObject): string | undefined {
   if (object.kind !== 'ClusterRoleBinding') return undefined;
   const subjects = mappings(object['subjects']).map(({ kind, name, namespace }) =>

@@ -31,7 +31,7 @@ export class Throttle {
       return result;
     } finally {
       this.#running -= 1;
-      // Whoever wakes up and finds no room waits again.
+      // A task that wakes up and finds no room waits again.
       for (let free = this.limit - this.#running; free > 0 && this.#waiting.length > 0; free -= 1) this.#waiting.shift()?.();
     }
   }
