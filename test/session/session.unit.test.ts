@@ -14,15 +14,15 @@ afterAll(() => {
 });
 
 const component = (name: string, more = ''): string =>
-  `  ${name}: { kind: mongodb, source: { uri: "\${env:NO_MONGODB}" }, copies: [offsite], retention: { last: 2 }${more} }\n`;
+  `  ${name}: { kind: mongodb, source: { uri: "\${env:NO_MONGODB}" }, store: primary, copies: [offsite], retention: { last: 2 }${more} }\n`;
 
 function drFile(): string {
-  for (const name of ['store', 'offsite', 'keys']) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ['store', 'keys']) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
   const file = join(folder, 'dr.yml');
   writeFileSync(
     file,
-    `version: 1\nname: shop\nstores: { primary: { kind: folder, path: ./store }, offsite: { kind: folder, path: ./offsite } }\n` +
-      `vault: { kind: folder, path: ./keys }\ncomponents:\n${component('orders')}${component('chat')}${component('audit', ', schedule: "17 2 * * *"')}`,
+    `version: 1\nname: shop\nstores: { primary: { kind: folder, path: ./store }, offsite: { kind: azure-blob, account: stdr, container: backups, endpoint: "http://127.0.0.1:1" } }\n` +
+      `vault: { kind: folder, path: ./keys }\ncomponents:\n${component('orders')}${component('chat')}${component('wiki', ', schedule: "17 2 * * *"')}`,
   );
   return file;
 }
@@ -33,19 +33,37 @@ const NO_MONGODB = 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200';
 /** What a step needs besides dr.yml to get as far as it can. */
 const INPUTS: Record<string, string> = { outcome: 'failed', reason: 'a test', confirm: 'shop', timeout: '5s', publish: 'false' };
 
+/** No one answers there: opening needs a sign-in, and what is asked fails at once. */
+const AZURE = {
+  azureClientId: 'id',
+  azureTenantId: 'tenant',
+  azureClientSecret: 'a client secret',
+  azureAuthority: 'https://127.0.0.1:1',
+  storePatience: '0s',
+};
+
+/** Steps that reach for the copies in Azure. */
+const SIGN_IN = new Set(['mongodb-restore', 'apply-retention', 'status', 'copy-backups']);
+
 describe('with a dr.yml of three components', () => {
-  test.each(steps.map((step) => [step.name, step] as const))('%s reads it once and opens each store once', async (_name, step) => {
-    const file = drFile();
-    const about = step.inputs['component'] === undefined || step.componentKind === undefined ? {} : { component: 'orders' };
-    const old = step.inputs['file'] === undefined ? {} : { file: oldDump() };
-    const given = Object.fromEntries(Object.entries(INPUTS).filter(([name]) => name in step.inputs));
-    const host = new MemoryHost({ inputs: { config: file, ...about, ...old, ...given } });
-    await runStep(step, host, { openConfig: drSource({ env: { NO_MONGODB } }) });
-    const lines = host.log.map((line) => line.replace(/^debug: /, ''));
-    expect(lines.filter((line) => line.includes(`Reading ${file}`))).toHaveLength(1);
-    const opened = lines.filter((line) => line.includes('Opened the store '));
-    expect(opened).toEqual([...new Set(opened)]);
-  });
+  test.each(steps.map((step) => [step.name, step] as const))(
+    '%s reads it once, signs in at most once, and opens each store once',
+    async (name, step) => {
+      const file = drFile();
+      const about = step.inputs['component'] === undefined || step.componentKind === undefined ? {} : { component: 'orders' };
+      const old = step.inputs['file'] === undefined ? {} : { file: oldDump() };
+      const given = Object.fromEntries(Object.entries(INPUTS).filter(([input]) => input in step.inputs));
+      const host = new MemoryHost({ inputs: { config: file, ...about, ...old, ...given, ...AZURE } });
+      const finish = await runStep(step, host, { openConfig: drSource({ env: { NO_MONGODB } }) });
+      const lines = host.log.map((line) => line.replace(/^debug: /, ''));
+      expect(lines.filter((line) => line.includes(`Reading ${file}`))).toHaveLength(1);
+      const opened = lines.filter((line) => line.includes('Opened the store '));
+      expect(opened).toEqual([...new Set(opened)]);
+      expect(lines.filter((line) => line.includes('Preparing the sign-in'))).toHaveLength(SIGN_IN.has(name) ? 1 : 0);
+      // A file that is refused would let every step pass.
+      expect(finish.error?.message ?? '').not.toMatch(/dr\.yml:\d/);
+    },
+  );
 });
 
 function oldDump(): string {
