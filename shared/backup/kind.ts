@@ -68,8 +68,8 @@ export interface ComponentKind<
   check?(inputs: Partial<InputValues<I>>, spell: Spell, needed: boolean): string[];
   /** Rules across what a restore is told. */
   checkTarget?(inputs: Partial<InputValues<T>> & { rollback?: boolean }, spell: Spell): string[];
-  /** The words of its steps; `shrink` ends the sentence of `max-shrink`, `replace` is that of the input. */
-  readonly steps: { backup: StepWords; restore?: StepWords; shrink: string; replace?: string };
+  /** The words of its steps; `compare` goes with `differences`, `shrink` ends the sentence of `max-shrink`, `replace` is that of the input. */
+  readonly steps: { backup: StepWords; restore?: StepWords; compare?: StepWords; shrink: string; replace?: string };
   /** Old names of the words that outputs and records have for a restore's and a backup's groups: `collections`. */
   readonly groups: string;
   /** Words that people know for it and for its tools; they lead to its steps. */
@@ -92,7 +92,9 @@ export interface KindWork<I extends InputSpecs = InputSpecs, T extends InputSpec
   /** Looks at where a backup is restored to. */
   openTarget?(this: void, context: StepContext<I & T>, request: TargetRequest<R>): Promise<Target<R>>;
   /** Compares a backup with the living thing. @param read its plain stream, for a kind whose report alone does not tell enough */
-  compare?(this: void, context: StepContext<I & T>, report: R, read: () => AsyncIterable<Uint8Array>): Promise<Compared>;
+  compare?(this: void, context: StepContext<I & T>, report: R, read: ReadPlain): Promise<Compared>;
+  /** What changed from an older state to a newer one. @param newer absent for the living thing */
+  differences?(this: void, context: StepContext<I>, older: ReadPlain, newer: ReadPlain | undefined): Promise<Differences>;
   /**
    * What `doctor` looks at.
    * @param lookUp what dr.yml says below the component; throws UserError when that cannot be had: a finding, not the end of all checks
@@ -179,10 +181,24 @@ export interface OldFile {
   layers: string[];
 }
 
+/** The plain stream of a backup, from its beginning each time. */
+export type ReadPlain = () => AsyncIterable<Uint8Array>;
+
+/** How two states differ. */
+export interface Differences {
+  /** Things that only the newer one has. */
+  added: number;
+  changed: number;
+  removed: number;
+  equal: number;
+  /** One by one, as far as one reads. Nothing secret is in them. */
+  changes: readonly { name: string; what: 'added' | 'changed' | 'removed'; differences: readonly string[] }[];
+}
+
 export interface TargetRequest<R extends JsonValue> {
   report: R;
   /** The plain stream of the backup from its beginning, for a kind whose plan needs more than the report. @throws RefusedError when it is archived */
-  read: () => AsyncIterable<Uint8Array>;
+  read: ReadPlain;
   /** Everything that a safety backup holds is put back, whatever the call selects. */
   rollback: boolean;
   replace: boolean;

@@ -9,7 +9,7 @@ const GROUPS: readonly [title: string, commands: readonly string[]][] = [
   ['Begin', ['init', 'config', 'doctor']],
   ['Back up', [...KINDS.all.map(({ steps }) => steps.backup.name), 'backup-all', 'copy-backups', 'import-backup']],
   ['Restore', [...KINDS.all.flatMap(({ steps }) => steps.restore?.name ?? []), 'decrypt']],
-  ['Prove', ['verify', 'backup-validation', 'backup-integrity-check']],
+  ['Prove', ['verify', 'backup-validation', 'backup-integrity-check', ...KINDS.all.flatMap(({ steps }) => steps.compare?.name ?? [])]],
   ['Manage', ['list-backups', 'status', 'apply-retention', 'hold-backup', 'release-hold', 'notify', 'audit', 'prometheus-rules']],
 ];
 /** With less room beside the names, each text goes below its name. */

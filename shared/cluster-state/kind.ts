@@ -48,6 +48,19 @@ export const clusterState = defineKind({
         { what: 'Beside the living one', args: '--namespace rocketchat=rocketchat-check --scale-to-zero --confirm rocketchat-production' },
       ],
     },
+    compare: {
+      name: 'diff-cluster-state',
+      title: 'Lifeboat: cluster state differences',
+      summary: 'Says what changed in a Kubernetes cluster from one backup to another, or from a backup until now.',
+      description:
+        'Reads both states object by object and compares them without what the cluster adds by itself. What is in Secrets is shown as a hash that ' +
+        'means something within one run only.',
+      examples: [
+        { what: 'From the latest backup until now', args: '--component state' },
+        { what: 'Between two backups', args: '--timestamp 20241201_120000 --against 20241202_120000' },
+        { what: 'One namespace, for a program', args: '--include-namespaces rocketchat --json' },
+      ],
+    },
     replace: 'Allow objects that are there and differ to be changed.',
     shrink: 'a kind of ten objects or more, or the whole, has lost more than this percentage of its objects',
   },

@@ -1,5 +1,5 @@
 // What Lifeboat does with the state of a cluster: export it, restore it, compare it, look at it. The heavy half of its kind.
-import type { Compared, KindWork } from '../backup/kind.ts';
+import type { Compared, Differences, KindWork, ReadPlain } from '../backup/kind.ts';
 import type { StepContext } from '../step/define.ts';
 import { listed, plural } from '../step/format.ts';
 import { pairsOf } from './changes.ts';
@@ -12,6 +12,7 @@ import { Selector } from './selection.ts';
 import { fingerprintOf, openStateSource } from './source.ts';
 import { openStateCluster, openStateTarget, selectionOf } from './target.ts';
 import { detailsTable, rowOf } from './texts.ts';
+import { differencesBetween } from './state-differences.ts';
 import { Throttle } from './throttle.ts';
 import { ServedTypes } from './types.ts';
 
@@ -32,6 +33,7 @@ export const work: StateWork = {
   },
   openTarget: openStateTarget,
   compare,
+  differences,
   checks: stateChecks,
   doubts: doubtsOf,
   count: ({ objects, types }) => ({ unit: 'objects', units: objects, groups: types.length, group: 'kind' }),
@@ -42,7 +44,7 @@ export const work: StateWork = {
 async function compare(
   context: StepContext<typeof stateInputs & typeof restoreInputs>,
   report: StateReport,
-  read: () => AsyncIterable<Uint8Array>,
+  read: ReadPlain,
 ): Promise<Compared> {
   const throttle = new Throttle();
   const cluster = await openStateCluster(context, throttle);
@@ -58,6 +60,19 @@ async function compare(
     return { fingerprint: await fingerprintOf(cluster), rows: rows.map(rowOf), found, totals: { expected, found } };
   } finally {
     cluster.close();
+  }
+}
+
+/** What is living is read as it would be backed up. */
+async function differences(context: StepContext<typeof stateInputs>, older: ReadPlain, newer: ReadPlain | undefined): Promise<Differences> {
+  const selection = selectionOf(context);
+  const selector = new Selector(selection);
+  if (newer !== undefined) return differencesBetween(older, newer, selector);
+  const source = await openStateSource(await openStateCluster(context), { selection });
+  try {
+    return await differencesBetween(older, () => source.bytes, selector);
+  } finally {
+    await source.close();
   }
 }
 

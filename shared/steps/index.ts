@@ -11,6 +11,7 @@ import { doctorStep } from './doctor/index.ts';
 import { importBackup } from './import-backup/index.ts';
 import { holdBackup } from './hold-backup/index.ts';
 import { listBackupsStep } from './list-backups/index.ts';
+import { compareStep } from './kind-compare/index.ts';
 import { backupStep } from './kind-backup/index.ts';
 import { restoreStep } from './kind-restore/index.ts';
 import { releaseHold } from './release-hold/index.ts';
@@ -19,8 +20,12 @@ import { statusStep } from './status/index.ts';
 
 /** The steps of a kind, under the names that its words give them. */
 export function stepsOf(kind: AnyKind): AnyStep[] {
-  const { restore } = kind.steps;
-  return [backupStep(kind), ...(restore === undefined ? [] : [restoreStep(kind, restore)])];
+  const { restore, compare } = kind.steps;
+  return [
+    backupStep(kind),
+    ...(restore === undefined ? [] : [restoreStep(kind, restore)]),
+    ...(compare === undefined ? [] : [compareStep(kind, compare)]),
+  ];
 }
 
 /** All steps of a program that knows these kinds. */

@@ -103,6 +103,7 @@ test('latest names the latest backup wherever a timestamp chooses one, and never
       'restore-cluster-state': true,
       'backup-validation': true,
       'backup-integrity-check': true,
+      'diff-cluster-state': true,
       'hold-backup': true,
       'release-hold': true,
     },

@@ -45,6 +45,9 @@ async function checkIntegrity(context: Context, inputs: Inputs, component: strin
     const opened = await openBackup({ store, prefix, component, timestamp, recipients, signal, onNotice });
     // What it is, the opened manifest says; a listing only chooses.
     const kind = sessionOf(context).kinds.get(opened.manifest.kind);
+    // Of what kind it is only the backup tells, and with it what is needed to reach the living thing.
+    const [problem] = kind.check?.(inputs, (name) => host.spell(name), true) ?? [];
+    if (problem !== undefined) throw new UsageError(problem, { fix: `Say where the ${kind.thing} is, here or in dr.yml.` });
     const work = await kind.load();
     host.info(`Comparing the backup ${component} ${timestamp} with the ${kind.thing}.`);
     await proveBackup(opened, {
