@@ -76,6 +76,8 @@ export interface ComponentKind<
   readonly words?: { thing: readonly string[]; backup: readonly string[]; restore: readonly string[] };
   /** What `import-backup` says of backups that other tools made; goes with `openOld`. */
   readonly old?: OldWords;
+  /** kubectl's login reaches it: a pipeline signs in to the cluster first. What is to be done in the cluster, one sentence each. */
+  readonly cluster?: readonly string[];
   /** What `lifeboat init` asks. Without it the keys of dr.yml that cannot be left out. */
   readonly init?: KindInit;
   load(): Promise<KindWork<I, T, R>>;

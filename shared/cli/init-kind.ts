@@ -31,5 +31,5 @@ export async function usualComponent(kind: AnyKind, given: InputValues<InputSpec
     const answer = given[input] ?? (await ask(`${spec.summary} Such as ${spec.example ?? key}`, { needed: input })) ?? spec.example ?? key;
     yaml.push(`${key}: ${typeof answer === 'string' ? scalar(answer) : JSON.stringify(answer)}`);
   }
-  return { kind: kind.kind, yaml, variables: [] };
+  return { kind: kind.kind, yaml, variables: [], cluster: kind.cluster };
 }

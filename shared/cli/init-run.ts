@@ -99,24 +99,31 @@ function isYes(text: string): boolean {
   return /^(y|yes|true)$/i.test(text);
 }
 
-async function collectAnswers(context: Context, kinds: Kinds, folder: string, parse: Parse): Promise<InitAnswers> {
-  const { host, inputs } = context;
-  const missing: string[] = [];
-  const asks = asker(host, inputs.yes);
-  const ask: Ask = async (question, about = {}) => {
-    const answer = await asks(question, about);
+/** Asks as `ask` does, and remembers what is needed and no one has answered. */
+function remembering(ask: Ask, missing: string[]): Ask {
+  return async (question, about = {}) => {
+    const answer = await ask(question, about);
     if (answer === undefined && typeof about.needed === 'string') missing.push(about.needed);
     return answer;
   };
+}
+
+/** Answers with what is preset: what options alone make of a component. */
+const PRESETS: Asking = {
+  ask: async (_question, { preset } = {}) => preset,
+  agrees: async (_question, preset) => preset,
+  tryOut: () => undefined,
+};
+
+async function collectAnswers(context: Context, kinds: Kinds, folder: string, parse: Parse): Promise<InitAnswers> {
+  const { host, inputs } = context;
+  const missing: string[] = [];
+  const ask = remembering(asker(host, inputs.yes), missing);
   let kind = kinds.get(inputs.kind ?? kinds.names[0] ?? '');
-  // What the options say, and placeholders for the rest: a wrong option is told before the first question, not after the last.
   const placeholders = { ...inputs, ...PLACEHOLDERS, ...given(inputs), component: inputs.component ?? kind.kind };
-  const of = await componentOf(kind, inputs, {
-    ask: async (_question, { preset } = {}) => preset,
-    agrees: async (_question, preset) => preset,
-    tryOut: () => undefined,
-  });
+  const of = await componentOf(kind, inputs, PRESETS);
   const tryOut = (answer: Partial<InitAnswers>): unknown => parse({ ...placeholders, of, ...answer });
+  // A wrong option is told before the first question, not after the last.
   tryOut({});
   if (inputs.store !== undefined && inputs.vault !== undefined) refuseSamePlace(folder, inputs.store, inputs.vault);
   const isName = (text: string): unknown => tryOut({ name: text });
@@ -124,23 +131,12 @@ async function collectAnswers(context: Context, kinds: Kinds, folder: string, pa
     inputs.name ??
     (await ask('Name of what is protected', { preset: slug(basename(folder)), check: isName, suggest: slug, needed: 'name' }));
   if (inputs.kind === undefined && kinds.all.length > 1) kind = kinds.get((await ask(...kindQuestion(kinds))) ?? kind.kind);
-  const asking = {
+  const component = await componentOf(kind, inputs, {
     ask,
-    agrees: (question: string, preset: boolean, checkYes?: () => void) => agrees(ask, question, preset, checkYes),
-    tryOut: (component: InitComponent) => tryOut({ of: component }),
-  };
-  const component = await componentOf(kind, inputs, asking);
-  const isStore = (text: string): void => {
-    tryOut({ store: forNow(storeAddress(text)) });
-    if (inputs.vault !== undefined) refuseSamePlace(folder, text, inputs.vault);
-  };
-  const where = inputs.store ?? (await ask(STORE_QUESTION, { needed: 'store', check: isStore }));
-  const store = where === undefined ? undefined : await completedStore(ask, storeAddress(where), (address) => tryOut({ store: address }));
-  const isVault = (text: string): void => {
-    tryOut({ vault: vaultAddress(text) });
-    if (store !== undefined) refuseSamePlace(folder, store, text);
-  };
-  const vault = inputs.vault ?? (await ask(VAULT_QUESTION, { needed: 'vault', check: isVault }));
+    agrees: (question, preset, checkYes) => agrees(ask, question, preset, checkYes),
+    tryOut: (tried) => tryOut({ of: tried }),
+  });
+  const { store, vault } = await placesAnswer(ask, inputs, folder, tryOut);
   if (name === undefined || store === undefined || vault === undefined || missing.length > 0) {
     throw new UsageError(`${missing.map((input) => host.spell(input)).join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not given.`, {
       fix: 'Give what is missing as options, or run this on a terminal without --yes to be asked.',
@@ -176,6 +172,22 @@ async function collectAnswers(context: Context, kinds: Kinds, folder: string, pa
       })),
     ...{ serviceConnection, branch },
   };
+}
+
+/** Where the backups go, and where the keys. */
+async function placesAnswer(ask: Ask, inputs: Inputs, folder: string, tryOut: (answer: Partial<InitAnswers>) => unknown) {
+  const isStore = (text: string): void => {
+    tryOut({ store: forNow(storeAddress(text)) });
+    if (inputs.vault !== undefined) refuseSamePlace(folder, text, inputs.vault);
+  };
+  const where = inputs.store ?? (await ask(STORE_QUESTION, { needed: 'store', check: isStore }));
+  const store = where === undefined ? undefined : await completedStore(ask, storeAddress(where), (address) => tryOut({ store: address }));
+  const isVault = (text: string): void => {
+    tryOut({ vault: vaultAddress(text) });
+    if (store !== undefined) refuseSamePlace(folder, store, text);
+  };
+  const vault = inputs.vault ?? (await ask(VAULT_QUESTION, { needed: 'vault', check: isVault }));
+  return { store, vault };
 }
 
 interface FileQuestion {

@@ -65,5 +65,6 @@ export const clusterState = defineKind({
     shrink: 'a kind of ten objects or more, or the whole, has lost more than this percentage of its objects',
   },
   words: { thing: ['kubernetes', 'cluster', 'k8s', 'aks'], backup: ['velero'], restore: [] },
+  cluster: ['Let the identity get and list every kind of object: lifeboat doctor shows the role that it lacks.'],
   load: async (): Promise<StateWork> => (await import('./work.ts')).work,
 });

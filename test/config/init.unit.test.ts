@@ -10,7 +10,7 @@ import { parseDr } from '../../shared/config/load.ts';
 import { nightlyCron, PIPELINE_PATH, WORKFLOW_PATH } from '../../shared/config/init.ts';
 import { stableMinute } from '../../shared/config/jitter.ts';
 import { MemoryHost } from '../../shared/hosts/memory.ts';
-import { Kinds } from '../../shared/kinds/registry.ts';
+import { KINDS, Kinds } from '../../shared/kinds/registry.ts';
 import { mongodb } from '../../shared/mongodb/kind.ts';
 import { runStep } from '../../shared/step/run.ts';
 
@@ -180,6 +180,28 @@ describe('init', () => {
     });
     const half = await run({ yes: 'true', force: 'true', ...PLACES, kubernetesSelector: 'a=b' });
     expect(half.finish.error?.message).toBe('kubernetesNamespace is missing: kubernetesSelector alone does not say where the pod is.');
+  });
+
+  test('takes another kind without questions of its own, signs in to its cluster, and says what to do there', async () => {
+    const host = new MemoryHost({
+      inputs: {
+        folder,
+        yes: 'true',
+        ...PLACES,
+        kind: 'cluster-state',
+        excludeNamespaces: 'kube-system, tmp',
+        github: 'true',
+        azure: 'false',
+      },
+    });
+    const finish = await runStep(initOf(KINDS), host);
+    expect(finish.outcome).toBe('succeeded');
+    expect(parseDr(written('dr.yml'), 'dr.yml').dr.components).toMatchObject({
+      'cluster-state': { kind: 'cluster-state', excludeNamespaces: ['kube-system', 'tmp'] },
+    });
+    expect(written(WORKFLOW_PATH)).toContain('az aks get-credentials');
+    expect(written(WORKFLOW_PATH)).not.toContain('MONGODB_URI');
+    expect(JSON.stringify(finish.result)).toContain('doctor shows the role that it lacks');
   });
 
   test('says what folders need: out of version control, outside a checkout', async () => {
