@@ -16,7 +16,7 @@ const FIRST: Record<string, string> = {
 /** Steps that do not begin with a missing input: `backup-all` wants a dr.yml, `doctor` anything to check. */
 const OTHERWISE: Record<string, { exitCode: number; says: RegExp }> = {
   'backup-all': { exitCode: 2, says: /^There is no dr\.yml here, and only it can say what "all" is/ },
-  doctor: { exitCode: 2, says: /^There is no dr\.yml here, and no store, vault or database is given: there is nothing to check/ },
+  doctor: { exitCode: 2, says: /^There is no dr\.yml here, and no store, vault, database or cluster is given: there is nothing to check/ },
 };
 const URI = 'mongodb://backup:hunter2-hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=100';
 

@@ -112,9 +112,10 @@ function requireSubject(context: Context, { config, only, store, vault }: Doctor
   const things = Object.keys(kinds.inputs).filter((name) => host.rawInput(name));
   const subjects = [findDrFile(config), store, vault, ...things, only?.[0]];
   if (subjects.some((subject) => subject !== undefined)) return;
-  const thing = kinds.all.map((kind) => kind.thing).join(', ');
+  const nouns = ['store', 'vault', ...kinds.all.map((kind) => kind.thing)];
+  const none = `no ${nouns.slice(0, -1).join(', ')} or ${nouns.at(-1)}`;
   const [address = 'component'] = Object.keys(kinds.inputs);
-  throw new UsageError(`${absentDr()}, and no store, vault or ${thing} is given: there is nothing to check.`, {
+  throw new UsageError(`${absentDr()}, and ${none} is given: there is nothing to check.`, {
     fix:
       host.kind === 'terminal'
         ? 'Go to the folder of your dr.yml, or write one: lifeboat init'
