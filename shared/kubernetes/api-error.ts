@@ -80,7 +80,9 @@ function permissionFix(message: string): string {
   const [, verb = '', resource = '', group = '', namespace] = FORBIDDEN.exec(message) ?? [];
   const what = group === '' ? resource : `${resource}.${group}`;
   const where = namespace === undefined ? 'in the whole cluster' : `in namespace ${namespace}`;
-  return `Allow the verb ${verb} on ${what} ${where}; docs/operations.md has the role to paste.`;
+  // What a WebSocket is asked for by: GET, and since Kubernetes 1.35 the verb of old as well.
+  const verbs = /\/(exec|portforward)$/.test(resource) ? 'verbs get and create' : `verb ${verb}`;
+  return `Allow the ${verbs} on ${what} ${where}; docs/operations.md has the role to paste.`;
 }
 
 function fixOption(fix: string | undefined): { fix?: string } {

@@ -1,6 +1,7 @@
 // Chooses the pod and the container to work in: running, ready, and without guessing between several containers.
 import { UserError } from '../step/errors.ts';
-import type { Kubectl } from './kubectl.ts';
+import { PODS, type ClusterNamespace } from './namespace.ts';
+import type { KubeObject } from './resources.ts';
 
 /** How a user says which container is meant. */
 export interface PodChoice {
@@ -37,34 +38,39 @@ const MAIN_CONTAINER = 'kubectl.kubernetes.io/default-container';
  * @throws UserError when there is no pod, none is ready, or it has several containers and none was named
  */
 export async function findContainers(
-  kubectl: Kubectl,
+  namespace: ClusterNamespace,
   choice: PodChoice,
   spell: (input: 'container' | 'selector' | 'namespace') => string,
   signal?: AbortSignal,
 ): Promise<[PodContainer, ...PodContainer[]]> {
-  const pods = await podsOf(kubectl, choice, spell, signal);
+  const pods = await podsOf(namespace, choice, spell, signal);
   const ready = pods.filter(isReady).sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const [first, ...others] = ready.map((pod) => ({ pod: pod.metadata.name, container: containerOf(pod, choice.container, spell) }));
   if (first) return [first, ...others];
   const states = pods.slice(0, 3).map((pod) => `${pod.metadata.name} is ${stateOf(pod)}`);
-  throw new UserError(`No pod is ready in namespace ${kubectl.access.namespace}: ${states.join(', ')}.`, {
-    fix: `See why: kubectl describe pod ${pods[0]?.metadata.name ?? ''} --namespace ${kubectl.access.namespace}`,
+  throw new UserError(`No pod is ready in namespace ${namespace.name}: ${states.join(', ')}.`, {
+    fix: `See why: kubectl describe pod ${pods[0]?.metadata.name ?? ''} --namespace ${namespace.name}`,
   });
 }
 
 async function podsOf(
-  kubectl: Kubectl,
+  namespace: ClusterNamespace,
   { pod, selector = '' }: PodChoice,
   spell: (input: 'selector' | 'namespace') => string,
   signal: AbortSignal | undefined,
 ): Promise<Pod[]> {
-  const { namespace } = kubectl.access;
-  if (pod !== undefined) return [(await kubectl.get(['pod', pod], `pod ${pod} in namespace ${namespace}`, signal)) as Pod];
-  const list = (await kubectl.get(['pods', `--selector=${selector}`], `the pods of namespace ${namespace}`, signal)) as { items: Pod[] };
-  if (list.items.length > 0) return list.items;
-  throw new UserError(`There is no pod with ${selector} in namespace ${namespace}.`, {
-    fix: `Check ${spell('namespace')} and ${spell('selector')}; the labels are shown by: kubectl get pods --namespace ${namespace} --show-labels`,
+  const { cluster, name } = namespace;
+  if (pod !== undefined) return [asPod(await cluster.get(PODS, { namespace: name, name: pod }, signal))];
+  const found: Pod[] = [];
+  for await (const { items } of cluster.list(PODS, { namespace: name, labelSelector: selector, signal })) found.push(...items.map(asPod));
+  if (found.length > 0) return found;
+  throw new UserError(`There is no pod with ${selector} in namespace ${name}.`, {
+    fix: `Check ${spell('namespace')} and ${spell('selector')}; the labels are shown by: kubectl get pods --namespace ${name} --show-labels`,
   });
+}
+
+function asPod(object: KubeObject): Pod {
+  return object as KubeObject & Pod;
 }
 
 function isReady({ metadata, status }: Pod): boolean {

@@ -1,5 +1,4 @@
-// Checks of a database inside a pod: kubectl and the pod, the login, what may be read, and the tools that are there.
-import { kubectlFix } from '../kubernetes/kubectl-errors.ts';
+// Checks of a database inside a pod: the cluster and the pod, the login, what may be read, and the tools that are there.
 import { openDump } from './dump-pod.ts';
 import { compileSelection, type Selection } from './namespaces.ts';
 import { NO_TOOLS, openPodMongo, podToolVersion, type PodMongo, type PodOptions } from './pod-mongo.ts';
@@ -20,11 +19,15 @@ export function podMongoChecks(options: PodOptions, selection: Selection): Mongo
     {
       name: 'mongodb-connection',
       look: async (signal) => {
-        const { kubectl, container, fingerprint } = await open();
+        const { namespace, container, fingerprint } = await open();
         const seen = `Container ${container.container} of pod ${container.pod}, at ${fingerprint}`;
-        if (await kubectl.may('create', 'pods/exec', signal)) return { status: 'ok', seen: `${seen}; programs may be run there.` };
-        const fix = kubectlFix('pods/exec is forbidden', kubectl.access);
-        return { status: 'failed', seen: `${seen}, but this login may not run programs there.`, ...(fix === undefined ? {} : { fix }) };
+        const exec = { resource: 'pods', subresource: 'exec', namespace: namespace.name };
+        const { cluster } = namespace;
+        // Since Kubernetes 1.35 a WebSocket needs both; before, only what its GET is called.
+        const may = await Promise.all(['get', 'create'].map((verb) => cluster.may(verb, exec, signal)));
+        if (may.every(Boolean)) return { status: 'ok', seen: `${seen}; programs may be run there.` };
+        const fix = `Allow the verbs get and create on pods/exec in namespace ${namespace.name}; docs/operations.md has the role to paste.`;
+        return { status: 'failed', seen: `${seen}, but this login may not run programs there.`, fix };
       },
     },
     { name: 'mongodb-login', look: (signal) => withPod((pod) => login(pod, { ...options, signal })) },

@@ -126,7 +126,7 @@ export function withoutPassword(uri: Secret): { uri: string; password: string | 
   const secret = SECRET_OPTIONS.find((name) => url.searchParams.has(name));
   if (secret !== undefined) {
     throw new UsageError(`The connection string has ${secret}, which would be seen on the command line in the pod.`, {
-      fix: 'Reach the database without kubectl, or give a connection string that does not need it inside the pod.',
+      fix: 'Reach the database by its connection string, or give a connection string that does not need it inside the pod.',
     });
   }
   // Both SCRAM mechanisms are found out by the tools; named, they ask for the password before it was read.

@@ -1,4 +1,4 @@
-// Dumps a MongoDB inside a cluster: its own mongodump, run by kubectl exec. What the archive says about itself is all there is to know before.
+// Dumps a MongoDB inside a cluster: its own mongodump, run in its pod. What the archive says about itself is all there is to know before.
 import { errorMessage, UsageError, UserError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
 import { inTime } from '../tools/process.ts';
@@ -69,7 +69,7 @@ export function mongodumpRuns({ include = [], exclude = [] }: Selection): Select
   const selections = names.length === 0 ? [exclude.length > 0 ? { exclude } : {}] : runs;
   if (selections.every((selection) => selectionArguments(selection) !== undefined)) return selections;
   throw new UsageError('mongodump in a pod cannot select by wildcard, nor leave out a collection without its database being chosen.', {
-    fix: 'Name the databases in include, and collections of them in exclude; or reach the database by its connection string, without kubectl.',
+    fix: 'Name the databases in include, and collections of them in exclude; or reach the database by its connection string.',
   });
 }
 

@@ -1,4 +1,4 @@
-// What `lifeboat init` asks of a MongoDB: whether a connection string reaches it, or only kubectl.
+// What `lifeboat init` asks of a MongoDB: whether a connection string reaches it, or only the cluster's API server.
 import type { Asking, InitComponent, KindInit } from '../backup/kind-init.ts';
 import { scalar } from '../schema/yaml-text.ts';
 import { inGroup } from '../step/input.ts';
@@ -16,7 +16,7 @@ interface Pod {
   context?: string | undefined;
 }
 
-const inputs = inGroup('MongoDB inside a cluster, reached by kubectl exec instead of a connection string', {
+const inputs = inGroup('MongoDB inside a cluster, reached through its API server instead of a connection string', {
   ...kubernetesInputs,
   kubernetesSelector: {
     ...kubernetesInputs.kubernetesSelector,
@@ -57,7 +57,7 @@ export function mongodbComponent(pod?: Pod): InitComponent {
     kind: 'mongodb',
     yaml: [
       'source:',
-      '  kubernetes: # mongodump and mongorestore run inside the pod, through kubectl exec',
+      '  kubernetes: # mongodump and mongorestore run inside the pod, through the API server',
       ...names.flatMap(([key, value]) => (value === undefined ? [] : [`    ${key}: ${scalar(value)}`])),
       '    # uri: "${env:MONGODB_URI}" # as seen from inside the pod; needed where its environment holds no root password',
       others,

@@ -31,7 +31,7 @@ export const mongodbInputs = inGroup('MongoDB', {
 export const kubernetesInputs = inGroup('MongoDB inside a cluster', {
   kubernetesNamespace: input.string({
     summary:
-      'Namespace of the pod that runs MongoDB. Everything then goes through kubectl exec, so the database needs no access from outside.',
+      'Namespace of the pod that runs MongoDB. Everything then goes through the API server, as with kubectl exec: the database needs no access from outside, and no kubectl is needed.',
     example: 'rocketchat',
     config: 'source.kubernetes.namespace',
   }),

@@ -1,7 +1,7 @@
-// A MongoDB inside a cluster, reached by kubectl exec: which pod, which login, and how its own mongodump and mongorestore are started.
+// A MongoDB inside a cluster, reached through its API server: which pod, which login, and how its own mongodump and mongorestore are started.
 import { Secret } from '../step/input.ts';
-import { isKubectls, isNoNews, kubectlFailure, kubectlFix } from '../kubernetes/kubectl-errors.ts';
-import { Kubectl } from '../kubernetes/kubectl.ts';
+import { NoProgramError } from '../kubernetes/exec.ts';
+import { ClusterNamespace, programFailure, type Printed } from '../kubernetes/namespace.ts';
 import { findContainers, type PodContainer } from '../kubernetes/pods.ts';
 import { isOneLocalHost, redactUri, withoutPassword } from './connection-string.ts';
 import { helloOf } from './pod-shell.ts';
@@ -9,6 +9,7 @@ import type { ToolProgram } from './tool-program.ts';
 
 /** How a user says which MongoDB is meant. */
 export interface PodAddress {
+  kubeconfig?: string | undefined;
   context?: string | undefined;
   namespace: string;
   /** One of these two. */
@@ -21,8 +22,6 @@ export interface PodAddress {
 
 export interface PodOptions {
   address: PodAddress;
-  /** One that was found already; else the one on PATH. */
-  kubectl?: Kubectl | undefined;
   /** Told every secret that is found in the pod, before anything can print it. */
   mask: (secret: string) => void;
   /** How the caller's user writes an input, for what an error tells to do. */
@@ -35,7 +34,7 @@ export type PodInput = 'kubernetesContainer' | 'kubernetesSelector' | 'kubernete
 
 /** A container with a MongoDB, and how to log in there. */
 export interface PodMongo {
-  kubectl: Kubectl;
+  namespace: ClusterNamespace;
   container: PodContainer;
   /** As seen from inside the pod. */
   uri: Secret;
@@ -46,62 +45,61 @@ export interface PodMongo {
 /**
  * Finds the pod, the container and the login.
  * @param role which member of a replica set to take, where several pods fit: `primary` to write, `secondary` to read
- * @throws UserError when kubectl, the cluster or the pods say no
+ * @throws UserError when the cluster or the pods say no
  */
 export async function openPodMongo(options: PodOptions, role: 'primary' | 'secondary'): Promise<PodMongo> {
   const { address, spell = (input: PodInput): string => input, signal } = options;
-  const { context, namespace, pod, selector } = address;
-  const kubectl = options.kubectl ?? (await Kubectl.find({ context, namespace }));
+  const { kubeconfig, context, pod, selector } = address;
+  const namespace = await ClusterNamespace.open({ kubeconfig, context, namespace: address.namespace }, signal);
   const spelled = { container: 'kubernetesContainer', selector: 'kubernetesSelector', namespace: 'kubernetesNamespace' } as const;
-  const containers = await findContainers(kubectl, address, (input) => spell(spelled[input]), signal);
-  const uri = address.uri ?? (await uriOfPod(kubectl, containers[0], options));
-  const container = containers.length > 1 && isOneLocalHost(uri) ? await member(kubectl, containers, uri, role, options) : containers[0];
-  options.log?.(`Working in container ${container.container} of pod ${container.pod} in namespace ${namespace}.`);
+  const containers = await findContainers(namespace, address, (input) => spell(spelled[input]), signal);
+  const uri = address.uri ?? (await uriOfPod(namespace, containers[0], options));
+  const container = containers.length > 1 && isOneLocalHost(uri) ? await member(namespace, containers, uri, role, options) : containers[0];
+  options.log?.(`Working in container ${container.container} of pod ${container.pod} in namespace ${namespace.name}.`);
   return {
-    kubectl,
+    namespace,
     container,
     uri,
-    fingerprint: `kubernetes:${context === undefined ? '' : `${context}/`}${namespace}/${pod ?? selector ?? ''}`,
+    fingerprint: `kubernetes:${context === undefined ? '' : `${context}/`}${namespace.name}/${pod ?? selector ?? ''}`,
   };
 }
 
 /** The pod's own mongodump or mongorestore. The password goes to it as the first line of its standard input, and nowhere else. */
-export function podProgram(name: 'mongodump' | 'mongorestore', { kubectl, container, uri }: PodMongo): ToolProgram {
+export function podProgram(name: 'mongodump' | 'mongorestore', { namespace, container, uri }: PodMongo): ToolProgram {
   const { uri: visible, password } = withoutPassword(uri);
-  const reads = name === 'mongorestore';
+  // mongodump reads a line: the password.
+  const stdin = name === 'mongorestore' ? 'ends' : password === undefined ? undefined : 'open';
   return {
     label: `${name} in pod ${container.pod}`,
     start: (args, options) => {
       const command = [name, `--uri=${visible}`, ...args];
-      const onLine = (line: string): void => {
-        if (!isNoNews(line)) options.onLine?.(line);
-      };
-      const child = kubectl.exec({ ...container, command, stdin: reads || password !== undefined }, { ...options, onLine });
+      const child = namespace.exec({ ...container, command, stdin }, options);
       if (password !== undefined) child.stdin.write(`${password}\n`);
-      return Promise.resolve({ ...child, release: () => Promise.resolve() });
+      const ended = child.ended.catch((thrown: unknown) => {
+        throw thrown instanceof NoProgramError ? new NoProgramError(thrown.message, { fix: NO_TOOLS, cause: thrown }) : thrown;
+      });
+      ended.catch(() => undefined);
+      return Promise.resolve({ ...child, ended, release: () => Promise.resolve() });
     },
     redact: (line) => redactUri(line, uri),
-    fix: (words, code) =>
-      NO_PROGRAM.test(words) ? NO_TOOLS : isKubectls(words) ? kubectlFix(words, kubectl.access) : fixOfCode(code, kubectl, container),
+    fix: (_words, code) => fixOfCode(code, namespace, container),
   };
 }
 
 /** What an exit code alone tells. */
-function fixOfCode(code: number | null, { access }: Kubectl, { pod }: PodContainer): string | undefined {
-  if (code === 0) return 'kubectl exec loses a stream now and then and calls it a success: run again.';
+function fixOfCode(code: number | null, { name }: ClusterNamespace, { pod }: PodContainer): string | undefined {
+  if (code === 0) return 'Kubernetes loses a stream now and then and calls it a success: run again.';
   // 128 + SIGKILL, 128 + SIGTERM.
   if (code !== 137 && code !== 143) return undefined;
-  return `It was killed in the pod: look for OOMKilled (its memory limit) or an eviction with kubectl describe pod ${pod} --namespace ${access.namespace}`;
+  return `It was killed in the pod: look for OOMKilled (its memory limit) or an eviction with kubectl describe pod ${pod} --namespace ${name}`;
 }
 
 /** The version of a tool in the pod; undefined when it is not there. */
-export async function podToolVersion({ kubectl, container }: PodMongo, name: string, signal?: AbortSignal): Promise<string | undefined> {
-  const { code, stdout } = await kubectl.run({ ...container, command: [name, '--version'] }, signal);
+export async function podToolVersion({ namespace, container }: PodMongo, name: string, signal?: AbortSignal): Promise<string | undefined> {
+  const { code, stdout } = await namespace.run({ ...container, command: [name, '--version'] }, signal).catch(absent);
   return code === 0 ? /\bv?(\d+\.\d+\.\d+[\w.-]*)/.exec(stdout)?.[1] : undefined;
 }
 
-/** What a container's runtime says of a program that it does not have. */
-const NO_PROGRAM = /executable file not found|exec: ".*no such file or directory/i;
 /** What to do about a container without the tools. */
 export const NO_TOOLS =
   'The container does not have that program: choose one that has the MongoDB Database Tools (mongo and bitnami/mongodb images do), or add one to the pod.';
@@ -112,14 +110,14 @@ const LOGINS = [
   { user: 'MONGO_INITDB_ROOT_USERNAME', password: 'MONGO_INITDB_ROOT_PASSWORD' },
 ];
 
-async function uriOfPod(kubectl: Kubectl, container: PodContainer, { mask, signal, log }: PodOptions): Promise<Secret> {
-  const env = await environmentOf(kubectl, container, signal);
+async function uriOfPod(namespace: ClusterNamespace, container: PodContainer, { mask, signal, log }: PodOptions): Promise<Secret> {
+  const env = await environmentOf(namespace, container, signal);
   const value = async (name: string): Promise<string | undefined> => {
     const file = env.get(`${name}_FILE`);
     if (env.has(name) || file === undefined) return env.get(name);
-    const { code, stdout, lines } = await kubectl.run({ ...container, command: ['cat', file] }, signal);
-    if (code !== 0) throw kubectlFailure(lines, `Reading ${file} in pod ${container.pod} failed`, kubectl.access);
-    return stdout.replace(/\r?\n$/, '');
+    const printed = await namespace.run({ ...container, command: ['cat', file] }, signal);
+    if (printed.code !== 0) throw programFailure(printed, `Reading ${file} in pod ${container.pod} failed`);
+    return printed.stdout.replace(/\r?\n$/, '');
   };
   const host = `localhost:${env.get('MONGODB_PORT_NUMBER') ?? '27017'}`;
   for (const names of LOGINS) {
@@ -136,12 +134,20 @@ async function uriOfPod(kubectl: Kubectl, container: PodContainer, { mask, signa
 }
 
 /** The container's environment. A container without the program `env` has none that could be read. */
-async function environmentOf(kubectl: Kubectl, container: PodContainer, signal: AbortSignal | undefined): Promise<Map<string, string>> {
-  const { code, stdout, lines } = await kubectl.run({ ...container, command: ['env'] }, signal);
-  if (code !== 0 && !NO_PROGRAM.test(lines.join('\n'))) {
-    throw kubectlFailure(lines, `Running a program in pod ${container.pod} failed`, kubectl.access);
-  }
-  return new Map([...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
+async function environmentOf(
+  namespace: ClusterNamespace,
+  container: PodContainer,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, string>> {
+  const printed = await namespace.run({ ...container, command: ['env'] }, signal).catch(absent);
+  if (printed.code !== 0 && printed.code !== null) throw programFailure(printed, `Running a program in pod ${container.pod} failed`);
+  return new Map([...printed.stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
+}
+
+/** What a program that is not there prints. */
+function absent(thrown: unknown): Printed {
+  if (thrown instanceof NoProgramError) return { code: null, stdout: '', lines: [] };
+  throw thrown;
 }
 
 /** A member that is kept behind on purpose (`secondaryDelaySecs`, before 5.0 `slaveDelay`) has the data of yesterday. */
@@ -152,14 +158,14 @@ function isWanted(hello: Record<string, unknown>, role: 'primary' | 'secondary')
 
 /** The member of the replica set that is wanted, as far as a mongo shell in the pods can tell; else the first. */
 async function member(
-  kubectl: Kubectl,
+  namespace: ClusterNamespace,
   containers: readonly [PodContainer, ...PodContainer[]],
   uri: Secret,
   role: 'primary' | 'secondary',
   { signal, log }: PodOptions,
 ): Promise<PodContainer> {
   for (const container of containers) {
-    const hello = await helloOf({ kubectl, container, uri }, signal);
+    const hello = await helloOf({ namespace, container, uri }, signal);
     if (hello !== undefined && isWanted(hello, role)) return container;
   }
   log?.(`Which of ${containers.length} pods is the ${role} cannot be told; taking the first.`);

@@ -1,6 +1,6 @@
 // What only mongosh can do in a pod, where its image has it: ask a member what it is, and drop collections.
 import { UserError } from '../step/errors.ts';
-import type { Kubectl } from '../kubernetes/kubectl.ts';
+import type { ClusterNamespace } from '../kubernetes/namespace.ts';
 import type { PodContainer } from '../kubernetes/pods.ts';
 import type { Secret } from '../step/input.ts';
 import { withoutLogin } from './connection-string.ts';
@@ -8,7 +8,7 @@ import { NAMESPACE_NOT_FOUND, parseNamespace } from './namespaces.ts';
 
 /** A container with a MongoDB, and how it is reached from inside the pod. */
 export interface PodShell {
-  kubectl: Kubectl;
+  namespace: ClusterNamespace;
   container: PodContainer;
   uri: Secret;
 }
@@ -45,13 +45,13 @@ const DONE = ['lifeboat', 'dropped', 'all'];
 
 /** What mongosh prints; undefined when it is not there or fails. */
 async function run(
-  { kubectl, container }: PodShell,
+  { namespace, container }: PodShell,
   args: readonly string[],
   signal: AbortSignal | undefined,
   input?: string,
 ): Promise<string | undefined> {
   try {
-    const { code, stdout } = await kubectl.run({ ...container, command: ['mongosh', '--quiet', '--norc', ...args] }, signal, input);
+    const { code, stdout } = await namespace.run({ ...container, command: ['mongosh', '--quiet', '--norc', ...args] }, signal, input);
     return code === 0 ? stdout : undefined;
   } catch (thrown) {
     signal?.throwIfAborted();

@@ -72,7 +72,7 @@ const kubernetesSchema = about(
       when: isWell,
     }),
   {
-    description: 'A pod that runs MongoDB: mongodump and mongorestore run inside it, by kubectl exec.',
+    description: 'A pod that runs MongoDB: mongodump and mongorestore run inside it, as by kubectl exec (which is not needed).',
     example: { namespace: 'rocketchat', selector: 'app.kubernetes.io/name=mongodb' },
   },
 );

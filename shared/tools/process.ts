@@ -35,7 +35,8 @@ export interface StreamingProcess {
 /** GitHub and Azure kill a step 10 s after its cancel: the program must be gone early enough for what comes after it. */
 const KILL_AFTER_MS = 3000;
 const LINE_LIMIT = 4000;
-const TAIL_LINES = 30;
+/** So many of the last lines are kept. */
+export const TAIL_LINES = 30;
 
 /**
  * Starts a program with an argument list.
@@ -109,7 +110,7 @@ export function runStreaming(command: string, args: readonly string[], options: 
 }
 
 /** Cuts text into lines, also at carriage returns, with a bound on the length of one. */
-class LineCutter {
+export class LineCutter {
   readonly #take: (line: string) => void;
   #rest = '';
 

@@ -47,7 +47,7 @@ export interface StandInOptions {
 }
 
 export interface StandInCall {
-  program: 'mongodump' | 'mongorestore' | 'mongosh' | 'kubectl';
+  program: 'mongodump' | 'mongorestore' | 'mongosh';
   args: string[];
   environment: NodeJS.ProcessEnv;
 }
@@ -94,7 +94,7 @@ export function mongoToolsStandIns(options: StandInOptions): StandIns {
 }
 
 /** The calls that a stand-in wrote down. */
-export function readCalls(file: string): StandInCall[] {
+function readCalls(file: string): StandInCall[] {
   return readFileSync(file, 'utf8')
     .trim()
     .split('\n')

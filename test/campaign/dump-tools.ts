@@ -1,9 +1,8 @@
-// mongodump and kubectl stand-ins that misbehave: whatever they do, nothing of it may be stored as a backup, and no secret may be told.
+// mongodump and API server stand-ins that misbehave: whatever they do, nothing of it may be stored as a backup, and no secret may be told.
 import { join } from 'node:path';
 import { mkdirSync } from 'node:fs';
 import { begunName } from '../../shared/backup/layout.ts';
 import { listBackups } from '../../shared/catalog/list.ts';
-import { Kubectl } from '../../shared/kubernetes/kubectl.ts';
 import { dumpPod } from '../../shared/mongodb/dump-pod.ts';
 import { dumpWithTools } from '../../shared/mongodb/dump-tools.ts';
 import { localProgram } from '../../shared/mongodb/tool-program.ts';
@@ -12,14 +11,8 @@ import { Secret } from '../../shared/step/input.ts';
 import { FolderStore } from '../../shared/stores/folder/index.ts';
 import { FolderVault } from '../../shared/vaults/folder/index.ts';
 import { SecretRecipient } from '../../shared/vaults/recipients/secret.ts';
-import { kubectlStandIn, readyPod, type KubectlStandIn, type KubectlBehaviour, type KubectlOrders } from '../backends/kubectl-stand-in.ts';
-import {
-  mongoToolsStandIns,
-  type StandInCall,
-  type StandIns,
-  type DumpBehaviour,
-  type StandInOptions,
-} from '../backends/mongo-tools-stand-ins.ts';
+import { clusterStandIn, readyPod, type ClusterBehaviour, type ClusterOrders, type ClusterStandIn } from '../backends/cluster-stand-in.ts';
+import { mongoToolsStandIns, type StandIns, type DumpBehaviour, type StandInOptions } from '../backends/mongo-tools-stand-ins.ts';
 import type { Expected, Part, Trial } from './part.ts';
 import { backUp, COMPONENT, PREFIX, prove, smallArchive, type World } from './small-backup.ts';
 
@@ -38,21 +31,22 @@ const BEHAVIOURS: readonly [DumpBehaviour, readonly ErrorKind[]][] = [
   ['hangs-hard', ['failed']],
 ];
 
-/** What kubectl itself does wrong while the archive passes. */
-const CUTS: readonly [KubectlBehaviour, readonly ErrorKind[]][] = [
+/** What goes wrong on the way while the archive passes. */
+const CUTS: readonly [ClusterBehaviour, readonly ErrorKind[]][] = [
   // Not one byte is no archive that could be damaged.
   ['cut', ['verification', 'failed']],
+  ['loses-status', ['failed']],
   ['websocket-dies', ['failed']],
   ['pod-evicted', ['failed']],
   ['hangs', ['failed']],
 ];
 
-/** What kubectl refuses before the first byte, and what the error must name. */
-const REFUSALS: readonly [what: string, orders: Partial<KubectlOrders>, names: RegExp][] = [
+/** What the cluster refuses before the first byte, and what the error must name. */
+const REFUSALS: readonly [what: string, orders: Partial<ClusterOrders>, names: RegExp][] = [
   ['a context that does not exist', { how: 'no-context' }, /aks-prod/],
-  ['no kubeconfig', { how: 'no-kubeconfig' }, /localhost:8080/],
-  ['an API server out of reach', { how: 'unreachable' }, /10\.1\.2\.3/],
-  ['a login that has expired', { how: 'logged-out' }, /logged in/],
+  ['no kubeconfig', { how: 'no-kubeconfig' }, /There is no kubeconfig/],
+  ['an API server out of reach', { how: 'unreachable' }, /127\.0\.0\.1:\d+ cannot be reached/],
+  ['a login that has expired', { how: 'logged-out' }, /does not know this login/],
   ['a login that may not list pods', { how: 'may-not-list' }, /cannot list resource "pods"/],
   ['a login that may not exec', { how: 'may-not-exec' }, /pods\/exec/],
   ['a container without mongodump', { how: 'no-program' }, /mongodump/],
@@ -68,7 +62,7 @@ const REFUSALS: readonly [what: string, orders: Partial<KubectlOrders>, names: R
 
 export const dumpTools: Part = {
   name: 'dump-tools',
-  what: 'mongodump and kubectl that lie, cut at every namespace boundary, fail late, tell secrets, hang, flood standard error',
+  what: 'mongodump and clusters that lie, cut at every namespace boundary, fail late, tell secrets, hang, flood standard error',
   async run(trial) {
     const archive = await smallArchive();
     for (const way of [here, inPod]) {
@@ -86,30 +80,30 @@ export const dumpTools: Part = {
       await refusedDump(trial, `exit 0 with the archive cut at its boundary ${cut}`, expected, (world) =>
         dumped(trial, world, here, { mongodump: 'honest', archive: archive.subarray(0, cut) }),
       );
-      await refusedDump(trial, `kubectl exit 0 with the stream cut at the boundary ${cut}`, expected, (world) =>
+      await refusedDump(trial, `a cluster's exit 0 with the stream cut at the boundary ${cut}`, expected, (world) =>
         dumped(trial, world, podWith({ how: 'cut', cutAt: cut }), { mongodump: 'honest', archive }),
       );
     }
-    await kubectlFaults(trial, archive);
+    await clusterFaults(trial, archive);
     for (const way of [here, inPod]) await floods(trial, way);
   },
 };
 
-async function kubectlFaults(trial: Trial, archive: Buffer): Promise<void> {
+async function clusterFaults(trial: Trial, archive: Buffer): Promise<void> {
   const cuts = [0, ...terminators(archive).map((boundary) => boundary - 1)];
   for (const [how, kinds] of CUTS) {
     for (const index of how === 'hangs' ? [0] : trial.places(cuts.length, 2)) {
       const cutAt = cuts[index] as number;
-      await refusedDump(trial, `kubectl ${how} after ${cutAt} bytes`, { kinds }, (world) =>
+      await refusedDump(trial, `a cluster that ${how} after ${cutAt} bytes`, { kinds }, (world) =>
         dumped(trial, world, podWith({ how, cutAt }), { mongodump: 'honest', archive }, how === 'hangs' ? HANG_MS : PATIENCE_MS),
       );
     }
   }
-  await refusedDump(trial, 'kubectl loses the exit code of a mongodump that failed', { kinds: ['failed'] }, (world) =>
+  await refusedDump(trial, 'a cluster loses the exit code of a mongodump that failed', { kinds: ['failed'] }, (world) =>
     dumped(trial, world, podWith({ how: 'loses-exit-code' }), { mongodump: 'fails-after-archive', archive }),
   );
   for (const [what, orders, names] of REFUSALS) {
-    await refusedDump(trial, `kubectl: ${what}`, { kinds: ['failed'], names }, (world) =>
+    await refusedDump(trial, `a cluster: ${what}`, { kinds: ['failed', 'usage'], names }, (world) =>
       dumped(trial, world, podWith(orders), { mongodump: 'honest', archive }),
     );
   }
@@ -138,8 +132,10 @@ function freshWorld(trial: Trial): World & { tempDir: string } {
 interface Way {
   name: string;
   source(tools: StandIns, tempDir: string, hangMs: number): Promise<AsyncIterable<Uint8Array>>;
-  /** How it was called on the way, besides mongodump itself. */
-  calls?(): StandInCall[];
+  /** What was asked for on the way. */
+  asked?(): readonly string[];
+  /** Ends the way. */
+  stop?(): Promise<void>;
 }
 
 const here: Way = {
@@ -151,18 +147,19 @@ const here: Way = {
   },
 };
 
-/** By kubectl, from one pod. */
-function podWith(orders: Partial<KubectlOrders>): Way {
-  let kubectl: KubectlStandIn | undefined;
+/** Through a cluster, from one pod. */
+function podWith(orders: Partial<ClusterOrders>): Way {
+  let cluster: ClusterStandIn | undefined;
   return {
     name: 'mongodump in a pod',
-    calls: () => kubectl?.calls() ?? [],
+    asked: () => cluster?.asked ?? [],
+    stop: async () => cluster?.stop(),
     source: async (tools, _tempDir, hangMs) => {
-      kubectl = kubectlStandIn(tools, orders);
+      cluster = await clusterStandIn(tools, orders);
+      const { kubeconfig, context } = cluster;
       const uri = new Secret(`mongodb://root:${PASSWORD}@localhost/`);
-      const address = { context: 'aks-prod', namespace: 'db', selector: 'app=mongodb', uri };
-      return (await dumpPod({ address, kubectl: new Kubectl(kubectl.path, address), mask: () => undefined, include: ['chat'], hangMs }))
-        .source;
+      const address = { kubeconfig, context, namespace: 'db', selector: 'app=mongodb', uri };
+      return (await dumpPod({ address, mask: () => undefined, include: ['chat'], hangMs })).source;
     },
   };
 }
@@ -181,9 +178,12 @@ async function dumped(
     const { tempDir, ...place } = world;
     await backUp(place, { source: await way.source(tools, tempDir, hangMs) });
   } finally {
-    const told = [...tools.calls(), ...(way.calls?.() ?? [])].filter(({ args }) => args.join(' ').includes(PASSWORD));
+    const told = tools.calls().find(({ args }) => args.join(' ').includes(PASSWORD));
+    const asked = way.asked?.().some((path) => decodeURIComponent(path).includes(PASSWORD)) ?? false;
+    await way.stop?.();
     tools.remove();
-    if (told.length > 0) trial.slip(`${way.name}: the password is on a command line of ${told[0]?.program ?? ''}`);
+    if (told) trial.slip(`${way.name}: the password is on a command line of ${told.program}`);
+    if (asked) trial.slip(`${way.name}: the password is in an address`);
   }
 }
 

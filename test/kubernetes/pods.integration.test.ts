@@ -1,32 +1,33 @@
-// Which pod, container and login are taken, told by the calls of a kubectl stand-in.
+// Which pod, container and login are taken, told by what an API server stand-in is asked.
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Kubectl } from '../../shared/kubernetes/kubectl.ts';
 import { openPodMongo, type PodAddress, type PodMongo } from '../../shared/mongodb/pod-mongo.ts';
 import { Secret } from '../../shared/step/input.ts';
-import { kubectlStandIn, readyPod, type KubectlOrders, type KubectlStandIn } from '../backends/kubectl-stand-in.ts';
+import { clusterStandIn, readyPod, type ClusterOrders, type ClusterStandIn } from '../backends/cluster-stand-in.ts';
 import { mongoToolsStandIns, type StandIns } from '../backends/mongo-tools-stand-ins.ts';
 
 let tools: StandIns | undefined;
-let kubectl: KubectlStandIn;
+let cluster: ClusterStandIn | undefined;
 let masked: string[];
 
-afterEach(() => {
+afterEach(done);
+
+async function done(): Promise<void> {
+  await cluster?.stop();
   tools?.remove();
-});
+}
 
 async function open(
-  orders: Partial<KubectlOrders>,
+  orders: Partial<ClusterOrders>,
   address: Partial<PodAddress> = {},
   role: 'primary' | 'secondary' = 'primary',
 ): Promise<PodMongo> {
   tools = mongoToolsStandIns({ archive: new Uint8Array(1) });
-  kubectl = kubectlStandIn(tools, orders);
+  cluster = await clusterStandIn(tools, orders);
   masked = [];
-  const access = { namespace: 'db', selector: 'app=mongodb', ...address };
+  const access = { kubeconfig: cluster.kubeconfig, namespace: 'db', selector: 'app=mongodb', ...address };
   return openPodMongo(
     {
       address: access,
-      kubectl: new Kubectl(kubectl.path, access),
       mask: (secret) => {
         masked.push(secret);
       },
@@ -46,7 +47,7 @@ describe('of several pods', () => {
   test('the primary is restored and a secondary backed up', async () => {
     const orders = { pods: MEMBERS, hello: HELLO };
     expect((await open(orders, {}, 'primary')).container.pod).toBe('mongodb-1');
-    tools?.remove();
+    await done();
     expect((await open(orders, {}, 'secondary')).container.pod).toBe('mongodb-0');
   });
 
@@ -68,7 +69,7 @@ describe('of several pods', () => {
   test('any does, and nobody is asked, when the tools look for the primary themselves', async () => {
     const uri = new Secret('mongodb://u:p@localhost/?replicaSet=rs0');
     expect((await open({ pods: MEMBERS, hello: HELLO }, { uri })).container.pod).toBe('mongodb-0');
-    expect(kubectl.calls().map(({ args }) => args[1])).toEqual(['get']);
+    expect(cluster?.asked).toEqual([expect.stringContaining('/api/v1/namespaces/db/pods?labelSelector=app%3Dmongodb')]);
   });
 });
 
@@ -102,6 +103,6 @@ describe('the login', () => {
   test('that is given wins, and the environment is not looked at', async () => {
     const { uri } = await open({ environment: { MONGODB_ROOT_PASSWORD: 'x' } }, { uri: new Secret('mongodb://u:p@localhost/') });
     expect(uri.reveal()).toBe('mongodb://u:p@localhost/');
-    expect(kubectl.calls()).toHaveLength(1);
+    expect(cluster?.asked).toHaveLength(1);
   });
 });
