@@ -101,6 +101,7 @@ const STEPS: Record<string, Expected> = {
   'mongodb-restore': { inputs: () => ({ confirm: 'prod' }), ends: asks(/shop, chat/) },
   'backup-cluster-state': { ends: asks(/no component of kind cluster-state/) },
   'restore-cluster-state': { inputs: () => ({ confirm: 'prod' }), ends: asks(/shop, chat, notes|no component of kind cluster-state/) },
+  'diff-cluster-state': { ends: asks(/shop, chat, notes|no component of kind cluster-state/) },
   'text-file-backup': { ends: { ...succeeded, outputs: expect.objectContaining({ lines: '3', verified: 'true' }) } },
   'text-file-restore': {
     inputs: () => {
