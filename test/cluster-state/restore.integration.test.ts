@@ -13,7 +13,7 @@ import type { AnyStep } from '../../shared/step/define.ts';
 import { runStep } from '../../shared/step/run.ts';
 import { findStep } from '../../shared/steps/index.ts';
 import { systemClock } from '../../shared/tools/clock.ts';
-import { addWebhook } from '../backends/kubernetes-faults.ts';
+import { addDeadApi, addWebhook } from '../backends/kubernetes-faults.ts';
 import { kubernetesProgram, startKubernetes, type Kubernetes } from '../backends/kubernetes.ts';
 import { describeIf } from '../support/needs.ts';
 import { loseNamespace, make, makeShop } from './shop.ts';
@@ -249,6 +249,32 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('a restore 
     const warnings = JSON.stringify((await run('restore-cluster-state', { timestamp, dryRun: 'true' })).log);
     expect(warnings).toMatch(/shop-masters gives cluster-admin to system:masters/);
     expect(warnings).toMatch(/shop-admin makes ServiceAccount shop bot an administrator/);
+  }, 60_000);
+
+  test('an extension of the API that is gone makes the backup partial, and can be left out; figures of the moment are not missed', async () => {
+    const undo = await addDeadApi(kubernetes);
+    const services = '/apis/apiregistration.k8s.io/v1/apiservices';
+    const name = 'v1.broken.example.org';
+    const service = { namespace: 'default', name: 'broken' };
+    const spec = {
+      group: 'broken.example.org',
+      version: 'v1',
+      groupPriorityMinimum: 100,
+      versionPriority: 100,
+      insecureSkipTLSVerify: true,
+      service,
+    };
+    try {
+      expect((await backUp({ includeKinds: '*' })).length).toBeGreaterThan(0);
+      await kubernetes.api('POST', services, { apiVersion: 'apiregistration.k8s.io/v1', kind: 'APIService', metadata: { name }, spec });
+      const ran = await run('backup-cluster-state');
+      expect([ran.outcome, ran.problem]).toEqual(['partial', '']);
+      expect(ran.warnings.join()).toMatch(/broken.example.org\/v1 could not be read: /);
+      expect((await run('backup-cluster-state', { excludeKinds: '*.broken.example.org' })).outcome).toBe('succeeded');
+    } finally {
+      await undo();
+      await kubernetes.api('DELETE', `${services}/${name}`);
+    }
   }, 60_000);
 
   test('a kind that may not be read makes the backup partial, and is named', async () => {
