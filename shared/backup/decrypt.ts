@@ -61,7 +61,7 @@ export async function contentKeyFromMetadata(
     if (!(thrown instanceof VerificationError)) throw thrown;
   }
   if (!keys) {
-    // Azure's own field does not say who opens it: everybody is asked.
+    // Azure's own field does not say who opens it: every recipient is asked.
     const key = azureKeyOf(metadata, label);
     keys = [...new Set(recipients.map((recipient) => recipient.kind))].map((kind) => ({ ...key, kind }));
   }

@@ -2,7 +2,7 @@
 // steps is finished by the next one.
 //
 // Order for one backup: marker → data → manifest → keys → marker. The marker (`prune.json`) holds what is needed to go on when data and
-// manifest are gone, and tells everybody else that what is left is neither a backup nor the leftover of an interrupted one.
+// manifest are gone, and tells every other run that what is left is neither a backup nor the leftover of an interrupted one.
 import { z } from 'zod';
 import { errorMessage, UserError } from '../step/errors.ts';
 import type { RunIdentity } from '../step/host.ts';

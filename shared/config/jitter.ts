@@ -1,4 +1,4 @@
-// A minute of the hour that stays the same for a name and differs between names: schedules off the full hour, spread over everybody.
+// A minute of the hour that stays the same for a name and differs between names: schedules off the full hour, spread over all users.
 import { createHash } from 'node:crypto';
 
 /** Around :00 and :30 GitHub delays runs by up to hours, or drops them. */

@@ -170,7 +170,7 @@ class PodRun {
         this.#lines.push(data.toString());
         return;
       case STATUS:
-        this.#status = JSON.parse(data.toString()) as ApiStatus;
+        this.#status = statusOf(data);
         return;
       default:
     }
@@ -228,6 +228,15 @@ class PodRun {
       return new UserError(what, { fix: 'The container is not running, or has another name: look with kubectl describe pod.' });
     }
     return new UserError(what, { fix: 'Look at the pod and its node: the runtime there did not do it. Then run again.' });
+  }
+}
+
+/** How the server says the program ended; undefined when that cannot be read, which is as if it had not been told. */
+function statusOf(data: Buffer): ApiStatus | undefined {
+  try {
+    return JSON.parse(data.toString()) as ApiStatus;
+  } catch {
+    return undefined;
   }
 }
 

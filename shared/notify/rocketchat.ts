@@ -29,7 +29,7 @@ export function rocketchatBody(message: Message): object {
   };
 }
 
-/** `@all` in an error's text must not wake everybody up: a zero-width space takes the mention away. */
+/** `@all` in an error's text must not wake everyone up: a zero-width space takes the mention away. */
 function quiet(text: string): string {
   return text.replace(/@(?=\w)/g, '@\u200b');
 }

@@ -18,6 +18,8 @@ export type ClusterBehaviour =
   | 'loses-exit-code'
   /** `cutAt` bytes, then the connection is ended as if all were well, but no status was sent. */
   | 'loses-status'
+  /** `cutAt` bytes, then a status that is no JSON. */
+  | 'garbles-status'
   /** `cutAt` bytes, then the connection breaks. */
   | 'websocket-dies'
   /** `cutAt` bytes, then the program is killed from outside. */
@@ -215,7 +217,10 @@ function run({ client, send, end, path, words, orders: { how, cutAt = 0 } }: Run
   child.once('close', (code) => {
     if (how === 'websocket-dies') client.terminate();
     else if (how === 'loses-status') client.close(1000);
-    else if (how === 'pod-evicted') end(exitStatus(137));
+    else if (how === 'garbles-status') {
+      send(3, Buffer.from('{"status":"Succ'));
+      client.close(1000);
+    } else if (how === 'pod-evicted') end(exitStatus(137));
     else end(how === 'honest' ? exitStatus(code ?? 1) : { status: 'Success' });
   });
 }

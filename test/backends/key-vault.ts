@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Access, principalOf, type TrustedIssuer } from './key-vault/access.ts';
 import { Faults, type Effect } from './key-vault/faults.ts';
@@ -194,9 +195,10 @@ class KeyVaultService {
     const shape = { method: request.method ?? 'GET', segments };
     const operation = SecretsApi.operation(shape) ?? KeysApi.operation(shape);
     const remembered: Seen = { operation: operation ?? 'unknown', principal: undefined, path: url.pathname, status: undefined };
-    let text = '';
+    let text: string;
     try {
-      for await (const chunk of request) text += String(chunk);
+      // A letter of two bytes may lie on both sides of a chunk's end.
+      text = await readText(request);
     } catch {
       return; // The client went away.
     }

@@ -36,6 +36,7 @@ const CUTS: readonly [ClusterBehaviour, readonly ErrorKind[]][] = [
   // Not one byte is no archive that could be damaged.
   ['cut', ['verification', 'failed']],
   ['loses-status', ['failed']],
+  ['garbles-status', ['failed']],
   ['websocket-dies', ['failed']],
   ['pod-evicted', ['failed']],
   ['hangs', ['failed']],

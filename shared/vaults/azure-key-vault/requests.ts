@@ -34,8 +34,8 @@ const BROKEN_CONNECTION = new Set([
 ]);
 
 /** No connection came about at all: waiting long for a vault that is not there keeps a person waiting for nothing. */
-const NOBODY_THERE = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH']);
-const PATIENCE_FOR_NOBODY = 15_000;
+const NO_ONE_THERE = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH']);
+const PATIENCE_FOR_NO_ONE = 15_000;
 
 /** What an operation is about, for messages. */
 export interface Subject {
@@ -115,7 +115,7 @@ export class KeyVaultRequests {
         if (signal?.aborted) throw new CancelledError('Cancelled.', { cause: thrown });
         if (!mayPass(thrown)) throw this.explain(thrown, subject);
         unsure ||= (thrown as ServiceError).statusCode !== 429;
-        const limit = NOBODY_THERE.has((thrown as ServiceError).code ?? '') ? Math.min(patience, PATIENCE_FOR_NOBODY) : patience;
+        const limit = NO_ONE_THERE.has((thrown as ServiceError).code ?? '') ? Math.min(patience, PATIENCE_FOR_NO_ONE) : patience;
         const left = limit - (this.#clock.monotonic() - started);
         const pause = pauseBefore(thrown as ServiceError, tries, this.#clock.now());
         if (pause > left) throw this.#gaveUp(thrown as ServiceError, subject, tries);
