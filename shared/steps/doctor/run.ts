@@ -6,6 +6,7 @@ import { runChecks, type CheckResult } from '../../doctor/check.ts';
 import { azureIdentity, signInChecks } from '../../doctor/sign-in.ts';
 import { encryptionCheck, keyAccessCheck, keyOverview, recipientsCheck, vaultCheck, type KeyFacts } from '../../doctor/keys.ts';
 import type { KindChecks } from '../../backup/kind.ts';
+import type { AnyKind } from '../../kinds/registry.ts';
 import { roleDefinition, storeRoleCommand, vaultRoleCommand } from '../../doctor/azure-roles.ts';
 import { scheduleChecks } from '../../doctor/schedule.ts';
 import { storeChecks } from '../../doctor/store.ts';
@@ -216,7 +217,7 @@ function usesAzure({ vault = '' }: DoctorInputs, place: Place | undefined): bool
   return (place !== undefined && storeKind(place.store.kind)?.azureContainer !== undefined) || /^https:/i.test(vault);
 }
 
-/** The checks of the thing itself: of the component's kind, or of every kind where no component says which. */
+/** The checks of the thing itself: of the component's kind; where no component says which, of the kinds that the call tells something of. */
 async function thingChecks(context: Context): Promise<KindChecks> {
   const { component } = context.inputs;
   const { kinds } = sessionOf(context);
@@ -225,7 +226,12 @@ async function thingChecks(context: Context): Promise<KindChecks> {
   const fitting = known === undefined ? kinds.all : [kinds.get(known)];
   const lookUp = async (path: string): Promise<string | undefined> =>
     known === undefined || component === undefined ? undefined : dr?.text(['components', component, ...path.split('.')]);
-  const all = await Promise.all(fitting.map(async (kind) => (await kind.load()).checks(context, lookUp)));
+  const all = await Promise.all(
+    fitting.map(async (kind) => {
+      const own = await (await kind.load()).checks(context, lookUp);
+      return known !== undefined || isMeant(context, kind) ? own : { ...own, checks: own.checks.map((check) => notMeant(check, kind)) };
+    }),
+  );
   return {
     checks: all.flatMap(({ checks }) => checks),
     estimate: async () => {
@@ -236,6 +242,15 @@ async function thingChecks(context: Context): Promise<KindChecks> {
       await Promise.all(all.map((one) => one.close()));
     },
   };
+}
+
+/** A cluster that a login happens to reach is none of the business of one who protects a database. */
+function isMeant({ host, inputs }: Context, kind: AnyKind): boolean {
+  return inputs.only !== undefined || Object.keys(kind.inputs).some((name) => host.rawInput(name));
+}
+
+function notMeant({ name }: Check, { thing }: AnyKind): Check {
+  return { name, look: async () => Promise.resolve(skipped(`No ${thing} is named.`)) };
 }
 
 async function scheduleOf(context: Context): Promise<string | null | undefined> {
