@@ -40,6 +40,7 @@ describeIf(ready, 'needs Go 1.24 to build FerretDB, and script of util-linux')('
     const init = lifeboat('init');
     for (const [question, answer] of [
       [/Name of what is protected \[.+\]:/, 'shop'],
+      [/What is protected\? mongodb, cluster-state \[mongodb\]:/, ''],
       [/Is MongoDB reachable only from inside a Kubernetes cluster\? \[no\]/, ''],
       [/Where do the backups go\?[^]*\n>\s*$/, './backups'],
       [/Where do the keys go\?[^]*\n>\s*$/, './keys'],
