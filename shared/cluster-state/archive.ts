@@ -1,9 +1,11 @@
 // The plain stream of a backup: a tar of one JSON file per object, with a header before and an index behind them. `docs/format.md` has it in words.
+import { apiVersionOf, type KubeObject } from '../kubernetes/resources.ts';
 import { PassThrough } from 'node:stream';
-import { extract, pack, type Header } from 'tar-stream';
+import { pack } from 'tar-stream';
 import { parseExactJson } from '../kubernetes/json.ts';
-import { errorMessage, UserError, VerificationError } from '../step/errors.ts';
-import { apiVersionOf, mapping, type ClusterObject, type ObjectId, type ResourceType } from './objects.ts';
+import { VerificationError } from '../step/errors.ts';
+import { readTar, writeCopy, type TarEntry } from '../tools/tar.ts';
+import { mapping, type ObjectId, type ResourceType } from './objects.ts';
 
 /** No object is larger: etcd takes 1.5 MiB, and is set to 8 MiB at the very most. */
 export const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
@@ -107,7 +109,7 @@ export async function* packArchive(files: AsyncIterable<ArchiveFile>): AsyncGene
     tar.destroy(thrown as Error);
   });
   try {
-    yield* inPieces(tar as unknown as AsyncIterable<Uint8Array>);
+    yield* inPieces(tar as AsyncIterable<Uint8Array>);
     await feeding;
   } finally {
     tar.destroy();
@@ -132,7 +134,7 @@ async function* inPieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 /** What is read of an archive, in its order. */
 export type Entry =
   | { is: 'header'; header: ArchiveHeader }
-  | { is: 'object'; path: string; id: ObjectId; object: ClusterObject; bytes: Uint8Array }
+  | { is: 'object'; path: string; id: ObjectId; object: KubeObject; bytes: Uint8Array }
   | { is: 'index'; index: ArchiveIndex };
 
 /**
@@ -173,16 +175,7 @@ export class PushedStream {
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#refuse();
-    // The writer uses the buffer again.
-    if (!this.#pipe.write(Uint8Array.from(chunk))) {
-      await new Promise<void>((resolve) => {
-        const goOn = (): void => {
-          this.#pipe.off('drain', goOn).off('close', goOn);
-          resolve();
-        };
-        this.#pipe.on('drain', goOn).on('close', goOn);
-      });
-    }
+    await writeCopy(this.#pipe, chunk);
     this.#refuse();
   }
 
@@ -205,47 +198,18 @@ interface TarFile {
 }
 
 /** The files of a tar, each whole. @throws VerificationError when it is cut or damaged, or holds what is no plain file */
-async function* filesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<TarFile> {
-  const unpack = extract();
-  let failure: unknown;
-  const feeding = feed(stream, unpack).catch((thrown: unknown) => {
-    failure = thrown;
-    unpack.destroy(thrown as Error);
-  });
-  try {
-    for await (const entry of unpack as unknown as AsyncIterable<AsyncIterable<Uint8Array> & { header: Header & { byteOffset: number } }>) {
-      const { type, name, size, byteOffset } = entry.header;
-      if (type !== 'file') throw damaged(`it holds ${shown(name)}, which is a ${type}`);
-      const most = name === INDEX ? MAX_INDEX_BYTES : MAX_OBJECT_BYTES;
-      if (size > most) throw damaged(`${shown(name)} has ${size} bytes, and no object has more than ${most}`);
-      const parts: Uint8Array[] = [];
-      for await (const part of entry) parts.push(part);
-      yield { name, bytes: Buffer.concat(parts), end: byteOffset + size + ((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES) };
-    }
-    await feeding;
-  } catch (thrown) {
-    if (failure instanceof UserError) throw failure;
-    if (thrown instanceof UserError) throw thrown;
-    throw damaged(`it is cut off or damaged (${errorMessage(failure ?? thrown)})`, undefined, thrown);
-  } finally {
-    unpack.destroy();
-    await feeding;
-  }
+function filesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<TarFile> {
+  return readTar(stream, wholeFile, (reason, cause) => damaged(`it is cut off or damaged (${reason})`, undefined, cause));
 }
 
-async function feed(source: AsyncIterable<Uint8Array>, into: ReturnType<typeof extract>): Promise<void> {
-  for await (const chunk of source) {
-    if (into.destroyed) return;
-    if (into.write(chunk)) continue;
-    await new Promise<void>((resolve) => {
-      const goOn = (): void => {
-        into.off('drain', goOn).off('close', goOn);
-        resolve();
-      };
-      into.on('drain', goOn).on('close', goOn);
-    });
-  }
-  into.end(undefined);
+async function wholeFile(entry: TarEntry): Promise<TarFile> {
+  const { type, name, size, byteOffset } = entry.header;
+  if (type !== 'file') throw damaged(`it holds ${shown(name)}, which is a ${type}`);
+  const most = name === INDEX ? MAX_INDEX_BYTES : MAX_OBJECT_BYTES;
+  if (size > most) throw damaged(`${shown(name)} has ${size} bytes, and no object has more than ${most}`);
+  const parts: Uint8Array[] = [];
+  for await (const part of entry) parts.push(part);
+  return { name, bytes: Buffer.concat(parts), end: byteOffset + size + ((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES) };
 }
 
 /** Nothing stands behind the index but the tar's end, and that is whole: the library reads on over what is missing there. */
@@ -284,7 +248,7 @@ function entryOf(file: TarFile, before: Entry | undefined): Entry {
   if (file.name === INDEX) return { is: 'index', index: indexOf(file) };
   const id = objectOfPath(file.name);
   if (id === undefined) throw damaged(`it holds ${shown(file.name)}, which is no object's path`);
-  const object = parsed(file) as ClusterObject;
+  const object = parsed(file) as KubeObject;
   checkObject(object, id, file.name);
   return { is: 'object', path: file.name, id, object, bytes: file.bytes };
 }
@@ -320,7 +284,7 @@ function indexOf(file: TarFile): ArchiveIndex {
 }
 
 /** @throws VerificationError when the object is not what its path says */
-function checkObject(object: ClusterObject, id: ObjectId, path: string): void {
+function checkObject(object: KubeObject, id: ObjectId, path: string): void {
   const wrong = (what: string): VerificationError => damaged(`${shown(path)} holds ${what}`);
   if (object.apiVersion !== apiVersionOf(id)) throw wrong(`an object of ${shown(object.apiVersion)}`);
   if (typeof object.kind !== 'string' || object.kind === '') throw wrong('an object without a kind');

@@ -32,7 +32,7 @@ async function inspect(bytes: Uint8Array, piece = bytes.length): Promise<StateRe
   for (let at = 0; at < bytes.length; at += piece) {
     const length = Buffer.from(bytes.subarray(at, at + piece)).copy(buffer);
     await inspector.write(buffer.subarray(0, length));
-    // Whoever writes uses the buffer again.
+    // The writer uses the buffer again.
     buffer.fill(0x5a);
   }
   return inspector.end();
@@ -44,7 +44,7 @@ async function tarOf(files: readonly (ArchiveFile & { type?: 'symlink'; linkname
   for (const { bytes, ...header } of files) tar.entry(header, header.type === undefined ? Buffer.from(bytes) : '');
   tar.finalize();
   const parts: Buffer[] = [];
-  for await (const part of tar as unknown as AsyncIterable<Buffer>) parts.push(part);
+  for await (const part of tar as AsyncIterable<Buffer>) parts.push(part);
   return Buffer.concat(parts);
 }
 

@@ -1,4 +1,5 @@
 // Small objects and archives of them, for tests.
+import type { KubeObject } from '../../shared/kubernetes/resources.ts';
 import { gzipSync } from 'node:zlib';
 import {
   headerFile,
@@ -9,7 +10,7 @@ import {
   type ArchiveFile,
   type Unread,
 } from '../../shared/cluster-state/archive.ts';
-import type { ClusterObject, ResourceType } from '../../shared/cluster-state/objects.ts';
+import type { ResourceType } from '../../shared/cluster-state/objects.ts';
 
 export const CONFIG_MAPS: ResourceType = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
 export const SECRETS: ResourceType = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
@@ -17,7 +18,7 @@ export const NAMESPACES: ResourceType = { group: '', version: 'v1', plural: 'nam
 export const DEPLOYMENTS: ResourceType = { group: 'apps', version: 'v1', plural: 'deployments', kind: 'Deployment', namespaced: true };
 
 /** An object of a type. @param place `namespace/name`, or a name alone */
-export function object({ group, version, kind }: ResourceType, place: string, rest: object = {}): ClusterObject {
+export function object({ group, version, kind }: ResourceType, place: string, rest: object = {}): KubeObject {
   const [name = '', namespace] = place.split('/').reverse();
   return {
     apiVersion: group === '' ? version : `${group}/${version}`,
@@ -31,7 +32,7 @@ export function object({ group, version, kind }: ResourceType, place: string, re
 export function release(
   place: string,
   { revision, status, values = {} }: { revision: number; status: string; values?: object },
-): ClusterObject {
+): KubeObject {
   const [namespace, name] = place.split('/') as [string, string];
   const payload = { chart: { metadata: { name: 'rocketchat', version: '6.1.0', appVersion: '7.0' } }, config: values };
   const packed = Buffer.from(gzipSync(JSON.stringify(payload)).toString('base64')).toString('base64');
@@ -45,7 +46,7 @@ export function release(
 
 /** The files of an archive of these objects, in their order. */
 export function archiveFiles(
-  content: readonly (readonly [ResourceType, readonly ClusterObject[]])[],
+  content: readonly (readonly [ResourceType, readonly KubeObject[]])[],
   { unread = [], names = false }: { unread?: Unread[]; names?: boolean } = {},
 ): ArchiveFile[] {
   return [

@@ -2,8 +2,8 @@
 // the archive names all collections before the first document, the tar does not.
 import { createCRC64 } from 'hash-wasm';
 import { Readable } from 'node:stream';
-import { extract, type Header } from 'tar-stream';
-import { errorMessage, UserError, VerificationError } from '../../step/errors.ts';
+import { UserError, VerificationError } from '../../step/errors.ts';
+import { readTar, type TarEntry } from '../../tools/tar.ts';
 import {
   documentEnd,
   int32,
@@ -28,9 +28,6 @@ const MAX_METADATA_BYTES = 16 * 1024 * 1024;
 const TOOL_VERSION = 'lifeboat import';
 /** What the archive says where the dump did not. mongorestore refuses one without three numbers. */
 export const UNKNOWN_VERSION = '0.0.0';
-
-/** A file of the tar; read to its end, or `resume`d, before the next one comes. */
-type Entry = AsyncIterable<Uint8Array> & { header: Header; resume(): unknown };
 
 /** One collection of the dump, found in the first pass. */
 interface FolderCollection {
@@ -172,49 +169,23 @@ function endOfWhole(bytes: Uint8Array, { path, offset, largest }: { path: string
   return at;
 }
 
-/** The files of a tar, one after the other. @throws VerificationError when it is cut off or damaged */
-async function* entriesOf(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
-  const unpack = extract();
-  let failure: unknown;
-  const feeding = feed(tar, unpack).catch((thrown: unknown) => {
-    failure = thrown;
-    unpack.destroy(thrown as Error);
-  });
-  try {
-    for await (const entry of unpack as unknown as AsyncIterable<Entry>) {
+/** The files of a tar, one after the other. @throws VerificationError when it is cut off or damaged; UserError for what is no file */
+function entriesOf(tar: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
+  return readTar(
+    tar,
+    (entry) => {
       const { type, name } = entry.header;
-      if (type === 'file' || type === 'contiguous-file') yield entry;
-      else if (type === 'directory') entry.resume();
-      else throw new UserError(`The tar holds ${JSON.stringify(name)}, which is a ${type}: dumps hold only files.`);
-    }
-    await feeding;
-  } catch (thrown) {
-    if (failure instanceof UserError) throw failure;
-    if (thrown instanceof UserError) throw thrown;
-    throw new VerificationError(`The tar is cut off or damaged: ${errorMessage(failure ?? thrown)}.`, {
-      cause: thrown,
-      fix: 'Nothing was stored. Look for another copy of the file.',
-    });
-  } finally {
-    unpack.destroy();
-    await feeding;
-  }
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, into: ReturnType<typeof extract>): Promise<void> {
-  for await (const chunk of source) {
-    if (into.destroyed) return;
-    // The sources use their buffers again.
-    if (into.write(Uint8Array.from(chunk))) continue;
-    await new Promise<void>((resolve) => {
-      const goOn = (): void => {
-        into.off('drain', goOn).off('close', goOn);
-        resolve();
-      };
-      into.on('drain', goOn).on('close', goOn);
-    });
-  }
-  into.end(undefined);
+      if (type === 'file' || type === 'contiguous-file') return entry;
+      if (type !== 'directory') throw new UserError(`The tar holds ${JSON.stringify(name)}, which is a ${type}: dumps hold only files.`);
+      entry.resume();
+      return undefined;
+    },
+    (reason, cause) =>
+      new VerificationError(`The tar is cut off or damaged: ${reason}.`, {
+        cause,
+        fix: 'Nothing was stored. Look for another copy of the file.',
+      }),
+  );
 }
 
 /** A name that stays below the folder; nothing is ever written under it, but a dump has no such names. @throws UserError */
@@ -238,15 +209,15 @@ function plainName(path: string): string {
   return path.replace(/\.gz$/, '');
 }
 
-function plainEntry(entry: Entry, path: string): AsyncIterable<Uint8Array> {
+function plainEntry(entry: TarEntry, path: string): AsyncIterable<Uint8Array> {
   return path.endsWith('.gz') ? gunzip(entry) : entry;
 }
 
-async function smallText(entry: Entry, path: string): Promise<string> {
+async function smallText(entry: TarEntry, path: string): Promise<string> {
   return (await smallFile(entry, path)).toString('utf8');
 }
 
-async function smallFile(entry: Entry, path: string): Promise<Buffer> {
+async function smallFile(entry: TarEntry, path: string): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of plainEntry(entry, path)) {
@@ -269,7 +240,7 @@ interface SystemFiles {
  * Servers up to 2.6 kept their indexes in `<db>.system.indexes`, and those up to 2.4 the users of each database in its `system.users`, with a
  * hash that no server of today takes. mongodump left both as files; up to 2.0 there was nothing else that named the indexes.
  */
-async function readSystemFile(entry: Entry, path: string, systems: SystemFiles): Promise<void> {
+async function readSystemFile(entry: TarEntry, path: string, systems: SystemFiles): Promise<void> {
   const name = plainName(path).slice(0, -'.bson'.length);
   const folder = name.slice(0, name.lastIndexOf('/') + 1);
   const collection = name.slice(folder.length);
