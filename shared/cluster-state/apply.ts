@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, isNotFound } from '../kubernetes/api-error.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import type { ApiResource } from '../kubernetes/resources.ts';
+import { typeName, type ApiResource, type KubeObject } from '../kubernetes/resources.ts';
 import { UserError } from '../step/errors.ts';
-import { mapping, mappings, objectName, textAt, typeName, type ClusterObject, type ObjectId } from './objects.ts';
-import { judge, judgeAnew, type Batch, type Judgement, type Wanted } from './survey.ts';
+import { conditionsOf, objectName, textAt, type ObjectId } from './objects.ts';
+import { judge, judgeAnew, keyOf, type Batch, type Judgement, type Wanted } from './survey.ts';
 
 /** What happens to objects that are there and differ. */
 export type Existing = 'skip' | 'update' | 'recreate';
@@ -33,7 +33,7 @@ export async function apply(
   wanted: Wanted,
   options: ApplyOptions,
 ): Promise<Done> {
-  const known = batch.living.get(`${wanted.id.namespace ?? ''}/${wanted.id.name}`);
+  const known = batch.living.get(keyOf(wanted.id));
   if (known?.leaving) await untilGone(cluster, batch.served, wanted.id, options.signal);
   let judgement: Judgement = known?.leaving ? { verdict: 'missing' } : await judge(cluster, batch, wanted);
   for (let attempt = 1; ; attempt += 1) {
@@ -92,7 +92,7 @@ export async function remove(
 async function untilGone(cluster: Cluster, served: ApiResource, id: ObjectId, signal: AbortSignal): Promise<void> {
   const limit = performance.now() + (typeName(served) === 'namespaces' ? NAMESPACE_LEAVES_MS : OBJECT_LEAVES_MS);
   for (;;) {
-    const found = (await cluster.find(served, id, signal)) as ClusterObject | undefined;
+    const found = await cluster.find(served, id, signal);
     // One of the same name that is not leaving is a new one.
     if (found?.metadata['deletionTimestamp'] === undefined) return;
     if (performance.now() > limit) throw stuck(served, id, found);
@@ -100,7 +100,7 @@ async function untilGone(cluster: Cluster, served: ApiResource, id: ObjectId, si
   }
 }
 
-function stuck(served: ApiResource, id: ObjectId, found: ClusterObject): UserError {
+function stuck(served: ApiResource, id: ObjectId, found: KubeObject): UserError {
   const finalizers = found.metadata['finalizers'];
   const reasons = conditionsOf(found)
     .filter(({ status }) => status === 'True')
@@ -109,10 +109,6 @@ function stuck(served: ApiResource, id: ObjectId, found: ClusterObject): UserErr
   return new UserError(`${objectName({ ...served, ...id })} is being deleted and does not go away${waits === '' ? '' : `: ${waits}`}.`, {
     fix: 'Whatever answers for its finalizers must run; or take them away, if that is gone for good. Then run the restore again.',
   });
-}
-
-function conditionsOf(object: ClusterObject | undefined): Record<string, unknown>[] {
-  return mappings(mapping(object?.['status'])?.['conditions']);
 }
 
 /** Waits until definitions are served. @throws UserError naming one that the API server does not take */
@@ -125,7 +121,7 @@ export async function untilEstablished(
   const limit = performance.now() + ESTABLISHED_MS;
   for (const name of names) {
     for (;;) {
-      const found = (await cluster.find(served, { name }, signal)) as ClusterObject | undefined;
+      const found = await cluster.find(served, { name }, signal);
       const conditions = conditionsOf(found);
       const is = (type: string, status: string) => conditions.find((one) => one['type'] === type && one['status'] === status);
       if (found === undefined || is('Established', 'True')) break;

@@ -1,6 +1,7 @@
 // Certificates and when they expire: those in TLS Secrets, and what cert-manager says of its own.
+import type { KubeObject } from '../kubernetes/resources.ts';
 import { X509Certificate } from 'node:crypto';
-import { textAt, type ClusterObject } from './objects.ts';
+import { textAt } from './objects.ts';
 
 export interface CertificateFact {
   /** `Secret`, or `Certificate` for one of cert-manager. */
@@ -14,7 +15,7 @@ export interface CertificateFact {
 }
 
 /** The certificate that an object holds or stands for; undefined for one that has nothing to do with any. */
-export function certificateOf(object: ClusterObject): CertificateFact | undefined {
+export function certificateOf(object: KubeObject): CertificateFact | undefined {
   const { namespace = '', name } = object.metadata;
   if (object.kind === 'Secret' && object['type'] === 'kubernetes.io/tls') {
     const pem = textAt(object, 'data', 'tls.crt');

@@ -1,5 +1,6 @@
 // What a restore changes about objects: other namespaces, other storage classes, workloads that wait at 0.
-import { mapping, mappings, textAt, typeName, type ClusterObject, type ResourceType } from './objects.ts';
+import { typeName, type KubeObject } from '../kubernetes/resources.ts';
+import { mapping, mappings, textAt, type ResourceType } from './objects.ts';
 import { scrubbed } from './scrub.ts';
 
 export interface Changes {
@@ -24,7 +25,7 @@ export function pairsOf(pairs: readonly string[] | undefined): Map<string, strin
 }
 
 /** The object as it is wanted in the target: without what its cluster added, under its new names. */
-export function wantedOf(type: Typed, object: ClusterObject, changes: Changes): ClusterObject {
+export function wantedOf(type: Typed, object: KubeObject, changes: Changes): KubeObject {
   const wanted = scrubbed(type, object);
   moveNamespace(type, wanted, changes.namespaces);
   changeStorageClass(wanted, changes.storageClasses);
@@ -33,7 +34,7 @@ export function wantedOf(type: Typed, object: ClusterObject, changes: Changes): 
 }
 
 /** Also where an object names a namespace: whom a role is given to, where a webhook answers, which claim a volume is for. */
-function moveNamespace(type: Typed, object: ClusterObject, to: Changes['namespaces']): void {
+function moveNamespace(type: Typed, object: KubeObject, to: Changes['namespaces']): void {
   if (to.size === 0) return;
   const move = (of: Fields | undefined, key = 'namespace'): void => {
     const old = textAt(of, key);
@@ -50,7 +51,7 @@ function moveNamespace(type: Typed, object: ClusterObject, to: Changes['namespac
   move(mapping(mapping(conversion?.['clientConfig'])?.['service']));
 }
 
-function changeStorageClass(object: ClusterObject, to: Changes['storageClasses']): void {
+function changeStorageClass(object: KubeObject, to: Changes['storageClasses']): void {
   if (to.size === 0) return;
   const spec = mapping(object['spec']);
   const claims = [object.kind === 'PersistentVolumeClaim' || object.kind === 'PersistentVolume' ? spec : undefined];
@@ -63,7 +64,7 @@ function changeStorageClass(object: ClusterObject, to: Changes['storageClasses']
 
 const SCALED = new Set(['deployments.apps', 'statefulsets.apps', 'replicasets.apps', 'replicationcontrollers']);
 
-function scaleToZero(type: Typed, object: ClusterObject): void {
+function scaleToZero(type: Typed, object: KubeObject): void {
   const spec = mapping(object['spec']);
   if (spec === undefined) return;
   const note = (name: string, value: string): void => {
@@ -82,7 +83,7 @@ function scaleToZero(type: Typed, object: ClusterObject): void {
 }
 
 /** Why an object cannot be had under other names; undefined when it can. */
-export function unmovable(type: Typed, object: ClusterObject, { namespaces }: Changes): string | undefined {
+export function unmovable(type: Typed, object: KubeObject, { namespaces }: Changes): string | undefined {
   const claim = textAt(object, 'spec', 'claimRef', 'namespace');
   return typeName(type) === 'persistentvolumes' && claim !== undefined && namespaces.has(claim)
     ? `its claim is in ${claim}, which is restored under another name, and a volume has one claim`

@@ -1,11 +1,12 @@
 // What `doctor` looks at of a cluster: whether it answers, whether its objects may be read and written, and whether its definitions work.
+import { typeName } from '../kubernetes/resources.ts';
 import type { KindChecks } from '../backup/kind.ts';
 import type { Check, Finding } from '../backup/finding.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { StepContext } from '../step/define.ts';
 import { listed, plural } from '../step/format.ts';
 import type { stateInputs } from './inputs.ts';
-import { mapping, mappings, textAt, typeName, type ClusterObject } from './objects.ts';
+import { conditionsOf, textAt } from './objects.ts';
 import { Selector } from './selection.ts';
 import { fingerprintOf } from './source.ts';
 import { openStateCluster, selectionOf } from './target.ts';
@@ -89,10 +90,9 @@ async function definitions(cluster: Cluster, signal: AbortSignal): Promise<Findi
   const bad: string[] = [];
   let count = 0;
   for await (const { items } of cluster.list(type, { signal })) {
-    for (const object of items as ClusterObject[]) {
+    for (const object of items) {
       count += 1;
-      const conditions = mappings(mapping(object['status'])?.['conditions']);
-      if (!conditions.some((one) => textAt(one, 'type') === 'Established' && textAt(one, 'status') === 'True'))
+      if (!conditionsOf(object).some((one) => textAt(one, 'type') === 'Established' && textAt(one, 'status') === 'True'))
         bad.push(object.metadata.name);
     }
   }

@@ -1,8 +1,9 @@
 // How two objects differ, for people: by path, with what is in Secrets as a hash. And the patch that makes one the other.
+import type { KubeObject } from '../kubernetes/resources.ts';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { canonicalJson, type JsonValue } from '../backup/json.ts';
 import { printable } from '../step/prose.ts';
-import { mapping, type ClusterObject } from './objects.ts';
+import { mapping } from './objects.ts';
 
 /** One place where two objects differ. Values as JSON, cut when long; undefined where there is none. */
 export interface Difference {
@@ -28,7 +29,7 @@ export function digestOf(object: unknown): string {
 }
 
 /** Where two objects of one kind differ. */
-export function differencesOf(from: ClusterObject, to: ClusterObject): Difference[] {
+export function differencesOf(from: KubeObject, to: KubeObject): Difference[] {
   const found: Difference[] = [];
   walk(from, to, [], (path, before, after) => {
     if (found.length >= MOST_DIFFERENCES) return;
@@ -86,7 +87,7 @@ function isEqual(a: unknown, b: unknown): boolean {
 }
 
 /** What kubectl applied is noted in an annotation, with all that was secret in it. */
-function isSecret({ kind }: ClusterObject, path: readonly string[]): boolean {
+function isSecret({ kind }: KubeObject, path: readonly string[]): boolean {
   return kind === 'Secret' && (path[0] === 'data' || path[0] === 'stringData' || path.includes(LAST_APPLIED) || path.length <= 2);
 }
 

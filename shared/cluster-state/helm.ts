@@ -1,7 +1,8 @@
 // Helm's releases: Secrets that hold each revision, packed twice. They are kept byte by byte; this reads what is in them, for the inventory.
 // Source: helm.sh/helm/v3 pkg/storage/driver/secrets.go and util.go.
+import type { KubeObject } from '../kubernetes/resources.ts';
 import { gunzipSync } from 'node:zlib';
-import { mapping, textAt, type ClusterObject } from './objects.ts';
+import { mapping, textAt } from './objects.ts';
 
 const TYPE = 'helm.sh/release.v1';
 /** An unpacked release; a Secret holds 1 MiB at most, and text packs to a tenth. */
@@ -31,7 +32,7 @@ export class HelmInventory {
   readonly unreadable: string[] = [];
 
   /** Takes an object of any kind. */
-  add(object: ClusterObject): void {
+  add(object: KubeObject): void {
     if (object.kind !== 'Secret' || object['type'] !== TYPE) return;
     const { namespace = '', name } = object.metadata;
     const found = releaseOf(object);
@@ -57,7 +58,7 @@ function isNewer(one: HelmRelease, other: HelmRelease): boolean {
 }
 
 /** What a Secret of Helm holds; undefined when it is not one that can be read. */
-export function releaseOf(secret: ClusterObject): HelmReleaseWithValues | undefined {
+export function releaseOf(secret: KubeObject): HelmReleaseWithValues | undefined {
   const packed = textAt(secret, 'data', 'release');
   const { namespace = '', labels } = secret.metadata;
   const release = textAt(labels, 'name');

@@ -1,11 +1,12 @@
 // Verifies the plain stream of a backup and reports what is in it: counts and digests of each kind and namespace, Helm's releases, certificates.
+import { typeName } from '../kubernetes/resources.ts';
 import { createHmac } from 'node:crypto';
 import type { Inspector } from '../backup/inspector.ts';
 import { VerificationError } from '../step/errors.ts';
 import { PushedStream, readArchive, type ArchiveHeader, type ArchiveIndex, type Entry, type Unread } from './archive.ts';
 import { certificateOf, type CertificateFact } from './certificates.ts';
 import { HelmInventory, type HelmRelease } from './helm.ts';
-import { typeName, type ResourceType } from './objects.ts';
+import type { ResourceType } from './objects.ts';
 
 /** Objects of one type in one namespace. */
 export type NamespaceReport = {

@@ -1,31 +1,8 @@
 // Objects of a cluster: what is read of any of them, and how they are named.
+import { typeName, type ApiResource, type KubeObject } from '../kubernetes/resources.ts';
 
-/** A kind of object as the API serves it: `apps/v1`, `deployments`. */
-export interface ResourceType {
-  /** Empty for the core group. */
-  group: string;
-  version: string;
-  /** In the plural: `deployments`. */
-  plural: string;
-  kind: string;
-  namespaced: boolean;
-}
-
-/** Any object. What it holds besides is its kind's own. */
-export interface ClusterObject {
-  apiVersion: string;
-  kind: string;
-  metadata: Metadata;
-  [key: string]: unknown;
-}
-
-export interface Metadata {
-  name: string;
-  namespace?: string;
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
-  [key: string]: unknown;
-}
+/** A kind of object as an archive knows it: what can be done with it there is the cluster's affair. */
+export type ResourceType = Omit<ApiResource, 'verbs'>;
 
 /** Where an object is. */
 export interface ObjectId {
@@ -39,18 +16,9 @@ export interface ObjectId {
 
 type Typed = Pick<ResourceType, 'group' | 'plural'>;
 
-/** A type as kubectl names it, without its version: `deployments.apps`, `configmaps`. */
-export function typeName({ group, plural }: Typed): string {
-  return group === '' ? plural : `${plural}.${group}`;
-}
-
 /** An object as people name it: `deployments.apps shop/web`. */
 export function objectName(id: Typed & Pick<ObjectId, 'namespace' | 'name'>): string {
   return `${typeName(id)} ${id.namespace === undefined ? '' : `${id.namespace}/`}${id.name}`;
-}
-
-export function apiVersionOf({ group, version }: Pick<ResourceType, 'group' | 'version'>): string {
-  return group === '' ? version : `${group}/${version}`;
 }
 
 /** A part of an object when it is a mapping: nothing may be taken for granted of what others wrote. */
@@ -61,6 +29,11 @@ export function mapping(value: unknown): Record<string, unknown> | undefined {
 /** The mappings of a list. */
 export function mappings(value: unknown): Record<string, unknown>[] {
   return Array.isArray(value) ? value.map(mapping).filter((one) => one !== undefined) : [];
+}
+
+/** What an object says of its state; none for one that says nothing. */
+export function conditionsOf(object: KubeObject | undefined): Record<string, unknown>[] {
+  return mappings(mapping(object?.['status'])?.['conditions']);
 }
 
 /** A text within an object: `textAt(secret, 'metadata', 'labels', 'owner')`. */

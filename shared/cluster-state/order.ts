@@ -1,6 +1,7 @@
 // In which order types are restored: what others need comes first. Backups are written in that order, so that a restore is one pass.
 // Source: Velero's config.go; workloads after what they read, and what could refuse or change others last.
-import { typeName, type ResourceType } from './objects.ts';
+import { typeName } from '../kubernetes/resources.ts';
+import type { ResourceType } from './objects.ts';
 
 const RBAC = 'rbac.authorization.k8s.io';
 

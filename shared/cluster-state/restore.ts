@@ -1,14 +1,14 @@
 // A restore into a living cluster: looks at all of it first, applies type by type, and reads it back.
 import { ApiError, ClusterUnreachableError } from '../kubernetes/api-error.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import type { ApiResource } from '../kubernetes/resources.ts';
+import { typeName, type ApiResource, type KubeObject } from '../kubernetes/resources.ts';
 import { throwIfCancelled, UserError } from '../step/errors.ts';
 import type { Progress } from '../step/host.ts';
 import { apply, remove, untilEstablished, type Done, type Existing } from './apply.ts';
 import { objectOfPath, objectPath } from './archive.ts';
 import type { Changes } from './changes.ts';
 import { differenceText, type Difference } from './difference.ts';
-import { mapping, mappings, objectName, textAt, typeName, type ClusterObject, type ResourceType } from './objects.ts';
+import { mapping, mappings, objectName, textAt, type ResourceType } from './objects.ts';
 import { inRestoreOrder } from './order.ts';
 import { Selector, type StateSelection } from './selection.ts';
 import { batchesOf, judge, type Batch, type Judgement, type SurveyRequest, type Wanted } from './survey.ts';
@@ -366,7 +366,7 @@ class PlanSums {
 }
 
 /** What a binding gives that should not be given unseen. */
-function powerOf(object: ClusterObject): string | undefined {
+function powerOf(object: KubeObject): string | undefined {
   if (object.kind !== 'ClusterRoleBinding') return undefined;
   const subjects = mappings(object['subjects']).map(({ kind, name, namespace }) =>
     [kind, namespace, name].filter((part) => typeof part === 'string').join(' '),

@@ -1,6 +1,7 @@
 // What a cluster adds to objects by itself, as one table: what is taken away before objects are compared or applied, and which objects are not
 // restored at all, because a controller or the API server makes them. Source of the rules: field.md section 5 (Velero's code and issues).
-import { cloned, mapping, mappings, textAt, typeName, type ClusterObject, type ResourceType } from './objects.ts';
+import { typeName, type KubeObject } from '../kubernetes/resources.ts';
+import { cloned, mapping, mappings, textAt, type ResourceType } from './objects.ts';
 
 type Typed = Pick<ResourceType, 'group' | 'plural'>;
 type Fields = Record<string, unknown>;
@@ -9,14 +10,14 @@ type Fields = Record<string, unknown>;
 export interface ScrubRule {
   name: string;
   of: readonly string[];
-  scrub(object: ClusterObject): void;
+  scrub(object: KubeObject): void;
 }
 
 export interface SkipRule {
   name: string;
   of: readonly string[];
   /** Whether the object is one that is made by itself. */
-  skips(object: ClusterObject): boolean;
+  skips(object: KubeObject): boolean;
   /** Why it is not restored, to follow `is skipped: `. */
   why: string;
 }
@@ -305,7 +306,7 @@ export const SKIP_RULES: readonly SkipRule[] = [
 ];
 
 /** The object without what its cluster added. The object that is given stays as it is. */
-export function scrubbed(type: Typed, object: ClusterObject): ClusterObject {
+export function scrubbed(type: Typed, object: KubeObject): KubeObject {
   const copy = cloned(object);
   for (const rule of SCRUB_RULES) if (isFor(rule, type)) rule.scrub(copy);
   // An empty mapping and none are the same to the API server.
@@ -315,7 +316,7 @@ export function scrubbed(type: Typed, object: ClusterObject): ClusterObject {
 }
 
 /** Why an object is neither exported nor restored; undefined when it is. */
-export function skipReason(type: Typed, object: ClusterObject): string | undefined {
+export function skipReason(type: Typed, object: KubeObject): string | undefined {
   if (NEVER_EXPORTED.has(typeName(type))) return 'such objects are not restored';
   return SKIP_RULES.find((rule) => isFor(rule, type) && rule.skips(object))?.why;
 }
@@ -357,7 +358,7 @@ function isBare(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
-function hasOwnSecrets(object: ClusterObject): boolean {
+function hasOwnSecrets(object: KubeObject): boolean {
   return mappings(object['secrets']).some(({ name }) => typeof name !== 'string' || !name.startsWith('default-token-'));
 }
 
@@ -369,7 +370,7 @@ function isBuiltInFlow(name: string): boolean {
 }
 
 /** Whether a person chose this port: it is in what they applied, or a manager is noted to have set it. @param place where that is noted */
-function isExplicitPort(object: ClusterObject, port: unknown, place: readonly string[]): boolean {
+function isExplicitPort(object: KubeObject, port: unknown, place: readonly string[]): boolean {
   if (typeof port !== 'number') return false;
   const field = place.at(-1)?.slice('f:'.length) ?? '';
   const applied = textAt(object.metadata.annotations, LAST_APPLIED);

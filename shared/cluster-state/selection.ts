@@ -1,6 +1,7 @@
 // What of a cluster is meant: namespaces, kinds, names and labels, by patterns with `*`.
+import { typeName, type KubeObject } from '../kubernetes/resources.ts';
 import { labelsOf } from './inputs.ts';
-import { textAt, typeName, type ClusterObject, type ResourceType } from './objects.ts';
+import { textAt, type ResourceType } from './objects.ts';
 
 /** What a call selects; everything that is absent selects all. */
 export interface StateSelection {
@@ -46,7 +47,7 @@ export class Selector {
   }
 
   /** Of a type that is meant. */
-  meansObject(type: Pick<ResourceType, 'group' | 'plural'>, { metadata }: ClusterObject): boolean {
+  meansObject(type: Pick<ResourceType, 'group' | 'plural'>, { metadata }: KubeObject): boolean {
     const namespace = typeName(type) === NAMESPACES ? metadata.name : metadata.namespace;
     if (namespace !== undefined) {
       if (this.#namespaces.out?.(namespace)) return false;

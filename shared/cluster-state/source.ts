@@ -3,12 +3,11 @@ import { randomBytes } from 'node:crypto';
 import type { Source } from '../backup/kind.ts';
 import { ApiError } from '../kubernetes/api-error.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import type { ApiResource } from '../kubernetes/resources.ts';
+import { typeName, type ApiResource } from '../kubernetes/resources.ts';
 import { plural } from '../step/format.ts';
 import type { Progress } from '../step/host.ts';
 import { headerFile, indexFile, jsonBytes, objectPath, packArchive, type ArchiveFile, type IndexedType, type Unread } from './archive.ts';
 import type { StateReport } from './inspector.ts';
-import { typeName, type ClusterObject } from './objects.ts';
 import { skipReason } from './scrub.ts';
 import { Selector, type StateSelection } from './selection.ts';
 import { exportedTypes } from './types.ts';
@@ -64,7 +63,7 @@ async function* exportFiles(cluster: Cluster, { selection, only, onProgress, typ
     try {
       for await (const { items, resourceVersion } of cluster.list(type)) {
         entry.resourceVersion ||= resourceVersion;
-        for (const object of items as ClusterObject[]) {
+        for (const object of items) {
           const path = objectPath({ ...entry, namespace: object.metadata.namespace, name: object.metadata.name });
           if (skipReason(type, object) !== undefined || !selector.meansObject(type, object) || (only && !only.has(path))) continue;
           entry.objects += 1;

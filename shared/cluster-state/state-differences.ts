@@ -1,8 +1,9 @@
 // How two states of a cluster differ, each an archive: a backup, or the living cluster as it would be backed up now.
+import type { KubeObject } from '../kubernetes/resources.ts';
 import type { Differences } from '../backup/kind.ts';
 import { objectsOf } from './archive.ts';
 import { differencesOf, differenceText, digestOf } from './difference.ts';
-import { objectName, type ClusterObject } from './objects.ts';
+import { objectName } from './objects.ts';
 import { scrubbed, skipReason } from './scrub.ts';
 import type { Selector } from './selection.ts';
 
@@ -25,7 +26,7 @@ export async function differencesBetween(
   const before = new Map<string, string>();
   for await (const { path, object } of selected(older(), selector)) before.set(path, digestOf(object));
   const changes = new Map<string, Change>();
-  const held = new Map<string, ClusterObject>();
+  const held = new Map<string, KubeObject>();
   const counts = { added: 0, changed: 0, removed: 0, equal: 0 };
   let bytes = 0;
   for await (const { path, name, object, size } of selected(newer(), selector)) {
@@ -54,7 +55,7 @@ export async function differencesBetween(
 interface Selected {
   path: string;
   name: string;
-  object: ClusterObject;
+  object: KubeObject;
   size: number;
 }
 

@@ -1,11 +1,11 @@
 // Holds the objects of an archive against a living cluster, type by type: what is missing there, equal, or different, and where.
 import { ApiError } from '../kubernetes/api-error.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
-import type { ApiResource } from '../kubernetes/resources.ts';
+import { typeName, type ApiResource, type KubeObject } from '../kubernetes/resources.ts';
 import { objectsOf } from './archive.ts';
 import { unmovable, wantedOf, type Changes } from './changes.ts';
 import { differencesOf, digestOf, mergePatch, type Difference } from './difference.ts';
-import { typeName, type ClusterObject, type ObjectId, type ResourceType } from './objects.ts';
+import type { ObjectId, ResourceType } from './objects.ts';
 import { scrubbed, skipReason } from './scrub.ts';
 import type { Selector } from './selection.ts';
 import type { Throttle } from './throttle.ts';
@@ -26,7 +26,7 @@ export interface Wanted {
   path: string;
   /** Its place in the cluster. */
   id: ObjectId;
-  object: ClusterObject;
+  object: KubeObject;
   /** Why it is not restored although it is selected. */
   skipped?: string;
 }
@@ -59,7 +59,7 @@ export type Judgement =
       differences: Difference[];
       /** What turns the living one into the wanted one. */
       patch: unknown;
-      living: ClusterObject;
+      living: KubeObject;
       /** What the server says to that. */
       refused?: ApiError;
     };
@@ -89,11 +89,7 @@ export async function* batchesOf(bytes: AsyncIterable<Uint8Array>, request: Surv
   if (batch !== undefined) yield batch;
 }
 
-function wantedFor(
-  { path, id, object }: { path: string; id: ObjectId; object: ClusterObject },
-  type: ResourceType,
-  changes: Changes,
-): Wanted {
+function wantedFor({ path, id, object }: { path: string; id: ObjectId; object: KubeObject }, type: ResourceType, changes: Changes): Wanted {
   const wanted = wantedOf(type, object, changes);
   const { namespace, name } = wanted.metadata;
   const skipped = skipReason(type, object) ?? unmovable(type, object, changes);
@@ -106,7 +102,7 @@ async function openBatch(type: ResourceType, { served, cluster }: SurveyRequest)
   if (found === undefined) return { type, served: found, living, wanted: [] };
   try {
     for await (const { items } of cluster.list(found)) {
-      for (const object of items as ClusterObject[]) {
+      for (const object of items) {
         const leaving = object.metadata['deletionTimestamp'] !== undefined;
         living.set(keyOf(object.metadata), { digest: digestOf(scrubbed(type, object)), leaving });
       }
@@ -148,7 +144,7 @@ export async function judgeAnew(
   { type, served }: Pick<Batch, 'type'> & { served: ApiResource },
   { id, object }: Pick<Wanted, 'id' | 'object'>,
 ): Promise<Judgement> {
-  const found = (await cluster.find(served, id)) as ClusterObject | undefined;
+  const found = await cluster.find(served, id);
   if (found === undefined) return { verdict: 'missing' };
   const before = scrubbed(type, found);
   const patch = mergePatch(before, object);

@@ -1,11 +1,11 @@
 // What plans and pages say of the state of a cluster.
+import { typeName } from '../kubernetes/resources.ts';
 import type { Fact, Row, Table } from '../backup/kind.ts';
 import { formatBytes, formatCount, plural } from '../step/format.ts';
 import { printable } from '../step/prose.ts';
 import type { Changes } from './changes.ts';
 import { differenceText } from './difference.ts';
 import type { StateReport, TypeReport } from './inspector.ts';
-import { typeName } from './objects.ts';
 import type { StatePlan, TypeRow } from './restore.ts';
 
 /** More types than this are summed up. */

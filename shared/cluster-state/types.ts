@@ -2,9 +2,9 @@
 import { ApiError } from '../kubernetes/api-error.ts';
 import type { Cluster } from '../kubernetes/cluster.ts';
 import type { Discovery } from '../kubernetes/discovery.ts';
-import type { ApiResource } from '../kubernetes/resources.ts';
+import { apiVersionOf, groupPath, typeName, type ApiResource } from '../kubernetes/resources.ts';
 import type { Unread } from './archive.ts';
-import { apiVersionOf, typeName, type ResourceType } from './objects.ts';
+import type { ResourceType } from './objects.ts';
 import { inRestoreOrder } from './order.ts';
 import { NEVER_EXPORTED } from './scrub.ts';
 import type { Selector } from './selection.ts';
@@ -60,11 +60,10 @@ export class ServedTypes {
     return new Map(resources.map((one) => [keyOf(one), one]));
   }
 
-  async #serves({ group, version, plural }: Pick<ResourceType, 'group' | 'version' | 'plural'>): Promise<boolean> {
-    const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+  async #serves(type: Pick<ResourceType, 'group' | 'version' | 'plural'>): Promise<boolean> {
     try {
-      const { resources } = (await this.#cluster.request({ method: 'GET', path: root })) as { resources?: { name: string }[] };
-      return resources?.some(({ name }) => name === plural) ?? false;
+      const { resources } = (await this.#cluster.request({ method: 'GET', path: groupPath(type) })) as { resources?: { name: string }[] };
+      return resources?.some(({ name }) => name === type.plural) ?? false;
     } catch (thrown) {
       if (thrown instanceof ApiError) return false;
       throw thrown;

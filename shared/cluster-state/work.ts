@@ -1,4 +1,5 @@
 // What Lifeboat does with the state of a cluster: export it, restore it, compare it, look at it. The heavy half of its kind.
+import { typeName } from '../kubernetes/resources.ts';
 import type { Compared, Differences, KindWork, ReadPlain } from '../backup/kind.ts';
 import type { StepContext } from '../step/define.ts';
 import { listed, plural } from '../step/format.ts';
@@ -6,7 +7,6 @@ import { pairsOf } from './changes.ts';
 import { stateChecks } from './checks.ts';
 import type { restoreInputs, stateInputs } from './inputs.ts';
 import { newStateInspector, type StateReport } from './inspector.ts';
-import { typeName } from './objects.ts';
 import { compareState } from './restore.ts';
 import { Selector } from './selection.ts';
 import { fingerprintOf, openStateSource } from './source.ts';

@@ -2,7 +2,7 @@
 import { errorMessage } from '../step/errors.ts';
 import { ApiError } from './api-error.ts';
 import type { RepeatableRequest } from './requests.ts';
-import type { ApiResource } from './resources.ts';
+import { groupPath, type ApiResource } from './resources.ts';
 
 export interface Discovery {
   /** Each in the version that its group prefers, or in the first that has it. No subresources. */
@@ -110,7 +110,7 @@ async function legacyVersions(
 ): Promise<FoundVersion[]> {
   return Promise.all(
     versions.map(async (version) => {
-      const path = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+      const path = groupPath({ group, version });
       try {
         const { resources = [] } = (await ask({ method: 'GET', path, signal })) as LegacyList;
         const own = resources.filter(({ name }) => !name.includes('/'));

@@ -39,7 +39,7 @@ export function apiVersionOf({ group, version }: Pick<ApiResource, 'group' | 've
 }
 
 /** `deployments.apps`: a resource's name without its version. */
-export function resourceName({ group, plural }: Pick<ApiResource, 'group' | 'plural'>): string {
+export function typeName({ group, plural }: Pick<ApiResource, 'group' | 'plural'>): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
@@ -51,15 +51,19 @@ export interface Whereabouts {
   subresource?: string | undefined;
 }
 
+/** The path of a version of a group, under which its resources lie. */
+export function groupPath({ group, version }: Pick<ApiResource, 'group' | 'version'>): string {
+  return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
 /** The path of a resource, of a namespace's part of it, or of one object. */
 export function resourcePath(resource: Pick<ApiResource, 'group' | 'version' | 'plural'>, where: Whereabouts = {}): string {
   const { namespace, name, subresource } = where;
-  const root = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
   const parts = [
     ...(namespace === undefined ? [] : ['namespaces', namespace]),
     resource.plural,
     ...(name === undefined ? [] : [name]),
     ...(subresource === undefined ? [] : [subresource]),
   ];
-  return `${root}/${parts.map(encodeURIComponent).join('/')}`;
+  return `${groupPath(resource)}/${parts.map(encodeURIComponent).join('/')}`;
 }

@@ -69,7 +69,7 @@ export async function addWebhook(
   };
 }
 
-/** Announces `metrics.k8s.io/v1beta1`, behind which is nobody: what metrics-server leaves when its pod is gone. */
+/** Announces `metrics.k8s.io/v1beta1`, behind which nothing stands: what metrics-server leaves when its pod is gone. */
 export async function addDeadApi(kubernetes: Kubernetes): Promise<Undo> {
   const path = '/apis/apiregistration.k8s.io/v1/apiservices';
   const name = 'v1beta1.metrics.k8s.io';
@@ -110,7 +110,7 @@ export async function throttle(kubernetes: Kubernetes): Promise<Undo> {
   const holding: Promise<unknown>[] = [];
   // Rules and webhooks are heeded a moment later.
   for (let tries = 0; !(await refused(probe)); tries += 1) {
-    if (tries > 100) throw new Error('The API server turns nobody away.');
+    if (tries > 100) throw new Error('The API server turns no one away.');
     const held = api('POST', '/api/v1/namespaces/throttled/configmaps', { metadata: { generateName: 'held-' } }, LIMITED_USER);
     holding.push(held.catch(() => undefined));
     await delay(200);

@@ -1,8 +1,8 @@
 // One golden case for each rule of the two tables.
+import type { KubeObject } from '../../shared/kubernetes/resources.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { NEVER_EXPORTED, scrubbed, SCRUB_RULES, SKIP_RULES, skipReason } from '../../shared/cluster-state/scrub.ts';
-import type { ClusterObject } from '../../shared/cluster-state/objects.ts';
 
 type Fields = Record<string, unknown>;
 const typed = (name: string) => {
@@ -10,12 +10,12 @@ const typed = (name: string) => {
   return { plural, group: group.join('.') };
 };
 const metadata = (more: Fields = {}) => ({ name: 'web', namespace: 'shop', ...more });
-const made = (kind: string, rest: Fields): ClusterObject => ({ apiVersion: 'v1', kind, metadata: metadata(), ...rest });
+const made = (kind: string, rest: Fields): KubeObject => ({ apiVersion: 'v1', kind, metadata: metadata(), ...rest });
 const HOOKS = 'mutatingwebhookconfigurations.admissionregistration.k8s.io';
 const TOKEN = 'kubernetes.io/service-account-token';
 
 /** Rule, type, what a cluster has, what is left of it. */
-const GOLDEN: [rule: string, type: string, before: ClusterObject, after: Fields][] = [
+const GOLDEN: [rule: string, type: string, before: KubeObject, after: Fields][] = [
   [
     'what the API server keeps of every object',
     'configmaps',
@@ -202,7 +202,7 @@ describe('what is taken away:', () => {
     expect(scrubbed(typed('services'), service)).toEqual(service);
   });
 
-  test('a service keeps a port that somebody is noted to have set, and only that', () => {
+  test('a service keeps a port that a manager is noted to have set, and only that', () => {
     const ports = [
       { port: 80, nodePort: 30080 },
       { port: 81, nodePort: 30081, protocol: 'UDP' },
@@ -234,7 +234,7 @@ describe('what is taken away:', () => {
     );
     fc.assert(
       fc.property(fc.constantFrom(...types), body, meta, (type, rest, more) => {
-        const object = { apiVersion: 'v1', kind: 'X', ...rest, metadata: { name: 'web', ...more } } as ClusterObject;
+        const object = { apiVersion: 'v1', kind: 'X', ...rest, metadata: { name: 'web', ...more } } as KubeObject;
         skipReason(type, object);
         const once = scrubbed(type, object);
         expect(scrubbed(type, once)).toEqual(once);
@@ -244,7 +244,7 @@ describe('what is taken away:', () => {
 });
 
 /** Rule, type, one that is skipped, one of the same type that is not. */
-const SKIPPED: [rule: string, type: string, skipped: ClusterObject, kept: ClusterObject][] = [
+const SKIPPED: [rule: string, type: string, skipped: KubeObject, kept: KubeObject][] = [
   ['being deleted', 'configmaps', made('ConfigMap', { metadata: metadata({ deletionTimestamp: 't' }) }), made('ConfigMap', {})],
   [
     'excluded by its label',

@@ -42,7 +42,7 @@ describeIf('program' in tool, 'missing' in tool ? tool.missing : '')('cluster-st
   });
 });
 
-/** What somebody put there; the cluster adds more by itself. */
+/** What a user put there; the cluster adds more by itself. */
 async function contentOf({ api }: Kubernetes): Promise<unknown> {
   const lists = await Promise.all(PATHS.map((path) => api('GET', path) as Promise<Listed>));
   return lists.map(({ items }) =>
