@@ -1,6 +1,6 @@
 // Restores a MongoDB backup in three acts: plan (nothing touched), run, prove (the target read back and held against the backup).
 import { CancelledError, RefusedError, UserError, VerificationError } from '../step/errors.ts';
-import { plural } from '../step/format.ts';
+import { listed, plural } from '../step/format.ts';
 import type { Progress } from '../step/host.ts';
 import { printable } from '../step/prose.ts';
 import { inTime } from '../tools/process.ts';
@@ -47,8 +47,7 @@ const CLEAR_MS = 30_000;
 const NAMED = 10;
 
 function named(names: readonly string[]): string {
-  const shown = names.slice(0, NAMED).map(printable).join(', ');
-  return names.length > NAMED ? `${shown} and ${names.length - NAMED} more` : shown;
+  return listed(names.map(printable), NAMED);
 }
 
 /** The same error with a sentence at its end. */

@@ -4,6 +4,7 @@ import { SAFETY_GROUP, type DestroyingContext } from '../step/define.ts';
 import { inGroup, input } from '../step/input.ts';
 import {
   azureInputs,
+  chosenInputs,
   keyInputs,
   lockInputs,
   sourceInputs,
@@ -21,14 +22,7 @@ const reading = {
   ...lockInputs,
   ...keyInputs,
   ...unlockInputs,
-  timestamp: input.chosenTimestamp({
-    summary: 'Which backup: its timestamp, or latest, which means the latest verified one and is the default.',
-    example: '20241201_120000',
-  }),
-  allowOlder: input.flag({
-    summary: 'Take the latest verified backup even if a newer attempt failed or is suspect.',
-    default: 'false',
-  }),
+  ...chosenInputs,
   rehydrate: input.choice(['no', 'standard', 'high'], {
     summary:
       'Bring a backup back from the archive tier when no readable copy is left: standard takes up to 15 hours on Azure, high is faster and costs more.',

@@ -95,6 +95,18 @@ export const sourceInputs = inGroup('Store', {
   }),
 });
 
+/** Which backup is read. */
+export const chosenInputs = {
+  timestamp: input.chosenTimestamp({
+    summary: 'Which backup: its timestamp, or latest, which means the latest verified one and is the default.',
+    example: '20241201_120000',
+  }),
+  allowOlder: input.flag({
+    summary: 'Take the latest verified backup even if a newer attempt failed or is suspect.',
+    default: 'false',
+  }),
+};
+
 /** Where the keys lie. */
 export const keyInputs = inGroup('Keys', {
   vault: input.string({

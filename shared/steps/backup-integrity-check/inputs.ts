@@ -2,7 +2,7 @@
 import type { Kinds } from '../../kinds/registry.ts';
 import type { StepContext } from '../../step/define.ts';
 import { input } from '../../step/input.ts';
-import { azureInputs, keyInputs, sourceInputs, storeInputs, targetInputs, unlockInputs } from '../../session/inputs.ts';
+import { azureInputs, chosenInputs, keyInputs, sourceInputs, storeInputs, targetInputs, unlockInputs } from '../../session/inputs.ts';
 
 /** Which backup, and how it is read. */
 const reading = {
@@ -10,14 +10,7 @@ const reading = {
   ...sourceInputs,
   ...keyInputs,
   ...unlockInputs,
-  timestamp: input.chosenTimestamp({
-    summary: 'Which backup: its timestamp, or latest, which means the latest verified one and is the default.',
-    example: '20241201_120000',
-  }),
-  allowOlder: input.flag({
-    summary: 'Take the latest verified backup even if a newer attempt failed or is suspect.',
-    default: 'false',
-  }),
+  ...chosenInputs,
 };
 
 export const inputs = {

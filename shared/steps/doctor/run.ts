@@ -107,12 +107,11 @@ function merged(found: readonly { component: string; checks: readonly CheckResul
 }
 
 /** @throws UsageError when nothing is given that could be checked, as in a wrong folder */
-function requireSubject(context: Context, { config, only, store, vault }: DoctorInputs): void {
+function requireSubject(context: Context, { config, store, vault }: DoctorInputs): void {
   const { host } = context;
   const { kinds } = sessionOf(context);
-  const things = Object.keys(kinds.inputs).filter((name) => host.rawInput(name));
-  const subjects = [findDrFile(config), store, vault, ...things, only?.[0]];
-  if (subjects.some((subject) => subject !== undefined)) return;
+  const subjects = [findDrFile(config), store, vault];
+  if (subjects.some((subject) => subject !== undefined) || kinds.all.some((kind) => isMeant(context, kind))) return;
   const nouns = ['store', 'vault', ...kinds.all.map((kind) => kind.thing)];
   const none = `no ${nouns.slice(0, -1).join(', ')} or ${nouns.at(-1)}`;
   const [address = 'component'] = Object.keys(kinds.inputs);
@@ -244,9 +243,9 @@ async function thingChecks(context: Context): Promise<KindChecks> {
   };
 }
 
-/** A cluster that a login happens to reach is none of the business of one who protects a database. */
+/** The call says where a thing of that kind is, or names checks. A cluster that a login happens to reach is not what a database's owner asks about. */
 function isMeant({ host, inputs }: Context, kind: AnyKind): boolean {
-  return inputs.only !== undefined || Object.keys(kind.inputs).some((name) => host.rawInput(name));
+  return inputs.only?.[0] !== undefined || Object.keys(kind.inputs).some((name) => host.rawInput(name));
 }
 
 function notMeant({ name }: Check, { thing }: AnyKind): Check {

@@ -16,7 +16,7 @@ import { openKeys, openPlace } from '../../session/open.ts';
 import { sessionOf } from '../../session/session.ts';
 import type { StepReturn } from '../../step/define.ts';
 import { UsageError } from '../../step/errors.ts';
-import { formatBytes, formatSeconds, items, plural } from '../../step/format.ts';
+import { formatBytes, formatSeconds, items, listed, plural } from '../../step/format.ts';
 import { Secret } from '../../step/input.ts';
 import { prose } from '../../step/prose.ts';
 import { formatTimestamp, type Timestamp } from '../../step/timestamp.ts';
@@ -41,7 +41,7 @@ export async function runImportBackup(context: Context, kinds: readonly AnyKind[
       const passphrase = inputs.passphrase ?? (await passphraseInVault(context, inputs));
       const old = await openOld(work, inputs.file, { passphrase, iterations: inputs.iterations });
       context.host.info(`${old.source.said} as ${timestamp}.`);
-      if (old.ignored.length > 0) context.host.notice(`No part of a backup, left out: ${someOf(old.ignored)}.`);
+      if (old.ignored.length > 0) context.host.notice(`No part of a backup, left out: ${listed(old.ignored)}.`);
       for (const one of old.lost) context.host.warning(`Cannot be brought back: ${one}`);
       notes.usedBackup = timestamp;
       const started = context.clock.monotonic();
@@ -178,9 +178,4 @@ async function report(context: Context, { kind, work, place: { store }, old, res
       restore: command,
     },
   };
-}
-
-function someOf(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown;
 }
