@@ -3,7 +3,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import type { AnyStep } from '../../shared/step/define.ts';
-import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseUndefinedGlobals } from './commonjs.ts';
+import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseNamedImports, refuseUndefinedGlobals } from './commonjs.ts';
 import { sameVersionCopies } from './packages.ts';
 
 /**
@@ -38,6 +38,7 @@ export async function bundle(steps: readonly AnyStep[], outdir: string): Promise
     plugins: [virtualEntries(entries), oneCopy()],
   });
   refuseUndefinedGlobals(result.metafile, '.');
+  refuseNamedImports(result.metafile, '.');
   return result.metafile;
 }
 

@@ -51,3 +51,28 @@ export function refuseUndefinedGlobals(metafile: Metafile, folder: string): void
 function usesName(file: string, name: string): boolean {
   return new RegExp(`\\b${name}\\b`).test(readFileSync(file, 'utf8'));
 }
+
+/**
+ * A CommonJS package that is imported by `import()` has one export in the bundle, `default`, whatever it has in Node.js.
+ * @param folder against which the metafile's inputs are named
+ * @throws Error naming the file and the package whose other exports it takes
+ */
+export function refuseNamedImports({ inputs }: Metafile, folder: string): void {
+  const problems = Object.entries(inputs)
+    .filter(([file]) => !file.includes('node_modules/'))
+    .flatMap(([file, { imports }]) =>
+      imports
+        .filter(({ kind, path }) => kind === 'dynamic-import' && inputs[path]?.format === 'cjs')
+        .flatMap(({ original = '' }) => (takesDefault(readFileSync(join(folder, file), 'utf8'), original) ? [] : [`${file}: ${original}`])),
+    );
+  if (problems.length === 0) return;
+  throw new Error(
+    `CommonJS packages have only \`default\` when import() brings them; import them at the top of a module that is itself loaded late:\n${problems.join('\n')}`,
+  );
+}
+
+/** Whether a statement that imports the package mentions `default`. */
+function takesDefault(source: string, name: string): boolean {
+  const statements = source.split(';').filter((statement) => statement.includes(`await import('${name}')`));
+  return statements.every((statement) => /\bdefault\b/.test(statement));
+}

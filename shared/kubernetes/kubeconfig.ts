@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { parse } from 'yaml';
 import { errorMessage, UsageError, UserError } from '../step/errors.ts';
 import type { ClusterAccess } from './access.ts';
 
@@ -64,7 +65,6 @@ interface WrittenUser {
 }
 
 async function readOne(config: KubeConfig, path: string, text: string): Promise<KubeConfig> {
-  const { parse } = await import('yaml');
   let written: { users?: WrittenUser[] | null } | null;
   try {
     written = parse(text) as typeof written;

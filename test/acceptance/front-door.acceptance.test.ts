@@ -5,7 +5,6 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MongoClient } from 'mongodb';
 import { CHANNEL_KINDS } from '../../shared/notify/open.ts';
-import { kebabCase } from '../../shared/step/input.ts';
 import { STORE_KINDS } from '../../shared/stores/open.ts';
 import { startAzurite, type Azurite } from '../backends/azurite.ts';
 import { canBuildFerretDb, startFerretDb, type FerretDb } from '../backends/ferretdb.ts';
@@ -17,18 +16,13 @@ import { sshd, startSshd, type Sshd } from '../backends/sshd.ts';
 import { selfSignedCertificate, tempFolder } from '../backends/support.ts';
 import { startVersitygw, versitygw, type Versitygw } from '../backends/versitygw.ts';
 import { describeIf } from '../support/needs.ts';
-import { startOnAzure, startOnGithub, startOnTerminal, type HostResult } from './host-process.ts';
+import { HOSTS, runBuilt, type HostName, type HostResult } from './host-process.ts';
 
 const s3Tool = await versitygw();
 const sftpTool = await sshd();
 const tools = await mongoTools();
 const missing = [s3Tool, sftpTool].flatMap((tool) => ('missing' in tool ? [tool.missing] : []));
 if (!(await canBuildFerretDb())) missing.push('needs Go 1.24 to build FerretDB');
-
-const HOSTS = ['github', 'azure', 'terminal'] as const;
-type HostName = (typeof HOSTS)[number];
-/** On a terminal secrets come from variables. */
-const SECRET = /Uri$|Secret$|^storeSas$|^url$/;
 
 describeIf(missing.length === 0, missing.join(', '))('from dist', () => {
   const root = tempFolder('front-door');
@@ -87,21 +81,8 @@ describeIf(missing.length === 0, missing.join(', '))('from dist', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  async function run(host: HostName, step: string, inputs: Record<string, string>, more: Record<string, string> = {}): Promise<HostResult> {
-    const options = { env: { ...env, ...more } };
-    if (host === 'azure') return startOnAzure(`dist/azure/${step}.mjs`, { ...options, inputs }).result;
-    const given = Object.entries(inputs).map(([name, value]) => [name, kebabCase(name), value] as const);
-    if (host === 'github') {
-      const kebab = Object.fromEntries(given.map(([, name, value]) => [name, value]));
-      return startOnGithub(`dist/github/${step}.mjs`, { ...options, inputs: kebab }).result;
-    }
-    const args = given.flatMap(([camel, name, value]) => (SECRET.test(camel) ? [] : [`--${name}=${value}`]));
-    const secrets = given.flatMap(([camel, name, value]) =>
-      SECRET.test(camel) ? [[`LIFEBOAT_${name.toUpperCase().replaceAll('-', '_')}`, value]] : [],
-    );
-    const variables = { ...options.env, ...(Object.fromEntries(secrets) as Record<string, string>) };
-    return startOnTerminal('dist/cli.mjs', { args: [step, ...args, '--json'], env: variables }).result;
-  }
+  const run = (host: HostName, step: string, inputs: Record<string, string>, more: Record<string, string> = {}): Promise<HostResult> =>
+    runBuilt(host, step, inputs, { ...env, ...more });
 
   async function backUp(host: HostName, inputs: Record<string, string>, more: Record<string, string> = {}): Promise<HostResult> {
     return run(host, 'mongodb-backup', { component: 'mongodb', engine: 'driver', mongodbUri: mongo.uri, include: 'shop', ...inputs }, more);

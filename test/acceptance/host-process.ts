@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { kebabCase } from '../../shared/step/input.ts';
 
 /** The Node.js versions of the hosts, as npm brings them. */
 export const NODE_24 = resolve('node_modules/node/bin/node');
@@ -47,6 +48,33 @@ export interface HostProcess {
 }
 
 type Reader = (said: { stdout: string; log: string; exitCode: number | null }, folder: string) => HostResult;
+
+/** Where a step is run. */
+export const HOSTS = ['github', 'azure', 'terminal'] as const;
+export type HostName = (typeof HOSTS)[number];
+/** On a terminal secrets come from variables. */
+const SECRET = /Uri$|Secret$|^storeSas$|^url$/;
+
+/** Runs a step from dist/ on a host. Names of inputs are in camelCase, whatever the host writes. */
+export async function runBuilt(
+  host: HostName,
+  step: string,
+  inputs: Record<string, string>,
+  env: Record<string, string> = {},
+): Promise<HostResult> {
+  if (host === 'azure') return startOnAzure(`dist/azure/${step}.mjs`, { env, inputs }).result;
+  const given = Object.entries(inputs).map(([name, value]) => [name, kebabCase(name), value] as const);
+  if (host === 'github') {
+    const kebab = Object.fromEntries(given.map(([, name, value]) => [name, value]));
+    return startOnGithub(`dist/github/${step}.mjs`, { env, inputs: kebab }).result;
+  }
+  const args = given.flatMap(([camel, name, value]) => (SECRET.test(camel) ? [] : [`--${name}=${value}`]));
+  const secrets = given.flatMap(([camel, name, value]) =>
+    SECRET.test(camel) ? [[`LIFEBOAT_${name.toUpperCase().replaceAll('-', '_')}`, value]] : [],
+  );
+  const variables = { ...env, ...(Object.fromEntries(secrets) as Record<string, string>) };
+  return startOnTerminal('dist/cli.mjs', { args: [step, ...args, '--json'], env: variables }).result;
+}
 
 /** Like actions/runner: inputs in INPUT_ variables with hyphens kept, files for outputs, state and summary. */
 export function startOnGithub(script: string, options: StartOptions = {}): HostProcess {

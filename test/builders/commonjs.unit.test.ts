@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
-import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseUndefinedGlobals } from '../../scripts/builders/commonjs.ts';
+import { COMMONJS_BANNER, COMMONJS_GLOBALS, refuseNamedImports, refuseUndefinedGlobals } from '../../scripts/builders/commonjs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'lifeboat-commonjs-'));
 afterAll(() => {
@@ -57,5 +57,33 @@ describe('a CommonJS package in the bundle', () => {
     await expect(refused).rejects.toThrow(/globals of CommonJS that the bundle does not define/);
     const file = relative(resolve('.'), join(folder, 'node_modules', `package-${packages}`, 'index.js'));
     await expect(refused).rejects.toThrow(`${name}: used in ${relative('.', join(folder, `package-${packages}.mjs`))}, perhaps by ${file}`);
+  });
+});
+
+describe('a CommonJS package that is imported late', () => {
+  async function imported(format: 'cjs' | 'esm', statement: string): Promise<void> {
+    const name = `late-${(packages += 1)}`;
+    const home = join(folder, 'node_modules', name);
+    mkdirSync(home, { recursive: true });
+    writeFileSync(join(home, 'index.js'), format === 'cjs' ? 'exports.parse = () => 1;' : 'export const parse = () => 1;');
+    const file = join(folder, `${name}.mjs`);
+    writeFileSync(file, `${statement.replace('PACKAGE', name)}; export {};`);
+    const { metafile } = await build({
+      ...{ entryPoints: [file], bundle: true, format: 'esm', platform: 'node', metafile: true, write: false, logLevel: 'silent' },
+    });
+    refuseNamedImports(metafile, '.');
+  }
+
+  test('is refused where a named export is taken, which the bundle does not have', async () => {
+    await expect(imported('cjs', "const { parse } = await import('PACKAGE'); parse()")).rejects.toThrow(
+      /have only `default`[^]*late-\d+\.mjs: late-\d+$/,
+    );
+  });
+
+  test.each([
+    ['its default is taken', 'cjs', "const { default: all } = await import('PACKAGE'); all.parse()"],
+    ['it is an ES module', 'esm', "const { parse } = await import('PACKAGE'); parse()"],
+  ] as const)('is taken where %s', async (_what, format, statement) => {
+    await expect(imported(format, statement)).resolves.toBeUndefined();
   });
 });
